@@ -1,0 +1,1 @@
+"""The domain: workspace → identity → spec → lifecycle."""

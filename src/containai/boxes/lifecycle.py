@@ -1,0 +1,243 @@
+"""What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
+
+import contextlib
+import io
+import os
+import tarfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from containai import layout as fixed
+from containai.boxes import box as boxes
+from containai.boxes import ports, spec
+from containai.boxes.box import Box, Status
+from containai.boxes.workspace import Workspace, box_name
+from containai.config.settings import PortRange
+from containai.engine.client import Engine
+from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
+from containai.host import files, proc
+from containai.layout import Layout
+from containai.ssh import connect, session
+from containai.ssh import setup as ssh
+
+#: How long another cai may be busy making or starting the same box, in seconds.
+BOX_LOCK_TIMEOUT = 300.0
+#: How often another port is tried when somebody takes the chosen one first.
+PORT_ATTEMPTS = 5
+HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
+AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{fixed.AGENT_USER}"
+
+
+class Boxes:
+    """The life of boxes on one engine, for one user."""
+
+    def __init__(
+        self, layout: Layout, *, port_range: PortRange, forward_agent: bool = False
+    ) -> None:
+        self.layout = layout
+        self.engine = Engine(layout)
+        self.port_range = port_range
+        self.forward_agent = forward_agent
+
+    def bring_up(
+        self, workspace: Workspace, image: str, say: Callable[[str], None], name: str | None = None
+    ) -> Box:
+        """Return the workspace's box, running and reachable; make or start it where needed.
+
+        Raises a ContainAIError; a box that was made for this is then gone again.
+        """
+        own = name or box_name(workspace.path, self.layout.uid)
+        with self._lock(own):
+            found = boxes.find(self.engine, workspace.path, own, named=name is not None)
+            if found is not None and found.status in (Status.UNFINISHED, Status.BROKEN):
+                say(f"removing what an interrupted start left of {found.name}")
+                self._discard(found.name)
+                found = None
+            if found is None:
+                say(f"making the box {own}")
+                found = self._make(own, workspace, image)
+            else:
+                self._start(found, workspace, say)
+            connect.open_master(self.layout, found.name)
+            return found
+
+    def get(self, workspace: Workspace, name: str | None = None) -> Box:
+        """Return the workspace's box. Raises BoxNotFoundError where there is none."""
+        own = name or box_name(workspace.path, self.layout.uid)
+        found = boxes.find(self.engine, workspace.path, own, named=name is not None)
+        if found is None:
+            raise BoxNotFoundError(
+                f"{workspace.path!r} has no box", hint="make one: cai run " + repr(workspace.path)
+            )
+        return found
+
+    def stop(self, name: str) -> None:
+        """Shut a box down through its systemd. Raises BoxStartError where it had to be killed."""
+        with self._lock(name):
+            ssh.close(self.layout, name)
+            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+
+    def remove(self, name: str) -> None:
+        """Remove a box and all that is its own; the workspace stays."""
+        with self._lock(name):
+            found = self.engine.inspect("container", name)
+            if found is not None and found["State"]["Running"]:
+                ssh.close(self.layout, name)
+                self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+            self._discard(name)
+
+    def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
+        path = os.path.join(self.layout.state_dir, "locks", f"{name}.lock")
+        return files.lock(path, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
+
+    def _discard(self, name: str) -> None:
+        ssh.forget(self.layout, name)
+        self.engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
+        volume = spec.docker_volume(name)
+        if self.engine.inspect("volume", volume) is not None:
+            self.engine.docker("volume", "rm", volume)
+        # The id range is freed with the container; whoever may not do that now leaves it to the
+        # next start of any box, which does.
+        with contextlib.suppress(ContainAIError):
+            argv = [self.layout.runtime_program, "ranges", "--prune"]
+            proc.run(argv, root=True, ok=None)
+
+    def _make(self, name: str, workspace: Workspace, image: str) -> Box:
+        public = ssh.ensure_user(self.layout)
+        key = ssh.new_key()
+        self.engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
+        tried: set[int] = set()
+        for attempt in range(1, PORT_ATTEMPTS + 1):
+            with ExitStack() as undo:
+                undo.callback(self._discard, name)
+                port = self._create(name, workspace, image, tried)
+                self._place(name, key, public)
+                ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
+                try:
+                    self._boot(name, port)
+                except EngineError as failed:
+                    if not _is_port_conflict(failed) or attempt == PORT_ATTEMPTS:
+                        raise
+                    tried.add(port)
+                    continue
+                undo.pop_all()
+                return self.get(workspace, name)
+        raise AssertionError("unreachable")
+
+    def _create(self, name: str, workspace: Workspace, image: str, tried: set[int]) -> int:
+        lock = os.path.join(self.layout.state_dir, "ports.lock")
+        with files.lock(lock, wait=60, what="choosing a port"):
+            promised = {box.ssh_port for box in boxes.every(self.engine)}
+            port = ports.choose(self.port_range, promised | tried)
+            made = spec.BoxSpec(
+                name=name,
+                workspace=workspace.path,
+                image=image,
+                ssh_port=port,
+                owner=self.layout.uid,
+            )
+            self.engine.docker(*spec.create_arguments(made))
+        return port
+
+    def _place(self, name: str, key: ssh.KeyPair, public: str) -> None:
+        # Before first boot and through the engine: nothing of it is ever trusted from the network.
+        archive = tar(
+            {
+                HOST_KEY_IN_BOX: (key.private, 0o600),
+                HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
+                AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
+            }
+        )
+        self.engine.docker("cp", "-", f"{name}:/", stdin=archive)
+
+    def _block(self, name: str, port: int, workspace: Workspace) -> str:
+        return ssh.host_block(
+            self.layout,
+            name,
+            port=port,
+            workspace=workspace.path,
+            inode=workspace.inode,
+            forward_agent=self.forward_agent,
+        )
+
+    def _boot(self, name: str, port: int) -> None:
+        self.engine.docker("start", name)
+        connect.wait_ready(port, lambda: self._still_alive(name))
+
+    def _still_alive(self, name: str) -> None:
+        found = self.engine.inspect("container", name)
+        if found is not None and found["State"]["Running"]:
+            return
+        state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
+        last = self.engine.docker("logs", "--tail", "12", name, ok=None)
+        said = "\n  ".join((last.out + last.err).strip().splitlines())
+        raise BoxStartError(
+            f"the box {name!r} died while it booted (code {state['ExitCode']}"
+            f"{', ' + state['Error'] if state['Error'] else ''}); it said last:\n  {said}",
+            hint="see: cai engine logs",
+        )
+
+    def _start(self, found: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
+        name = found.name
+        same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
+        if found.status is Status.PAUSED:
+            self.engine.docker("unpause", name)
+        if found.status is not Status.STOPPED and same is False:
+            say(f"{workspace.path} is another directory than it was: restarting {name}")
+            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+            found = found._replace(status=Status.STOPPED)
+        ssh.ensure_user(self.layout)
+        ssh.publish(
+            self.layout,
+            name,
+            self._block(name, found.ssh_port, workspace),
+            self._host_key(name),
+        )
+        if found.status is Status.STOPPED:
+            say(f"starting the box {name}")
+            try:
+                self._boot(name, found.ssh_port)
+            except EngineError as failed:
+                if _is_port_conflict(failed):
+                    raise BoxStartError(
+                        f"port {found.ssh_port}, which the box {name!r} has, is taken",
+                        hint=f"end who has it: ss -tlnp sport = :{found.ssh_port}; "
+                        "or make the box anew: cai rm, then cai run",
+                    ) from None
+                raise
+        else:
+            connect.wait_ready(found.ssh_port, lambda: self._still_alive(name))
+
+    def _host_key(self, name: str) -> str:
+        """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
+        pinned = ssh.pinned_key(files.read(self.layout.known_hosts) or "", name)
+        if pinned is not None:
+            return pinned
+        archive = self.engine.docker("cp", f"{name}:/{HOST_KEY_IN_BOX}.pub", "-").out
+        # Unpacked in memory: what the box calls its key could be a link to somewhere of ours.
+        with tarfile.open(fileobj=io.BytesIO(archive.encode())) as entries:
+            entry = entries.next()
+            file = entries.extractfile(entry) if entry is not None and entry.isreg() else None
+            words = file.read(1000).decode(errors="replace").split() if file is not None else []
+        if len(words) < 2 or words[0] != "ssh-ed25519":
+            raise BoxStartError(
+                f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
+            )
+        return " ".join(words[:2])
+
+
+def tar(entries: dict[str, tuple[str, int]]) -> bytes:
+    """Return an archive of root's files: path → (text, mode), with the directories they need."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, (text, mode) in entries.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode, entry.mtime = len(text.encode()), mode, int(time.time())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def _is_port_conflict(failed: EngineError) -> bool:
+    said = str(failed).lower()
+    return "address already in use" in said or "port is already allocated" in said

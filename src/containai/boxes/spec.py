@@ -1,0 +1,74 @@
+"""What a box is, as the arguments of `docker create`. Pure."""
+
+from typing import NamedTuple
+
+from containai import layout as fixed
+
+#: systemd's request for an orderly halt of a container (systemd(1), SIGRTMIN+3).
+STOP_SIGNAL = "SIGRTMIN+3"
+STOP_TIMEOUT = 100
+INIT = ("/sbin/init", "--log-level=err")
+SSH_PORT_IN_BOX = 22
+DOCKER_IN_BOX = "/var/lib/docker"
+
+
+class BoxSpec(NamedTuple):
+    """Everything that a box is made of."""
+
+    name: str
+    workspace: str
+    image: str
+    ssh_port: int
+    owner: int
+    network: str = "bridge"
+
+    @property
+    def docker_volume(self) -> str:
+        """The volume of the box's own Docker; it goes with the box."""
+        return docker_volume(self.name)
+
+
+def docker_volume(name: str) -> str:
+    """Return the name of the volume for a box's own Docker.
+
+    Its data cannot be on overlay, which the box's root file system is.
+    """
+    return f"{name}-docker"
+
+
+def mount(**fields: str) -> str:
+    """Return a value for --mount, which is a line of CSV: a path may have commas and quotes."""
+    return ",".join(_csv(f"{key}={value}") for key, value in fields.items())
+
+
+def _csv(field: str) -> str:
+    if any(c in field for c in ',"'):
+        return '"' + field.replace('"', '""') + '"'
+    return field
+
+
+def create_arguments(spec: BoxSpec) -> list[str]:
+    """Return the arguments of the docker client that make the box, not started."""
+    labels = {
+        fixed.LABEL_MANAGED: "true",
+        fixed.LABEL_WORKSPACE: spec.workspace,
+        fixed.LABEL_SSH_PORT: str(spec.ssh_port),
+        fixed.LABEL_OWNER: str(spec.owner),
+    }
+    return [
+        "create",
+        "--name", spec.name,
+        "--hostname", spec.name,
+        "--runtime", fixed.RUNTIME,
+        "--cgroupns", "private",
+        "--stop-signal", STOP_SIGNAL,
+        "--stop-timeout", str(STOP_TIMEOUT),
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+        "--publish", f"127.0.0.1:{spec.ssh_port}:{SSH_PORT_IN_BOX}",
+        "--tmpfs", "/run:exec,mode=755",
+        "--tmpfs", "/run/lock",
+        "--mount", mount(type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX),
+        "--mount", mount(type="volume", source=spec.docker_volume, target=DOCKER_IN_BOX),
+        spec.image,
+        *INIT,
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Words in, words out: one small module a command, no decisions."""

@@ -1,0 +1,51 @@
+"""The way into a box that is not there or not running: set up, build, make, start, connect."""
+
+import argparse
+
+from containai.boxes.workspace import Workspace
+from containai.cli import shared
+from containai.cli.progress import Display
+from containai.config import settings
+from containai.engine import daemon
+from containai.engine.client import Engine
+from containai.errors import BoxNotFoundError
+from containai.host import proc
+from containai.images import build
+from containai.layout import Layout
+
+
+def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
+    """Return the name of the workspace's box, running and reachable."""
+    values = settings.load(layout.config_file)
+    image = values["image.name"]
+    if not _is_ready(layout, image):
+        from containai.cli import consent
+
+        consent.set_up(layout, image, values["image.root"], agreed=shared.agreed(arguments))
+    with Display() as display:
+        boxes = shared.boxes_of(layout)
+        box = boxes.bring_up(workspace, build.reference(image), display.say, arguments.name)
+    return box.name
+
+
+def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
+    """Return the name of the box that the workspace has, running and reachable.
+
+    Raises BoxNotFoundError where it has none.
+    """
+    if daemon.configuration(layout) is None:
+        raise BoxNotFoundError(
+            "this machine is not set up, so there is no box", hint="make one: cai run"
+        )
+    daemon.start(layout)
+    boxes = shared.boxes_of(layout)
+    found = boxes.get(workspace, arguments.name)
+    with Display() as display:
+        return boxes.bring_up(workspace, found.image, display.say, found.name).name
+
+
+def _is_ready(layout: Layout, image: str) -> bool:
+    if daemon.configuration(layout) is None or proc.which("dockerd") is None:
+        return False
+    daemon.start(layout)
+    return build.exists(Engine(layout), image)

@@ -1,0 +1,1 @@
+"""One module a command: `arguments` describes it to argparse, `run` does it."""

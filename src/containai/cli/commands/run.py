@@ -1,0 +1,30 @@
+"""`cai run [PATH] [-- COMMAND…]`."""
+
+import argparse
+
+from containai.cli import shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.usage = "cai run [--name NAME] [--force] [--yes] [PATH] [-- COMMAND …]"
+    parser.epilog = (
+        "Everything after -- reaches the command exactly; its exit code is cai's. "
+        "Without a COMMAND the configured agent is started."
+    )
+    shared.workspace_arguments(parser)
+    shared.start_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command, or the agent, in the workspace's box. Does not return when it works."""
+    return shared.session(arguments, arguments.command or _agent())
+
+
+def _agent() -> list[str]:
+    from containai.cli import agents
+    from containai.config import settings
+    from containai.layout import Layout
+
+    layout = Layout.from_environment()
+    return agents.start_command(settings.load(layout.config_file)["agent.default"])

@@ -1,0 +1,31 @@
+"""`cai setup`."""
+
+import argparse
+import sys
+
+from containai.cli import shared
+from containai.layout import Layout
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    shared.yes_argument(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Install and start everything that boxes need."""
+    from containai.cli import consent
+    from containai.config import settings
+    from containai.provision import setup, steps
+
+    layout = Layout.from_environment()
+    values = settings.load(layout.config_file)
+    image, root = values["image.name"], values["image.root"]
+    if arguments.dry_run:
+        lines = setup.dry_run(layout, steps.steps(image, root))
+        sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
+        return 0
+    changed = consent.set_up(layout, image, root, agreed=shared.agreed(arguments))
+    sys.stdout.write("set up\n" if changed else "everything is set up; nothing was changed\n")
+    return 0

@@ -1,0 +1,112 @@
+"""What several commands need: their common options, and the way into a box."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from containai.boxes import workspace as workspaces
+from containai.boxes.workspace import Workspace
+from containai.layout import Layout
+from containai.ssh import session as ssh
+
+if TYPE_CHECKING:
+    from containai.boxes.box import Box
+    from containai.boxes.lifecycle import Boxes
+
+
+def workspace_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add PATH and --name."""
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", help="the workspace (default: the current directory)"
+    )
+    parser.add_argument("--name", metavar="NAME", type=box_name, help="the box's name")
+
+
+def start_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that may make a box, or set this machine up."""
+    parser.add_argument("--force", action="store_true", help="take / or $HOME as a workspace too")
+    yes_argument(parser)
+
+
+def yes_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --yes."""
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="agree to what would be asked (or CAI_YES=1)"
+    )
+
+
+def box_name(text: str) -> str:
+    """Parse a box's name: what Docker, host names and ssh all take."""
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    if not text or len(text) > 63 or not allowed.issuperset(text) or text[0] == "-":
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: 1 to 63 of a-z, 0-9 and -, not beginning with -"
+        )
+    return text
+
+
+def agreed(arguments: argparse.Namespace) -> bool:
+    """Whether the user agreed beforehand to everything that would be asked."""
+    return bool(arguments.yes) or os.environ.get("CAI_YES", "") in ("1", "true", "yes")
+
+
+def workspace_of(layout: Layout, arguments: argparse.Namespace, *, force: bool = True) -> Workspace:
+    """Return the workspace that the arguments name."""
+    return workspaces.resolve(layout, arguments.path, force=force)
+
+
+def boxes_of(layout: Layout) -> "Boxes":
+    """Return the boxes of this user, with the user's settings."""
+    from containai.boxes.lifecycle import Boxes
+    from containai.config import settings
+
+    values = settings.load(layout.config_file)
+    return Boxes(
+        layout,
+        port_range=values["ssh.port_range"],
+        forward_agent=values["ssh.forward_agent"],
+    )
+
+
+def find_box(layout: Layout, arguments: argparse.Namespace) -> "Box":
+    """Return the box that the arguments name; by --name also where its workspace is gone.
+
+    Raises BoxNotFoundError.
+    """
+    from containai.boxes import box
+    from containai.engine import daemon
+    from containai.errors import BoxNotFoundError
+
+    daemon.start(layout)
+    boxes = boxes_of(layout)
+    if arguments.name is None:
+        return boxes.get(workspace_of(layout, arguments))
+    for each in box.every(boxes.engine):
+        if each.name == arguments.name:
+            return each
+    raise BoxNotFoundError(f"there is no box {arguments.name!r}", hint="see: cai ls")
+
+
+def session(arguments: argparse.Namespace, command: Sequence[str]) -> int:
+    """Enter the workspace's box, making and starting whatever is missing. Does not return."""
+    layout = Layout.from_environment()
+    workspace = workspace_of(layout, arguments, force=arguments.force)
+    name = arguments.name or workspaces.box_name(workspace.path, layout.uid)
+    if not ssh.is_warm(layout, name, workspace.path, workspace.inode):
+        from containai.cli import cold
+
+        name = cold.bring_up(layout, workspace, arguments)
+    ssh.enter(layout, name, command, workspace.directory)
+
+
+def session_in_existing(arguments: argparse.Namespace, command: Sequence[str]) -> int:
+    """Enter the workspace's box, started if need be. Raises BoxNotFoundError where it has none."""
+    layout = Layout.from_environment()
+    workspace = workspace_of(layout, arguments)
+    name = arguments.name or workspaces.box_name(workspace.path, layout.uid)
+    if not ssh.is_warm(layout, name, workspace.path, workspace.inode):
+        from containai.cli import cold
+
+        name = cold.wake(layout, workspace, arguments)
+    ssh.enter(layout, name, command, workspace.directory)

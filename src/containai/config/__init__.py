@@ -1,0 +1,1 @@
+"""The settings: one table, loaded from the user's config.toml and the environment."""

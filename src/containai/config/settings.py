@@ -1,0 +1,120 @@
+"""One table of settings feeds the file, the environment and the documentation."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from containai.errors import ContainAIError, UsageError
+
+
+class PortRange(NamedTuple):
+    """Host ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+
+def port_range(value: object) -> PortRange:
+    """Parse "2300-2500". Raises ValueError for anything that is not a range within 1024-65535."""
+    first, dash, last = str(value).partition("-")
+    if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError("expected FIRST-LAST, for example 2300-2500")
+    ports = PortRange(int(first), int(last))
+    if not 1024 <= ports.first <= ports.last <= 65535:
+        raise ValueError("expected FIRST <= LAST, both from 1024 to 65535")
+    return ports
+
+
+def word(value: object) -> str:
+    """Parse a non-empty string without white space. Raises ValueError for anything else."""
+    if not isinstance(value, str) or not value or value.split() != [value]:
+        raise ValueError("expected one word")
+    return value
+
+
+def flag(value: object) -> bool:
+    """Parse true or false. Raises ValueError for anything else."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "1"):
+        return True
+    if value in ("false", "0"):
+        return False
+    raise ValueError("expected true or false")
+
+
+class Setting(NamedTuple):
+    """A row: its name in config.toml, how it is parsed, its default and what it is for."""
+
+    key: str
+    parse: Callable[[object], Any]
+    default: Any
+    doc: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return "CONTAINAI_" + self.key.upper().replace(".", "_")
+
+
+SETTINGS = (
+    Setting("agent.default", word, "claude", "The agent that `cai run` starts without a COMMAND."),
+    Setting("image.name", word, "base", "The image of new boxes."),
+    Setting(
+        "image.root",
+        word,
+        "docker.io/library/debian:trixie-slim",
+        "Where the root file system of image base is pulled from, if a registry answers.",
+    ),
+    Setting("ssh.port_range", port_range, PortRange(2300, 2500), "Host ports given to boxes."),
+    Setting("ssh.forward_agent", flag, False, "Whether your ssh agent is reachable in new boxes."),
+)
+
+
+def load(path: str) -> dict[str, Any]:
+    """Return every setting's value: from the environment, else config.toml, else the default.
+
+    Raises ContainAIError for a file that cannot be read, an unknown key or a wrong value.
+    """
+    given = _flat(_read(path))
+    known = {setting.key: setting for setting in SETTINGS}
+    for key in given:
+        if key not in known:
+            raise ContainAIError(
+                f"{path}: unknown setting {key!r}", hint="known: " + ", ".join(sorted(known))
+            )
+    values = {}
+    for key, setting in known.items():
+        where, value = path, given.get(key)
+        if setting.variable in os.environ:
+            where, value = "the environment", os.environ[setting.variable]
+        try:
+            values[key] = setting.default if value is None else setting.parse(value)
+        except ValueError as wrong:
+            raise UsageError(
+                f"{key} = {value!r} in {where} is not valid", hint=str(wrong)
+            ) from None
+    return values
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            import tomllib
+
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except OSError as wrong:
+        raise ContainAIError(f"{path} cannot be read: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise ContainAIError(f"{path} is not valid TOML: {wrong}", hint="correct it") from None
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat

@@ -1,0 +1,1 @@
+"""ContainAI's own dockerd, beside whatever Docker the host has."""

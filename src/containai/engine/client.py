@@ -1,0 +1,89 @@
+"""The engine's client: Docker's own command line, always and only on ContainAI's socket."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from containai.errors import EngineError, NoSpaceError
+from containai.host import proc
+from containai.layout import Layout
+
+
+class Engine:
+    """Requests to ContainAI's dockerd. Whoever may not use the socket goes through sudo."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the command line of a docker request."""
+        return ["docker", "--host", f"unix://{self.layout.engine_socket}", *arguments]
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether this user has to go through sudo to reach the socket."""
+        socket = self.layout.engine_socket
+        return os.geteuid() != 0 and not os.access(socket, os.R_OK | os.W_OK)
+
+    def docker(
+        self,
+        *arguments: str,
+        ok: Sequence[int] | None = (0,),
+        stdin: bytes | None = None,
+        timeout: float | None = 300,
+    ) -> proc.Done:
+        """Make a request. Raises EngineError, or NoSpaceError where a disk is full."""
+        try:
+            return proc.run(
+                self.argv(*arguments), ok=ok, stdin=stdin, timeout=timeout, root=self.needs_root
+            )
+        except proc.ProcessError as failed:
+            raise engine_error(failed) from None
+
+    def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
+        """Make a request whose output is handed over line by line. Raises as `docker` does."""
+        try:
+            proc.stream(
+                self.argv(*arguments),
+                on_line,
+                root=self.needs_root,
+                env=proc.environment(DOCKER_BUILDKIT="0"),
+            )
+        except proc.ProcessError as failed:
+            raise engine_error(failed) from None
+
+    def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return what the engine knows of a container, image or volume, or None."""
+        done = self.docker(kind, "inspect", name, ok=(0, 1))
+        if done.code == 1:
+            if "no such" in done.err.lower():
+                return None
+            raise EngineError(f"docker {kind} inspect {name}: {done.err.strip()}")
+        found: list[dict[str, Any]] = json.loads(done.out)
+        return found[0] if found else None
+
+    def containers(self, *filters: str) -> list[dict[str, Any]]:
+        """Return every container, running or not, that passes all filters, inspected."""
+        chosen = [word for each in filters for word in ("--filter", each)]
+        names = self.docker("ps", "--all", "--no-trunc", "--quiet", *chosen).out.split()
+        if not names:
+            return []
+        # A container may go between the two requests: docker then prints the rest and ends with 1.
+        done = self.docker("container", "inspect", *names, ok=(0, 1))
+        found: list[dict[str, Any]] = json.loads(done.out or "[]")
+        return found
+
+
+def engine_error(failed: proc.ProcessError) -> EngineError | NoSpaceError:
+    """Return the error for a docker request that failed, by what dockerd said."""
+    said = (failed.done.err or failed.done.out).strip() or str(failed)
+    if "no space left on device" in said.lower():
+        return NoSpaceError(
+            "no space left on the disk of the engine: " + said.splitlines()[-1],
+            hint="free some: cai ls shows the boxes, cai rm removes one",
+        )
+    return EngineError(
+        said.splitlines()[-1] if failed.done.code == 125 else str(failed),
+        hint="see: cai engine logs",
+    )

@@ -1,0 +1,121 @@
+"""The errors that people see: what failed, what was seen, what to do, and the exit code for it.
+
+    ContainAIError              1
+    ├── UsageError              2
+    ├── BoxNotFoundError       10
+    ├── BoxStartError          11
+    ├── SshSetupError          12
+    ├── SshConnectError        13
+    ├── HostKeyError           14
+    ├── NameTakenError         15
+    ├── NotSetUpError          16
+    ├── EngineError            17
+    ├── PrivilegeError         18
+    ├── UnsupportedError       19
+    ├── NoSpaceError           20
+    ├── PortsExhaustedError    21
+    ├── ImageError             22
+    └── WorkspaceError         23
+
+The exit code of a command that ran in a box is passed through as it is.
+"""
+
+
+class ContainAIError(Exception):
+    """Something failed; `hint` says what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(ContainAIError):
+    """The command line does not fit."""
+
+    exit_code = 2
+
+
+class BoxNotFoundError(ContainAIError):
+    """There is no such box."""
+
+    exit_code = 10
+
+
+class BoxStartError(ContainAIError):
+    """The box was made but did not come up."""
+
+    exit_code = 11
+
+
+class SshSetupError(ContainAIError):
+    """Keys, host block or pinned key could not be put in place."""
+
+    exit_code = 12
+
+
+class SshConnectError(ContainAIError):
+    """sshd in the box does not answer, or refuses our key."""
+
+    exit_code = 13
+
+
+class HostKeyError(ContainAIError):
+    """The box shows another host key than the pinned one."""
+
+    exit_code = 14
+
+
+class NameTakenError(ContainAIError):
+    """The name belongs to a container that is not this workspace's box."""
+
+    exit_code = 15
+
+
+class NotSetUpError(ContainAIError):
+    """This machine is not set up, and nobody agreed to set it up."""
+
+    exit_code = 16
+
+
+class EngineError(ContainAIError):
+    """ContainAI's dockerd does not start or refuses a request."""
+
+    exit_code = 17
+
+
+class PrivilegeError(ContainAIError):
+    """Root is needed and cannot be had."""
+
+    exit_code = 18
+
+
+class UnsupportedError(ContainAIError):
+    """This machine cannot run boxes."""
+
+    exit_code = 19
+
+
+class NoSpaceError(ContainAIError):
+    """A file system is full."""
+
+    exit_code = 20
+
+
+class PortsExhaustedError(ContainAIError):
+    """No port of the configured range is free."""
+
+    exit_code = 21
+
+
+class ImageError(ContainAIError):
+    """The image could not be built."""
+
+    exit_code = 22
+
+
+class WorkspaceError(ContainAIError):
+    """The path cannot be a workspace."""
+
+    exit_code = 23

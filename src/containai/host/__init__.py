@@ -1,0 +1,1 @@
+"""This machine: processes, files, packages, probes. The only layer that starts processes."""

@@ -1,0 +1,99 @@
+"""Files of this machine: written whole or not at all, and removed without following links."""
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+
+from containai.errors import ContainAIError
+from containai.host import proc
+
+
+def read(path: str) -> str | None:
+    """Return a file's text, or None where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write(path: str, text: str, mode: int = 0o644) -> None:
+    """Write a file whole or not at all. A symbolic link stays one: its target is replaced."""
+    path = os.path.realpath(path)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".cai-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def private_directory(path: str) -> None:
+    """Make a directory that only its owner can enter, or check that it is one.
+
+    Raises ContainAIError where somebody else owns it or it is a link: what is in there steers ssh.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    seen = os.lstat(path)
+    if seen.st_uid != os.getuid() or (seen.st_mode & 0o170000) != 0o040000:
+        raise ContainAIError(
+            f"{path} is not a directory of yours",
+            hint=f"remove it: rm -r {path}",
+        )
+    if seen.st_mode & 0o077:
+        os.chmod(path, 0o700)
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def write_as_root(path: str, text: str, mode: int = 0o644) -> None:
+    """Write a file of the machine, whole or not at all, as root."""
+    script = (
+        'set -eu; umask 077; mkdir -p -m 0755 "$(dirname "$1")"; '
+        'temporary=$(mktemp "$1.XXXXXX"); trap \'rm -f "$temporary"\' EXIT; '
+        'cat >"$temporary"; chmod "$2" "$temporary"; sync "$temporary"; mv -T "$temporary" "$1"'
+    )
+    proc.run(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text, root=True)
+
+
+@contextlib.contextmanager
+def lock(path: str, *, wait: float, what: str) -> Iterator[None]:
+    """Hold an exclusive lock; `wait` is how long to wait for it, in seconds.
+
+    The kernel lets go of it when the process ends, however it ends.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + wait
+        pause = 0.005
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ContainAIError(
+                        f"another cai has been busy with {what} for {wait:g} s",
+                        hint=f"wait for it or end it: fuser {path}",
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 2, 0.1)
+        yield
+    finally:
+        os.close(handle)

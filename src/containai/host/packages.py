@@ -1,0 +1,107 @@
+"""Debian packages: which are there, and installing more without starting what they bring."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+
+from containai.errors import UnsupportedError
+from containai.host import machine, proc
+
+POLICY = "/usr/sbin/policy-rc.d"
+#: Debian's own way to keep a maintainer script from starting a service (invoke-rc.d(8)): 101 is
+#: "forbidden". Only what the engine's packages bring is forbidden; other services are free.
+POLICY_TEXT = """\
+#!/bin/sh
+# Written by cai for the time of one installation.
+case $1 in docker* | containerd*) exit 101 ;; esac
+exit 0
+"""
+SERVICES = ("docker", "containerd")
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """Return those packages that are not installed."""
+    done = proc.run(
+        ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n", *names],
+        ok=(0, 1),
+    )
+    there = {line.split()[0] for line in done.out.splitlines() if " ii" in line}
+    return [name for name in names if name not in there]
+
+
+def has_apt() -> bool:
+    """Whether this machine's packages are Debian's."""
+    return proc.which("apt-get") is not None
+
+
+def available(name: str) -> bool:
+    """Whether the archive has a package of that name."""
+    done = proc.run(["apt-cache", "policy", name], ok=None)
+    return bool(re.search(r"Candidate: (?!\(none\))", done.out))
+
+
+def install_argv(names: Sequence[str]) -> list[str]:
+    """Return the command that installs packages without asking."""
+    return [
+        "env", "DEBIAN_FRONTEND=noninteractive",
+        "apt-get", "install", "--yes", "--no-install-recommends",
+        "-o", "DPkg::Lock::Timeout=300",
+        *names,
+    ]  # fmt: skip
+
+
+def update(on_line: Callable[[str], None]) -> None:
+    """Fetch the package lists."""
+    proc.stream(["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"], on_line, root=True)
+
+
+def ensure(names: Sequence[str], on_line: Callable[[str], None]) -> None:
+    """Install what is missing. Raises UnsupportedError without apt, ProcessError where it fails."""
+    wanted = missing(names) if has_apt() else [name for name in names if not proc.which(name)]
+    if not wanted:
+        return
+    if not has_apt():
+        raise UnsupportedError(
+            f"{', '.join(wanted)} cannot be installed: this is no Debian or Ubuntu",
+            hint="install it with this system's package manager and run the command again",
+        )
+    update(on_line)
+    proc.stream(install_argv(wanted), on_line, root=True)
+
+
+def quiet_install_script(names: Sequence[str]) -> str:
+    """Return the script that installs a daemon's packages, neither enabled nor running.
+
+    Services that were there before stay as they are. A policy-rc.d of the administrator's stays:
+    it may forbid more than ours does, and then nothing is started either way. Runs as root.
+    """
+    script = "set -eu\n"
+    if not os.path.exists(POLICY):
+        # The guard goes again however the installation ends, also when it is interrupted.
+        script += (
+            f"trap 'rm -f {POLICY}' EXIT\n"
+            "trap 'exit 1' HUP INT TERM\n"
+            f"cat >{POLICY} <<'END'\n{POLICY_TEXT}END\nchmod 755 {POLICY}\n"
+        )
+    script += "apt-get update -o DPkg::Lock::Timeout=300\n"
+    script += proc.describe(install_argv(names)) + "\n"
+    for name in SERVICES:
+        if not _has_service(name):
+            script += _disable(name)
+    return script
+
+
+def _has_service(name: str) -> bool:
+    directories = ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
+    paths = [f"{each}/{name}.service" for each in directories] + [f"/etc/init.d/{name}"]
+    return any(os.path.exists(path) for path in paths)
+
+
+def _disable(name: str) -> str:
+    script = f"update-rc.d {name} disable 2>/dev/null || true\n"
+    if machine.has_systemd():
+        script += f"systemctl disable --now {name}.service {name}.socket 2>/dev/null || true\n"
+    else:
+        # deb-systemd-helper enables units also where systemd does not run.
+        script += f"deb-systemd-helper disable {name}.service {name}.socket 2>/dev/null || true\n"
+    return script

@@ -1,0 +1,183 @@
+"""The one door to the outside world: every process ContainAI starts is started here."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
+
+from containai.errors import ContainAIError, PrivilegeError
+
+#: Where the administrator's programs are; Debian's user PATH leaves the sbin directories out.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Done(NamedTuple):
+    """A process that has ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class ProcessError(ContainAIError):
+    """A program is missing, or ended with an exit code that was not asked for."""
+
+    def __init__(self, message: str, done: Done, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.done = done
+
+
+def which(program: str) -> str | None:
+    """Return the path of a program on the user's PATH or where the administrator's are."""
+    import shutil
+
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment for a child: ours, without what would redirect a Docker client."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "BUILDKIT_"))}
+    kept["PATH"] = f"{kept.get('PATH', '')}:{SYSTEM_PATH}"
+    return kept | extra
+
+
+def as_root(argv: Sequence[str]) -> list[str]:
+    """Return the argv that runs as root: as it is for root, else behind sudo.
+
+    Raises PrivilegeError where there is no sudo.
+    """
+    if os.geteuid() == 0:
+        return list(argv)
+    if which("sudo") is None:
+        raise PrivilegeError(
+            f"root is needed for: {describe(argv)}",
+            hint="install sudo and add yourself to its group, or run this command as root",
+        )
+    return ["sudo", "--", *argv]
+
+
+def describe(argv: Sequence[str]) -> str:
+    """Return the argv as a person would type it."""
+    import shlex
+
+    return shlex.join(argv)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    ok: Sequence[int] | None = (0,),
+    stdin: str | bytes | None = None,
+    root: bool = False,
+    timeout: float | None = None,
+    env: dict[str, str] | None = None,
+) -> Done:
+    """Run a program to its end and return what it printed.
+
+    `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds.
+    Raises ProcessError for a missing program, another exit code or a time-out.
+    """
+    argv = as_root(argv) if root else list(argv)
+    try:
+        ended = subprocess.run(
+            argv,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=env or environment(),
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ProcessError(
+            f"the program {argv[0]!r} is missing", Done(127, "", ""), hint="run: cai setup"
+        ) from None
+    except subprocess.TimeoutExpired as late:
+        raise ProcessError(
+            f"no answer within {timeout:g} s from: {describe(argv)}",
+            Done(124, _text(late.stdout), _text(late.stderr)),
+        ) from None
+    done = Done(ended.returncode, _text(ended.stdout), _text(ended.stderr))
+    if ok is not None and done.code not in ok:
+        raise failure(argv, done)
+    return done
+
+
+def failure(argv: Sequence[str], done: Done) -> ProcessError:
+    """Return the error for a process that ended badly, with the last lines it printed."""
+    seen = (done.err.strip() or done.out.strip()).splitlines()[-6:]
+    said = ": " + "\n  ".join(seen) if seen else ""
+    return ProcessError(f"{describe(argv)} ended with code {done.code}{said}", done)
+
+
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    root: bool = False,
+    env: dict[str, str] | None = None,
+) -> Done:
+    """Run a program and hand over every line of its output as it comes (stderr included).
+
+    Raises ProcessError for a missing program or an exit code other than 0. The last 200 lines are
+    in the error. The child ends with us: an interrupt is passed on and waited for.
+    """
+    argv = as_root(argv) if root else list(argv)
+    last: list[str] = []
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env or environment(),
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        raise ProcessError(f"the program {argv[0]!r} is missing", Done(127, "", "")) from None
+    with child:
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                last = [*last[-199:], line]
+                on_line(line.rstrip("\n"))
+        except BaseException:
+            child.send_signal(signal.SIGTERM)
+            child.wait()
+            raise
+    done = Done(child.returncode, "".join(last), "")
+    if done.code != 0:
+        raise failure(argv, done)
+    return done
+
+
+def run_detached(argv: Sequence[str]) -> int:
+    """Run a program that may leave a process behind, without our pipes; return its code."""
+    null = subprocess.DEVNULL
+    ended = subprocess.run(
+        argv,
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        start_new_session=True,
+        env=environment(),
+        check=False,
+    )
+    return ended.returncode
+
+
+def start(argv: Sequence[str], *, log: str, cwd: str = "/") -> None:
+    """Start a daemon in a session of its own, with its output appended to `log`."""
+    shell = ["sh", "-c", 'exec setsid --fork "$@" </dev/null >>"$0" 2>&1', log, *argv]
+    run(["env", "--chdir", cwd, *shell], root=True)
+
+
+def replace(argv: Sequence[str | bytes], env: dict[str, str] | None = None) -> NoReturn:
+    """Become another program; terminal, signals and exit code are then its own."""
+    os.execvpe(argv[0], list(argv), os.environ if env is None else env)
+
+
+def _text(raw: bytes | str | None) -> str:
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""

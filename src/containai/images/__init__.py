@@ -1,0 +1,1 @@
+"""The images of boxes: their recipes, and how they are built where no registry has them."""

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Makes a Debian with the packages a box: its files, its user, its units.
+set -eu
+cd "$(dirname "$0")"
+
+# Modes are set here: a wheel and a checkout keep none but "executable".
+(cd rootfs && find . -type f) | while read -r path; do
+    case $path in
+    ./usr/local/lib/*) mode=0755 ;;
+    ./etc/sudoers.d/*) mode=0440 ;;
+    *) mode=0644 ;;
+    esac
+    install -D -m "$mode" "rootfs/$path" "/$path"
+done
+
+# The user. No password: keys only. Docker's group is the Docker inside the box.
+groupadd --gid 1000 agent
+useradd --uid 1000 --gid agent --groups docker,sudo --shell /bin/bash --create-home \
+    --comment 'AI coding agent' agent
+usermod --password '*' agent
+usermod --password '*' root
+# Its ids for user namespaces: a box has 262,144, of which the first 65,536 are its own users'.
+echo agent:65536:131072 | tee /etc/subuid >/etc/subgid
+install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agent/.local/bin \
+    /mnt/agent-data
+# Its keys, placed from outside.
+install -d -m 0755 /etc/containai /etc/containai/authorized_keys
+
+# shellcheck disable=SC2046
+systemctl --root=/ --quiet mask $(sed 's/#.*//' masked-units.txt)
+systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service
+systemctl --root=/ --quiet set-default multi-user.target
+
+echo LANG=C.UTF-8 >/etc/locale.conf
+: >/etc/motd
+rm -f /etc/update-motd.d/* /etc/fstab
+# The client's locales do not exist here, and programs complain of it on every start.
+sed -i '/^AcceptEnv/d' /etc/ssh/sshd_config
+ln -sf "$(command -v fdfind)" /usr/local/bin/fd
+
+# Empty, not missing: an id of its own for each box, and not a first boot (machine-id(5)).
+: >/etc/machine-id
+rm -f /var/lib/dbus/machine-id
+# ConditionNeedsUpdate= compares these with /usr.
+touch /etc/.updated /var/.updated

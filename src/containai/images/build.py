@@ -1,0 +1,182 @@
+"""Images are built here, once a recipe, from a root file system of a registry or the archive."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+
+from containai.engine.client import Engine
+from containai.errors import EngineError, ImageError, NoSpaceError
+from containai.host import machine, packages, proc
+from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+
+#: What a build writes at most before its layers are cleaned, in bytes.
+SPACE_NEEDED = 4 << 30
+#: How long a registry may take until its first answer, in seconds.
+REGISTRY_TIMEOUT = 20.0
+
+#: (what is being done, how far the whole is: 0 to 1)
+Progress = Callable[[str, float], None]
+
+#: The distribution's archive that a root file system is bootstrapped from.
+SUITE = "trixie"
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def recipe_directory(name: str) -> str:
+    """Return the directory of an image's recipe. Raises ImageError where there is none."""
+    directory = os.path.join(os.path.dirname(__file__), name)
+    if not re.fullmatch(r"[a-z0-9-]+", name) or not os.path.isdir(directory):
+        raise ImageError(
+            f"there is no image {name!r}", hint="image.name in config.toml can be: base"
+        )
+    return directory
+
+
+def _recipe_files(directory: str) -> Iterator[str]:
+    for parent, children, names in os.walk(directory):
+        children[:] = sorted(child for child in children if child != "__pycache__")
+        yield from (os.path.join(parent, name) for name in sorted(names))
+
+
+def recipe_hash(directory: str) -> str:
+    """Return a digest of the recipe's files: their names, modes (executable or not) and content."""
+    digest = hashlib.sha256()
+    for path in _recipe_files(directory):
+        executable = os.access(path, os.X_OK) and not os.path.islink(path)
+        digest.update(f"{os.path.relpath(path, directory)}\0{executable}\0".encode())
+        if os.path.islink(path):
+            digest.update(os.readlink(path).encode())
+        else:
+            with open(path, "rb") as file:
+                digest.update(file.read())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def reference(name: str) -> str:
+    """Return the reference of the image that this version's recipe makes."""
+    return f"{IMAGE_REPOSITORY}/{name}:recipe-{recipe_hash(recipe_directory(name))[:16]}"
+
+
+def exists(engine: Engine, name: str) -> bool:
+    """Whether the image of this version's recipe is there."""
+    return engine.inspect("image", reference(name)) is not None
+
+
+def ensure(engine: Engine, name: str, root: str, progress: Progress) -> str:
+    """Return the reference of an image; build it where it is missing.
+
+    `root` is where the root file system is pulled from if a registry answers.
+    Raises ImageError, or NoSpaceError before anything is written.
+    """
+    wanted = reference(name)
+    if engine.inspect("image", wanted) is not None:
+        return wanted
+    free = machine.free_bytes(engine.layout.engine_data)
+    if free < SPACE_NEEDED:
+        raise NoSpaceError(
+            f"{engine.layout.engine_data} has {free >> 20} MiB left, "
+            f"building image {name} needs {SPACE_NEEDED >> 20}",
+            hint="free some space there",
+        )
+    try:
+        base = _root(engine, root, progress)
+        _build(engine, name, base, wanted, progress)
+    except (proc.ProcessError, EngineError) as failed:
+        raise ImageError(f"image {name} could not be built: {failed}") from None
+    return wanted
+
+
+def _root(engine: Engine, pulled: str, progress: Progress) -> str:
+    bootstrapped = f"{IMAGE_REPOSITORY}/rootfs:{SUITE}"
+    for known in (pulled, bootstrapped):
+        if engine.inspect("image", known) is not None:
+            return known
+    progress(f"asking the registry for {pulled}", 0.0)
+    try:
+        engine.docker("pull", "--quiet", pulled, timeout=REGISTRY_TIMEOUT * 15)
+        return pulled
+    except EngineError as failed:
+        why = str(failed).splitlines()[-1].strip()
+        progress(f"no registry ({why[:100]}); bootstrapping Debian {SUITE} instead", 0.02)
+    _bootstrap(engine, bootstrapped, progress)
+    return bootstrapped
+
+
+def bootstrap_argv(target: str) -> list[str]:
+    """Return the command that makes a minimal root file system as a tar archive at `target`."""
+    return [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--keyring={KEYRING}",
+        "--include=ca-certificates",
+        "--aptopt=Acquire::Languages \"none\"",
+        SUITE,
+        target,
+        MIRROR,
+    ]  # fmt: skip
+
+
+def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
+    packages.ensure(("mmdebstrap",), lambda line: progress(line, 0.03))
+    with tempfile.TemporaryDirectory(prefix="cai-", dir="/var/tmp") as directory:
+        archive = os.path.join(directory, "root.tar")
+        seen = 0
+
+        def on_line(line: str) -> None:
+            nonlocal seen
+            seen += 1
+            if line.startswith("I: "):
+                progress("bootstrapping: " + line[3:], min(0.05 + seen * 0.02, 0.3))
+
+        proc.stream(bootstrap_argv(archive), on_line, root=True)
+        progress("handing the root file system to the engine", 0.3)
+        engine.docker("import", archive, target, timeout=600)
+
+
+class BuildProgress:
+    """Reads how far a docker build is from what it prints: its steps, and apt's packages."""
+
+    def __init__(self) -> None:
+        self._step, self._steps = 0, 1
+        self._packages, self._done = 0, 0
+
+    def line(self, line: str) -> float:
+        """Take a line; return how far the build is, 0 to 1."""
+        if step := re.match(r"Step (\d+)/(\d+) ", line):
+            self._step, self._steps = int(step[1]), int(step[2])
+            self._packages = self._done = 0
+        elif count := re.search(r"(\d+) newly installed", line):
+            self._packages = int(count[1])
+        elif line.startswith(("Unpacking ", "Setting up ", "Get:")):
+            self._done += 1
+        within = min(self._done / (3 * self._packages), 1.0) if self._packages else 0.0
+        # The step that installs packages takes nearly all the time.
+        weight = 0.85 if self._packages else 0.0
+        return max(0.0, min(1.0, (self._step - 1) / self._steps * 0.15 + weight * within))
+
+
+def _build(engine: Engine, name: str, base: str, wanted: str, progress: Progress) -> None:
+    reader = BuildProgress()
+    furthest = 0.0
+
+    def on_line(line: str) -> None:
+        nonlocal furthest
+        furthest = max(furthest, reader.line(line))
+        if line.strip():
+            progress(f"building {name}: {line.strip()}", 0.33 + 0.67 * furthest)
+
+    directory = recipe_directory(name)
+    engine.stream(
+        "build",
+        "--force-rm",
+        "--build-arg", f"ROOT={base}",
+        "--label", f"{LABEL_RECIPE}={recipe_hash(directory)}",
+        "--tag", wanted,
+        "--tag", f"{IMAGE_REPOSITORY}/{name}:latest",
+        directory,
+        on_line=on_line,
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""Every path, socket, unit, bridge and label of ContainAI, once, as a value.
+
+Nothing is computed at import time. Tests pass another root and get a whole ContainAI of their own:
+socket, data, runtime, bridge and id window.
+"""
+
+import os
+import zlib
+
+DEFAULT_ROOT = "/"
+
+#: Where a box sees its workspace.
+WORKSPACE_IN_BOX = "/home/agent/workspace"
+#: The unprivileged user that the agent runs as, in every image.
+AGENT_USER = "agent"
+AGENT_UID = 1000
+
+LABEL = "containai."
+LABEL_MANAGED = LABEL + "managed"
+LABEL_WORKSPACE = LABEL + "workspace"
+LABEL_SSH_PORT = LABEL + "ssh-port"
+LABEL_OWNER = LABEL + "owner"
+LABEL_RECIPE = LABEL + "recipe"
+
+IMAGE_REPOSITORY = "ghcr.io/containai"
+RUNTIME = "cai-runc"
+DOCKER_CONTEXT = "docker-containai"
+
+
+class Layout:
+    """Where things are, for one root (the machine) and one home (the user).
+
+    `root` is "/" except in tests; `home` is the invoking user's; `uid` is the user's own id.
+    """
+
+    def __init__(self, root: str, home: str, uid: int, user_runtime_dir: str = "") -> None:
+        self.root = os.path.abspath(root)
+        self.home = home
+        self.uid = uid
+        self._user_runtime_dir = user_runtime_dir
+
+    @classmethod
+    def from_environment(cls) -> "Layout":
+        """Return the layout of this user on this machine. CONTAINAI_ROOT moves the machine part."""
+        environ = os.environ
+        home = environ.get("HOME") or os.path.expanduser("~")
+        root = environ.get("CONTAINAI_ROOT", DEFAULT_ROOT)
+        return cls(root, home, os.getuid(), environ.get("XDG_RUNTIME_DIR", ""))
+
+    def _at(self, path: str) -> str:
+        return os.path.join(self.root, path)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the machine's own ContainAI, not one under a root of a test."""
+        return self.root == DEFAULT_ROOT
+
+    # The engine.
+
+    @property
+    def engine_socket(self) -> str:
+        """The socket of the private dockerd."""
+        return self._at("var/run/containai-docker.sock")
+
+    @property
+    def engine_config(self) -> str:
+        """daemon.json of the private dockerd."""
+        return self._at("etc/containai/docker/daemon.json")
+
+    @property
+    def engine_data(self) -> str:
+        """Data root: images, containers, volumes."""
+        return self._at("var/lib/containai-docker")
+
+    @property
+    def engine_exec(self) -> str:
+        """Exec root: what lives as long as the daemon and its containers."""
+        return self._at("var/run/containai-docker")
+
+    @property
+    def engine_pidfile(self) -> str:
+        """Pid file of the private dockerd."""
+        return self._at("var/run/containai-docker.pid")
+
+    @property
+    def engine_log(self) -> str:
+        """Log of the engine where systemd does not keep one."""
+        return self._at("var/log/containai-docker.log")
+
+    @property
+    def engine_unit(self) -> str:
+        """Name of the engine's systemd unit."""
+        return "containai-docker.service"
+
+    @property
+    def engine_unit_file(self) -> str:
+        """Path of the engine's systemd unit."""
+        return self._at(f"etc/systemd/system/{self.engine_unit}")
+
+    @property
+    def bridge(self) -> str:
+        """Name of the engine's bridge (a host-wide name, at most 15 characters)."""
+        return "cai0" if self.is_default else f"cai{self._hash:08x}"
+
+    @property
+    def _hash(self) -> int:
+        return zlib.crc32(self.root.encode())
+
+    # The embedded runtime.
+
+    @property
+    def runtime_dir(self) -> str:
+        """Where cai-runc is installed; only root writes there."""
+        return self._at("usr/local/lib/containai")
+
+    @property
+    def runtime_program(self) -> str:
+        """The program that daemon.json names."""
+        return os.path.join(self.runtime_dir, RUNTIME)
+
+    @property
+    def runtime_state(self) -> str:
+        """The id ranges in use."""
+        return self._at("var/lib/containai-runtime")
+
+    @property
+    def id_window(self) -> tuple[int, int]:
+        """First host id and number of host ids that boxes get their ranges from.
+
+        0x70000000 to 0x7ffdffff is what systemd's UIDS-GIDS table leaves unused: its own container
+        ids end at 1879048191 and its foreign ids start at 2147352576. Another root (a test) has 64
+        ranges of its own, above it.
+        """
+        if self.is_default:
+            return 0x70000000, 1023 * 262144
+        return 0x90000000 + (self._hash % 64) * 0x1000000, 64 * 262144
+
+    @property
+    def install_record(self) -> str:
+        """What `cai setup` installed on this machine, so that uninstall can name it."""
+        return self._at("var/lib/containai/installed.json")
+
+    # The user's own.
+
+    @property
+    def config_dir(self) -> str:
+        """ContainAI's configuration of this user."""
+        return os.path.join(self.home, ".config/containai")
+
+    @property
+    def config_file(self) -> str:
+        """The user's settings."""
+        return os.path.join(self.config_dir, "config.toml")
+
+    @property
+    def ssh_key(self) -> str:
+        """Private key of this installation (ed25519)."""
+        return os.path.join(self.config_dir, "id_containai")
+
+    @property
+    def known_hosts(self) -> str:
+        """Pinned host keys, one a box."""
+        return os.path.join(self.config_dir, "known_hosts")
+
+    @property
+    def ssh_config(self) -> str:
+        """The user's own ssh configuration; gets one Include line."""
+        return os.path.join(self.home, ".ssh/config")
+
+    @property
+    def ssh_blocks(self) -> str:
+        """Directory of the host blocks."""
+        return os.path.join(self.home, ".ssh/containai.d")
+
+    def ssh_block(self, box: str) -> str:
+        """Path of a box's host block."""
+        return os.path.join(self.ssh_blocks, f"{box}.conf")
+
+    @property
+    def state_dir(self) -> str:
+        """Locks of this user's ContainAI."""
+        return os.path.join(self.home, ".local/state/containai")
+
+    @property
+    def control_dir(self) -> str:
+        """Directory of the ssh control sockets: private to the user, gone at reboot, short."""
+        if self._user_runtime_dir:
+            return os.path.join(self._user_runtime_dir, "containai")
+        return f"/tmp/containai-{self.uid}"  # noqa: S108 - ownership is checked before use
+
+    def control_socket(self, box: str) -> str:
+        """Path of a box's control socket.
+
+        A socket path holds 107 bytes and ssh appends 17 of its own while it binds, so the name is
+        a checksum: of the box and of the configuration it belongs to.
+        """
+        name = zlib.crc32(f"{self.config_dir}\0{self.root}\0{box}".encode())
+        tail = zlib.crc32(box.encode()[::-1] + b"\0" + self.config_dir.encode())
+        return os.path.join(self.control_dir, f"{name:08x}{tail:08x}")

@@ -1,0 +1,1 @@
+"""What `cai setup` does to the machine, as steps that are checked, planned and applied."""

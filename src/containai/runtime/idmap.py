@@ -1,0 +1,83 @@
+"""Id mappings of mounts, and the user namespaces that carry them."""
+
+import os
+import signal
+from typing import NamedTuple
+
+from . import syscalls
+
+#: The unprivileged user that works in a box. The owner of a bind-mounted tree appears as it.
+AGENT = 1000
+
+
+class Extent(NamedTuple):
+    """`length` ids: those from `stored` on, as they are on disk, are `seen` and on by the kernel."""
+
+    stored: int
+    seen: int
+    length: int
+
+
+class Mapping(NamedTuple):
+    """What a mount does to user and to group ids."""
+
+    uids: tuple[Extent, ...]
+    gids: tuple[Extent, ...]
+
+
+def shifted(base: int, size: int) -> Mapping:
+    """Return the mapping that moves ids from 0 on into the container's range."""
+    extents = (Extent(0, base, size),)
+    return Mapping(extents, extents)
+
+
+def owned(uid: int, gid: int, base: int, size: int) -> Mapping:
+    """Return the mapping for a tree of somebody's on the host.
+
+    Its owner's files are the agent's inside, and what the agent makes is the owner's. What others
+    in the container make, root above all, belongs to an id of the range, which is nobody's on the
+    host. All other ids of the host are unmapped: they show as nobody and cannot be written.
+    """
+    return Mapping(_owned(uid, base, size), _owned(gid, base, size))
+
+
+def _owned(owner: int, base: int, size: int) -> tuple[Extent, ...]:
+    agent = base + AGENT
+    after = agent + 1
+    return (
+        Extent(owner, agent, 1),
+        Extent(base, base, AGENT),
+        Extent(after, after, size - AGENT - 1),
+    )
+
+
+def text(extents: tuple[Extent, ...]) -> str:
+    """Return extents as uid_map and gid_map take them (user_namespaces(7))."""
+    return "".join(f"{each.stored} {each.seen} {each.length}\n" for each in extents)
+
+
+def user_namespace(mapping: Mapping) -> int:
+    """Return a descriptor of a new user namespace with that mapping and no process in it."""
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWUSER)
+            os.write(ready[1], b"1")
+            os.close(go[1])
+            os.read(go[0], 1)
+        finally:
+            os._exit(0)
+    try:
+        os.close(ready[1])
+        if os.read(ready[0], 1) != b"1":
+            raise OSError("a user namespace could not be made (is user.max_user_namespaces 0?)")
+        for name, extents in (("uid_map", mapping.uids), ("gid_map", mapping.gids)):
+            with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:
+                file.write(text(extents))
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        for fd in (ready[0], *go):
+            os.close(fd)

@@ -1,0 +1,173 @@
+"""The root file system and the bind mounts of a container, staged with shifted ids.
+
+All of it happens in a mount namespace that is ours alone and that runc inherits: runc's container
+gets a copy of it, and with the end of `runc create` it is gone. Nothing is ever mounted on the
+host, so nothing can be left there, whoever dies when.
+"""
+
+import os
+import stat
+from typing import NamedTuple
+
+from . import idmap, syscalls
+from .errors import RuntimeRefusal
+from .idmap import Mapping
+
+
+class Overlay(NamedTuple):
+    """An overlay mount's directories, as absolute paths; the first lower one is on top."""
+
+    lower: tuple[str, ...]
+    upper: str
+    work: str
+
+
+def unescaped(text: str) -> str:
+    """Return a field of mountinfo as it was: octal escapes stand for blanks and backslashes."""
+    parts = text.split("\\")
+    return parts[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in parts[1:])
+
+
+def find_overlay(mountinfo: str, root: str) -> Overlay | None:
+    """Return the overlay that is mounted at `root`, or None where something else is.
+
+    `mountinfo` is as in proc(5). Relative names are Docker's short links, in the directory above
+    the writable layer's.
+    """
+    options = None
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if unescaped(before.split(" ")[4]) == root:
+            kind, _, super_options = after.split(" ", 2)
+            options = unescaped(super_options) if kind == "overlay" else None
+    if options is None:
+        return None
+    # The kernel shows ":" and "\" of a lower path escaped once more, and a "," likewise.
+    fields = dict(pair.partition("=")[::2] for pair in options.split(","))
+    if "upperdir" not in fields:
+        return None
+    upper = fields["upperdir"]
+    above = os.path.dirname(os.path.dirname(upper))
+    lower = tuple(os.path.join(above, each) for each in fields["lowerdir"].split(":"))
+    return Overlay(lower, upper, fields["workdir"])
+
+
+class Stage:
+    """A private mount namespace with a small tmpfs in it, on which everything is staged."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        # Slave: mounts of the host still arrive, ours never leave.
+        syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
+        os.makedirs(directory, mode=0o711, exist_ok=True)
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=4m")
+        self._namespaces: dict[Mapping, int] = {}
+        self._binds = 0
+
+    def _namespace(self, mapping: Mapping) -> int:
+        if mapping not in self._namespaces:
+            self._namespaces[mapping] = idmap.user_namespace(mapping)
+        return self._namespaces[mapping]
+
+    def _place(self, fd: int, target: str, mapping: Mapping, *, recursive: bool) -> None:
+        flags = syscalls.AT_RECURSIVE if recursive else 0
+        tree = syscalls.open_tree(fd, flags)
+        try:
+            syscalls.map_ids(tree, self._namespace(mapping), flags)
+            syscalls.attach(tree, target)
+        finally:
+            os.close(tree)
+
+    def _place_path(self, source: str, target: str, mapping: Mapping) -> None:
+        fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+        try:
+            os.mkdir(target)
+            self._place(fd, target, mapping, recursive=False)
+        finally:
+            os.close(fd)
+
+    def root(self, overlay: Overlay | None, plain: str, mapping: Mapping, base: int) -> str:
+        """Stage the root file system; return where it is.
+
+        A new overlay over shifted copies of the layers: no inode is changed, whatever its size.
+        `plain` is the root file system as it is, for storage drivers that are no overlay.
+        """
+        target = os.path.join(self.directory, "root")
+        if overlay is None:
+            self._place_path(plain, target, mapping)
+            return target
+        above = os.path.dirname(overlay.upper)
+        if os.path.dirname(overlay.work) != above:
+            raise RuntimeRefusal(f"{overlay.upper} and {overlay.work} are not side by side")
+        os.mkdir(target)
+        layers = os.path.join(self.directory, "l")
+        os.mkdir(layers)
+        for index, lower in enumerate(overlay.lower):
+            self._place_path(lower, os.path.join(layers, str(index)), mapping)
+        self._place_path(above, os.path.join(self.directory, "u"), mapping)
+        self._mount_overlay(layers, overlay, base)
+        if os.statvfs(target).f_flag & os.ST_RDONLY:
+            raise RuntimeRefusal("the kernel made the container's root file system read-only")
+        return target
+
+    @staticmethod
+    def _mount_overlay(layers: str, overlay: Overlay, base: int) -> None:
+        # Relative and numbered: 60 layers fit into the page that mount(2) takes, and no character
+        # of a layer's own path means anything.
+        names = ":".join(str(index) for index in range(len(overlay.lower)))
+        upper, work = (f"../u/{os.path.basename(path)}" for path in (overlay.upper, overlay.work))
+        options = f"lowerdir={names},upperdir={upper},workdir={work}"
+        if os.path.exists("/sys/module/overlay/parameters/index"):
+            options += ",index=off"
+        before = os.getcwd()
+        os.chdir(layers)
+        # As fsuid 0, which is not in the mapping, the kernel cannot make the work directory
+        # (EOVERFLOW) and silently gives a read-only overlay.
+        syscalls.set_fs_ids(base, base)
+        try:
+            syscalls.mount("overlay", "../root", "overlay", 0, options)
+        finally:
+            syscalls.set_fs_ids(0, 0)
+            os.chdir(before)
+
+    def bind(self, source: str, base: int, size: int, engine_data: str) -> str:
+        """Stage the source of a bind mount; return where it is.
+
+        What is the engine's own (volumes, /etc/hosts) is shifted like the root file system;
+        everything else is somebody's tree on the host and keeps its owner.
+        Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
+        """
+        try:
+            # Docker resolved it: a link in its last part now is one that somebody put there since.
+            fd = os.open(source, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as wrong:
+            raise RuntimeRefusal(f"bind source {source}: {wrong.strerror}") from None
+        try:
+            seen = os.fstat(fd)
+            if stat.S_ISLNK(seen.st_mode):
+                raise RuntimeRefusal(f"bind source {source} is a symbolic link")
+            if is_below(source, engine_data):
+                mapping = idmap.shifted(base, size)
+            else:
+                mapping = idmap.owned(seen.st_uid, seen.st_gid, base, size)
+            target = os.path.join(self.directory, f"m{self._binds}")
+            self._binds += 1
+            if stat.S_ISDIR(seen.st_mode):
+                os.mkdir(target)
+            else:
+                os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            self._place(fd, target, mapping, recursive=True)
+        except OSError as wrong:
+            raise RuntimeRefusal(
+                f"bind source {source}: its file system cannot map ids ({wrong.strerror})"
+            ) from None
+        finally:
+            os.close(fd)
+        return target
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a path is in a directory, by name."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")

@@ -1,0 +1,118 @@
+"""The mount and namespace system calls that Python's standard library lacks."""
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_REC = 0x4000
+MS_SLAVE = 1 << 19
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 4
+MOUNT_ATTR_IDMAP = 0x00100000
+
+PR_GET_SECUREBITS = 27
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 4
+
+# One number on every architecture: include/uapi/asm-generic/unistd.h, from 424 on.
+_OPEN_TREE = 428
+_MOVE_MOUNT = 429
+_MOUNT_SETATTR = 442
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttr(ctypes.Structure):
+    """struct mount_attr (mount_setattr(2))."""
+
+    _fields_ = [
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+    return result
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
+    done = _libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode(),
+        ctypes.c_ulong(flags),
+        os.fsencode(data),
+    )
+    _checked(done, f"mount {kind} on {target}")
+
+
+def open_tree(fd: int, flags: int) -> int:
+    """Return a detached copy of the mount that the descriptor `fd` is in, from there on."""
+    number, flags = ctypes.c_long(_OPEN_TREE), flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+    flags |= AT_EMPTY_PATH
+    tree = _libc.syscall(number, ctypes.c_int(fd), b"", ctypes.c_uint(flags))
+    return _checked(tree, "open_tree")
+
+
+def map_ids(tree: int, userns: int, flags: int) -> None:
+    """Give a detached mount the id mapping of a user namespace. Needs Linux 5.12."""
+    attributes = _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns)
+    done = _libc.syscall(
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(tree),
+        b"",
+        ctypes.c_uint(flags | AT_EMPTY_PATH),
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )
+    _checked(done, "mount_setattr(MOUNT_ATTR_IDMAP)")
+
+
+def attach(tree: int, target: str) -> None:
+    """Attach a detached mount at a path."""
+    done = _libc.syscall(
+        ctypes.c_long(_MOVE_MOUNT),
+        ctypes.c_int(tree),
+        b"",
+        ctypes.c_int(AT_FDCWD),
+        os.fsencode(target),
+        ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
+    )
+    _checked(done, f"move_mount to {target}")
+
+
+def set_fs_ids(uid: int, gid: int) -> None:
+    """Change the ids that file access is checked with; capabilities stay as they are."""
+    bits = SECBIT_NO_SETUID_FIXUP if uid else 0
+    if uid:
+        _checked(_libc.prctl(PR_SET_SECUREBITS, bits, 0, 0, 0), "prctl(PR_SET_SECUREBITS)")
+    _libc.setfsgid(ctypes.c_uint(gid))
+    _libc.setfsuid(ctypes.c_uint(uid))
+    # setfsuid(2) cannot fail visibly: asking for an impossible id returns the one in force.
+    if _libc.setfsuid(ctypes.c_uint(0xFFFFFFFF)) & 0xFFFFFFFF != uid:
+        raise OSError(f"setfsuid({uid}) was refused")
+    if not uid:
+        _checked(_libc.prctl(PR_SET_SECUREBITS, bits, 0, 0, 0), "prctl(PR_SET_SECUREBITS)")

@@ -1,0 +1,1 @@
+"""Keys, host blocks, pinned host keys and sessions, for OpenSSH's own client."""

@@ -1,0 +1,86 @@
+"""Sessions: what is run in a box, over its control socket, with ssh's own terminal and exit code.
+
+This module is on the warm path: it imports little.
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import NoReturn
+
+from containai.host import proc
+from containai.layout import WORKSPACE_IN_BOX, Layout
+
+_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
+
+
+def quoted(argument: bytes) -> bytes:
+    """Return one word for the remote shell that is exactly `argument`, whatever its bytes."""
+    if argument and _SAFE.issuperset(argument):
+        return argument
+    return b"'" + argument.replace(b"'", b"'\\''") + b"'"
+
+
+def remote_command(command: Sequence[str], directory: str) -> bytes:
+    """Return the line for the remote shell; an empty command is an interactive login shell.
+
+    Bytes that are not UTF-8 come from argv as surrogates (PEP 383) and leave as they came.
+    """
+    enter = b"cd -- " + quoted(os.fsencode(directory)) + b" && exec -- "
+    if not command:
+        return enter + b'"$SHELL" -l'
+    return enter + b" ".join(quoted(os.fsencode(word)) for word in command)
+
+
+def ssh_argv(
+    layout: Layout, box: str, command: Sequence[str], *, terminal: bool, directory: str = ""
+) -> list[bytes | str]:
+    """Return the ssh command line for a session in a box."""
+    return [
+        "ssh",
+        "-F", layout.ssh_block(box),
+        "-t" if terminal else "-T",
+        "--", box,
+        remote_command(command, os.path.join(WORKSPACE_IN_BOX, directory).rstrip("/")),
+    ]  # fmt: skip
+
+
+def is_live(layout: Layout, box: str) -> bool:
+    """Whether a box's control socket has somebody behind it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(layout.control_socket(box))
+        except OSError:
+            return False
+        return True
+
+
+def identity(workspace: str, inode: str) -> str:
+    """Return the line of a host block that says which directory its box was started for."""
+    return f"# workspace={workspace!r} inode={inode}"
+
+
+def block_matches(layout: Layout, box: str, workspace: str, inode: str) -> bool | None:
+    """Whether a box's host block is of exactly this directory; None where there is no block."""
+    try:
+        with open(layout.ssh_block(box), encoding="utf-8") as file:
+            return identity(workspace, inode) + "\n" in file
+    except FileNotFoundError:
+        return None
+
+
+def is_warm(layout: Layout, box: str, workspace: str, inode: str) -> bool:
+    """Whether a live control connection leads to the box of exactly this directory."""
+    return bool(block_matches(layout, box, workspace, inode)) and is_live(layout, box)
+
+
+def enter(layout: Layout, box: str, command: Sequence[str], directory: str = "") -> NoReturn:
+    """Become the ssh session: the process is replaced, the exit code is the command's."""
+    import sys
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = os.isatty(0)
+    argv = ssh_argv(layout, box, command, terminal=terminal, directory=directory)
+    proc.replace(argv)

@@ -1,0 +1,171 @@
+"""What ssh needs to know about a box: a key, an Include, a host block, a pinned host key."""
+
+import contextlib
+import os
+import tempfile
+from typing import NamedTuple
+
+from containai.errors import SshSetupError
+from containai.host import files, proc
+from containai.layout import AGENT_USER, Layout
+from containai.ssh import session
+
+#: A control connection without sessions is kept this long.
+CONTROL_PERSIST = "4h"
+
+
+class KeyPair(NamedTuple):
+    """An OpenSSH key pair: the private file's text and the public line, without a comment."""
+
+    private: str
+    public: str
+
+
+def host_alias(box: str) -> str:
+    """Return the name a box's host key is pinned under."""
+    return f"containai-{box}"
+
+
+def host_block(
+    layout: Layout, box: str, *, port: int, workspace: str, inode: str, forward_agent: bool
+) -> str:
+    """Return a box's host block.
+
+    ControlPath without ControlMaster: plain ssh shares cai's connection where there is one, and
+    makes its own where there is none (as a master it would fail where the directory is missing).
+    The workspace and its inode let the warm path see whose box this is without asking Docker.
+    """
+    return f"""\
+# Box {box}, written by cai. Changes are lost.
+{session.identity(workspace, inode)}
+Host {box}
+    HostName 127.0.0.1
+    Port {port}
+    User {AGENT_USER}
+    HostKeyAlias {host_alias(box)}
+    HostKeyAlgorithms ssh-ed25519
+    StrictHostKeyChecking yes
+    UserKnownHostsFile {_quoted(layout.known_hosts)}
+    GlobalKnownHostsFile /dev/null
+    IdentityFile {_quoted(layout.ssh_key)}
+    IdentitiesOnly yes
+    PreferredAuthentications publickey
+    ControlPath {_quoted(layout.control_socket(box))}
+    ForwardAgent {"yes" if forward_agent else "no"}
+    ForwardX11 no
+    LogLevel ERROR
+"""
+
+
+def _quoted(path: str) -> str:
+    # ssh_config(5): percent signs start a token; double quotes hold spaces.
+    return '"' + path.replace("%", "%%") + '"'
+
+
+def with_include(config: str, blocks: str) -> str:
+    """Return the ssh configuration with our Include as its first effective line.
+
+    Include must come before the first Host or Match: ssh takes it as part of whatever block it
+    stands in.
+    """
+    line = f'Include "{blocks}/*.conf"'
+    kept = [each for each in config.splitlines(keepends=True) if each.strip() != line]
+    if kept and "".join([line + "\n", *kept]) == config:
+        return config
+    return line + "\n" + "".join(kept)
+
+
+def without_include(config: str, blocks: str) -> str:
+    """Return the ssh configuration without our Include."""
+    line = f'Include "{blocks}/*.conf"'
+    return "".join(each for each in config.splitlines(keepends=True) if each.strip() != line)
+
+
+def with_host_key(known_hosts: str, box: str, public: str | None) -> str:
+    """Return known_hosts with a box's key pinned, or with none for it where `public` is None."""
+    alias = host_alias(box)
+    lines = [line for line in known_hosts.splitlines() if line.split(" ", 1)[0] != alias]
+    if public is not None:
+        lines.append(f"{alias} {public}")
+    return "".join(line + "\n" for line in lines)
+
+
+def pinned_key(known_hosts: str, box: str) -> str | None:
+    """Return the public key pinned for a box, or None."""
+    for line in known_hosts.splitlines():
+        alias, _, key = line.partition(" ")
+        if alias == host_alias(box):
+            return key
+    return None
+
+
+def new_key() -> KeyPair:
+    """Make an ed25519 key pair. Raises ProcessError where ssh-keygen is missing."""
+    with tempfile.TemporaryDirectory(prefix="cai-") as directory:
+        path = os.path.join(directory, "key")
+        proc.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "containai", "-f", path])
+        return KeyPair(
+            files.read(path) or "", " ".join((files.read(path + ".pub") or "").split()[:2])
+        )
+
+
+def ensure_user(layout: Layout) -> str:
+    """Put this user's key, directories and Include in place; return the public key's line.
+
+    Raises SshSetupError where something of that cannot be written.
+    """
+    try:
+        with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
+            for directory in (layout.config_dir, os.path.dirname(layout.ssh_config)):
+                files.private_directory(directory)
+            files.private_directory(layout.ssh_blocks)
+            _ensure_key(layout)
+            old = files.read(layout.ssh_config) or ""
+            new = with_include(old, layout.ssh_blocks)
+            if new != old:
+                files.write(layout.ssh_config, new, 0o600)
+            return (files.read(layout.ssh_key + ".pub") or "").strip()
+    except OSError as wrong:
+        raise SshSetupError(f"{wrong.filename}: {wrong.strerror}") from None
+
+
+def _ensure_key(layout: Layout) -> None:
+    private, public = layout.ssh_key, layout.ssh_key + ".pub"
+    if not os.path.exists(private):
+        pair = new_key()
+        files.write(private, pair.private, 0o600)
+        files.write(public, pair.public + " containai\n")
+    elif not os.path.exists(public):
+        files.write(public, proc.run(["ssh-keygen", "-y", "-P", "", "-f", private]).out)
+
+
+def publish(layout: Layout, box: str, block: str, host_key: str) -> None:
+    """Pin a box's host key, then write its host block."""
+    _pin(layout, box, host_key)
+    files.write(layout.ssh_block(box), block, 0o600)
+
+
+def forget(layout: Layout, box: str) -> None:
+    """Close a box's control connection; remove its host block and its pinned key."""
+    close(layout, box)
+    files.remove(layout.ssh_block(box))
+    if os.path.exists(layout.known_hosts):
+        _pin(layout, box, None)
+
+
+def _pin(layout: Layout, box: str, key: str | None) -> None:
+    with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
+        old = files.read(layout.known_hosts) or ""
+        new = with_host_key(old, box, key)
+        if new != old:
+            files.write(layout.known_hosts, new, 0o600)
+
+
+def close(layout: Layout, box: str) -> None:
+    """End a box's control connection, if there is one, and with it the sessions in it."""
+    socket = layout.control_socket(box)
+    if os.path.exists(socket):
+        argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "exit", box]
+        with contextlib.suppress(proc.ProcessError):
+            proc.run(argv, ok=None, timeout=5)
+        files.remove(socket)
