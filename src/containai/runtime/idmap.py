@@ -11,7 +11,7 @@ AGENT = 1000
 
 
 class Extent(NamedTuple):
-    """`length` ids: those from `stored` on, as they are on disk, are `seen` and on by the kernel."""
+    """`length` ids: on disk they begin at `stored`, for the kernel at `seen`."""
 
     stored: int
     seen: int

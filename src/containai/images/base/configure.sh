@@ -15,7 +15,7 @@ done
 
 # The user. No password: keys only. Docker's group is the Docker inside the box.
 groupadd --gid 1000 agent
-useradd --uid 1000 --gid agent --groups docker,sudo --shell /bin/bash --create-home \
+useradd --uid 1000 --gid agent --groups docker,sudo,systemd-journal --shell /bin/bash --create-home \
     --comment 'AI coding agent' agent
 usermod --password '*' agent
 usermod --password '*' root
@@ -23,11 +23,23 @@ usermod --password '*' root
 echo agent:65536:131072 | tee /etc/subuid >/etc/subgid
 install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agent/.local/bin \
     /mnt/agent-data
+# Its own systemd is up with the box: a first log-in does not wait for it, its services do not end
+# with the last.
+install -d /var/lib/systemd/linger
+: >/var/lib/systemd/linger/agent
 # Its keys, placed from outside.
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
-# shellcheck disable=SC2046
-systemctl --root=/ --quiet mask $(sed 's/#.*//' masked-units.txt)
+install -d /etc/systemd/system-generators
+for unit in $(sed 's/#.*//' masked-units.txt); do
+    case $unit in
+    *-generator) ln -s /dev/null "/etc/systemd/system-generators/$unit" ;;
+    *) ln -sf /dev/null "/etc/systemd/system/$unit" ;;
+    esac
+done
+# GnuPG starts its programs itself, and listeners of theirs are in the way of forwarded ones.
+systemctl --root=/ --global --quiet mask dirmngr.socket gpg-agent.socket gpg-agent-browser.socket \
+    gpg-agent-extra.socket gpg-agent-ssh.socket keyboxd.socket ssh-agent.socket
 systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service
 systemctl --root=/ --quiet set-default multi-user.target
 
