@@ -2,7 +2,8 @@
 
 import argparse
 
-from containai.boxes.workspace import Workspace
+from containai.boxes import box
+from containai.boxes.workspace import Workspace, box_name
 from containai.cli import shared
 from containai.cli.progress import Display
 from containai.config import settings
@@ -18,14 +19,14 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     """Return the name of the workspace's box, running and reachable."""
     values = settings.load(layout.config_file)
     image = values["image.name"]
-    if not _is_ready(layout, image):
+    if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
         consent.set_up(layout, image, values["image.root"], agreed=shared.agreed(arguments))
     with Display() as display:
         boxes = shared.boxes_of(layout)
-        box = boxes.bring_up(workspace, build.reference(image), display.say, arguments.name)
-    return box.name
+        reference = build.reference(image)
+        return boxes.bring_up(workspace, reference, display.say, arguments.name).name
 
 
 def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
@@ -44,8 +45,11 @@ def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) ->
         return boxes.bring_up(workspace, found.image, display.say, found.name).name
 
 
-def _is_ready(layout: Layout, image: str) -> bool:
+def _is_ready(layout: Layout, image: str, workspace: Workspace, name: str | None) -> bool:
     if daemon.configuration(layout) is None or proc.which("dockerd") is None:
         return False
     daemon.start(layout)
-    return build.exists(Engine(layout), image)
+    # A box that is there keeps the image that it was made from.
+    own = name or box_name(workspace.path, layout.uid)
+    engine = Engine(layout)
+    return build.exists(engine, image) or box.find(engine, workspace.path, own) is not None
