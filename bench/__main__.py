@@ -1,0 +1,313 @@
+"""What ContainAI costs, against what one would use without it: `python -m bench --help`.
+
+Everything is measured in one run on one machine, on the user's own set-up: the boxes and
+containers made for it are in temporary workspaces and are removed. An aim that is missed is shown,
+not an error; the exit code is 1 only where something failed to run.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import socket
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from bench import measure
+from bench.measure import Row, difference, interleaved, ratio, run, timed
+from containai.boxes import spec
+from containai.boxes.workspace import box_name
+from containai.layout import RUNTIME, Layout
+
+#: The job with many files: how many, and of how many bytes.
+FILES, FILE_SIZE = 50_000, 200
+#: A box is idle so long after its start, in seconds.
+SETTLE_SECONDS = 15
+MIB = 1 << 20
+
+
+class Bench:
+    """The set-up that is measured, and what was made for it."""
+
+    def __init__(self, cai: str, made: ExitStack) -> None:
+        self.layout = Layout.from_environment()
+        self.cai = cai
+        self._made = made
+        self.directory = made.enter_context(tempfile.TemporaryDirectory(prefix="cai-bench-"))
+        self.workspace = self._workspace("box")
+        self.box = box_name(self.workspace, self.layout.uid)
+        made.callback(self.remove_box)
+        run(self.cai_true())
+        self.image = self.docker_run("inspect", "--format", "{{.Config.Image}}", self.box).strip()
+
+    def _workspace(self, name: str) -> str:
+        path = os.path.realpath(os.path.join(self.directory, name))
+        os.mkdir(path)
+        return path
+
+    def docker(self, *arguments: str) -> list[str]:
+        """Return a command line for the engine."""
+        return ["docker", "--host", f"unix://{self.layout.engine_socket}", *arguments]
+
+    def docker_run(self, *arguments: str) -> str:
+        """Make a request to the engine; return what it printed."""
+        return run(self.docker(*arguments))
+
+    def cai_true(self) -> list[str]:
+        """Return the command line that users type."""
+        return [self.cai, "run", self.workspace, "--", "true"]
+
+    def remove_box(self) -> None:
+        """Remove the box, if it is there."""
+        with contextlib.suppress(RuntimeError):
+            run([self.cai, "rm", self.workspace])
+
+    def container(self, runtime: str, *options: str) -> str:
+        """Start a container that does nothing; return its id. It is removed at the end."""
+        argv = ["run", "--detach", "--init", "--runtime", runtime, *options]
+        found = self.docker_run(*argv, self.image, "sleep", "infinity").strip()
+        self._made.callback(self.remove_container, found)
+        return found
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container and its volumes, if it is there."""
+        with contextlib.suppress(RuntimeError):
+            self.docker_run("rm", "--force", "--volumes", name)
+
+
+def warm(bench: Bench, runs: int) -> Iterator[Row]:
+    """`cai run` into a running box, against `docker exec` and against ssh itself."""
+    run(bench.cai_true())
+    control = bench.layout.control_socket(bench.box)
+    ours, docker, ssh = interleaved(
+        runs,
+        lambda: timed(bench.cai_true()),
+        lambda: timed(bench.docker("exec", bench.box, "true")),
+        lambda: timed(["ssh", "-F", "/dev/null", "-S", control, bench.box, "true"]),
+    )
+    yield ratio("warm: cai run / docker exec", ours, docker, 1.0)
+    yield difference("warm: cai run - ssh over its control socket", ours, ssh, 45)
+
+
+def cold(bench: Bench, runs: int) -> Iterator[Row]:
+    """`cai run` without a box, against the same container started by hand until ssh answers."""
+    workspace = os.path.join(bench.directory, "by-hand")
+    os.makedirs(workspace, exist_ok=True)
+    # The image has no host key and sshd does not start without one; cai makes one a box.
+    key = os.path.join(bench.directory, "host_key")
+    if not os.path.exists(key):
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+    key_mount = spec.mount(type="bind", source=key, target="/etc/ssh/ssh_host_ed25519_key")
+    name = f"{bench.box}-by-hand"
+
+    def with_cai() -> float:
+        bench.remove_box()
+        return timed(bench.cai_true())
+
+    def by_hand() -> float:
+        port = free_port()
+        made = spec.BoxSpec(name, workspace, bench.image, port, bench.layout.uid)
+        options = without_labels(spec.create_arguments(made)[1:])
+        argv = bench.docker("run", "--detach", "--mount", key_mount, *options)
+        try:
+            begun = time.perf_counter()
+            run(argv)
+            wait_for_ssh(port)
+            return time.perf_counter() - begun
+        finally:
+            bench.remove_container(name)
+            with contextlib.suppress(RuntimeError):
+                bench.docker_run("volume", "rm", made.docker_volume)
+
+    ours, theirs = interleaved(runs, with_cai, by_hand)
+    yield ratio("cold: cai run / docker run until ssh answers", ours, theirs, 1.3)
+
+
+def runtime(bench: Bench, runs: int) -> Iterator[Row]:
+    """The embedded runtime against runc: a whole container, and a process in one."""
+
+    def whole(name: str) -> Callable[[], float]:
+        return lambda: timed(bench.docker("run", "--rm", "--runtime", name, bench.image, "true"))
+
+    def inside(container: str) -> Callable[[], float]:
+        return lambda: timed(bench.docker("exec", container, "true"))
+
+    ours, theirs = interleaved(runs, whole(RUNTIME), whole("runc"))
+    yield ratio("docker run: cai-runc / runc", ours, theirs, 1.25)
+    ours, theirs = interleaved(runs, *(inside(bench.container(r)) for r in (RUNTIME, "runc")))
+    yield ratio("docker exec: cai-runc / runc", ours, theirs, 1.15)
+
+
+def memory(bench: Bench, runs: int) -> Iterator[Row]:
+    """What an idle box takes; `runs` does not matter."""
+    bench.remove_box()
+    run(bench.cai_true())
+    time.sleep(SETTLE_SECONDS)
+    pid = bench.docker_run("inspect", "--format", "{{.State.Pid}} {{.Id}}", bench.box).split()
+    whole, without_cache = memory_of(*pid)
+    yield Row("memory of an idle box", mib(whole), "", whole / MIB, "MiB", None)
+    yield Row("... without page cache", mib(without_cache), "", without_cache / MIB, "MiB", None)
+
+
+def jobs(bench: Bench, runs: int) -> Iterator[Row]:
+    """Work inside a container: the clock is read in there, so starting it does not count."""
+    archive = os.path.join(bench.directory, "files.tar")
+    write_archive(archive)
+    pair = [bench.container(each, "--network", "none") for each in (RUNTIME, "runc")]
+    for container in pair:
+        bench.docker_run("cp", archive, f"{container}:/var/tmp/files.tar")
+    unpack = (
+        "rm -rf /var/tmp/files && mkdir /var/tmp/files && sync",
+        "tar -xf /var/tmp/files.tar -C /var/tmp/files && find /var/tmp/files -size +9 | wc -l",
+    )
+    count = ("sync", "for i in 1 2 3 4 5 6 7 8 9 10; do sha256sum /var/tmp/files.tar; done")
+    for name, (before, work) in {
+        f"unpack and stat {FILES:,} files: cai-runc / runc": unpack,
+        "sha256sum of half a gigabyte: cai-runc / runc": count,
+    }.items():
+        ours, theirs = interleaved(runs, *(job(bench, each, before, work) for each in pair))
+        yield ratio(name, ours, theirs, 1.03)
+
+
+def job(bench: Bench, container: str, before: str, work: str) -> Callable[[], float]:
+    """Return a job that is timed by the container's own shell."""
+    clock = "$(date +%s%N)"
+    script = f"{before}; a={clock}; {{ {work}; }} >/dev/null || exit 1; echo $(({clock} - a))"
+    return lambda: int(bench.docker_run("exec", container, "sh", "-c", script)) / 1e9
+
+
+#: name → (measurement, how many runs)
+MEASUREMENTS = {
+    "warm": (warm, 21),
+    "cold": (cold, 7),
+    "runtime": (runtime, 15),
+    "memory": (memory, 1),
+    "jobs": (jobs, 7),
+}
+
+#: What a measurement that fails to run raises.
+FAILURES = (RuntimeError, OSError, ValueError, LookupError)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_ssh(port: int) -> None:
+    """Wait for sshd's banner. Raises RuntimeError where it takes more than a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass  # docker-proxy accepts and hangs up before sshd listens
+        time.sleep(0.01)
+    raise RuntimeError(f"no ssh on port {port} within a minute")
+
+
+def without_labels(options: list[str]) -> list[str]:
+    """Drop the labels: the container started by hand is no box to `cai`."""
+    kept = zip(options, ["", *options], strict=False)
+    return [word for word, before in kept if "--label" not in (word, before)]
+
+
+def memory_of(pid: str, container: str) -> tuple[int, int]:
+    """Return the bytes a container's cgroup is charged with: all, and without page cache."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        lines = [line.rstrip("\n").split(":", 2) for line in file]
+    v1 = [path for _, controllers, path in lines if "memory" in controllers.split(",")]
+    # The box's systemd moved itself below the container's own group.
+    path = (v1 or [path for _, controllers, path in lines if not controllers])[0]
+    own = path[: path.index(container)] + container
+    top = "/sys/fs/cgroup" + ("/memory" if v1 else "")
+    charged, cache, shared = (
+        ("memory.usage_in_bytes", "total_cache", "total_shmem")
+        if v1
+        else ("memory.current", "file", "shmem")
+    )
+    with open(f"{top}{own}/{charged}", encoding="ascii") as file:
+        whole = int(file.read())
+    with open(f"{top}{own}/memory.stat", encoding="ascii") as file:
+        numbers = {key: int(value) for key, value in map(str.split, file)}
+    return whole, whole - numbers[cache] + numbers[shared]
+
+
+def mib(count: int) -> str:
+    """Return a number of bytes in MiB."""
+    return f"{count / MIB:.0f} MiB"
+
+
+def write_archive(path: str) -> None:
+    """Write a tar archive of many small files, a hundred in a directory."""
+    with tarfile.open(path, "w") as archive:
+        for number in range(FILES):
+            entry = tarfile.TarInfo(f"{number // 100}/{number}")
+            content = f"{number}\n".encode().ljust(FILE_SIZE, b".")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
+    parser.add_argument("--runs", type=int, metavar="N", help="runs of each (default: 7 to 21)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--cai", default=shutil.which("cai"), metavar="PATH", help="cai to time")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(MEASUREMENTS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
+    if arguments.runs is not None and arguments.runs < 1:
+        parser.error("--runs: at least 1")
+    if arguments.cai is None:
+        parser.error("there is no cai on PATH: install it, or give --cai PATH")
+    socket_path = Layout.from_environment().engine_socket
+    if not os.access(socket_path, os.R_OK | os.W_OK):
+        parser.error(f"{socket_path} is missing or not yours: run cai setup, or be root")
+    rows: list[Row] = []
+    failed: list[str] = []
+    image = ""
+    with ExitStack() as made:
+        try:
+            bench = Bench(arguments.cai, made)
+            image = bench.image
+            for name in arguments.names or MEASUREMENTS:
+                measurement, runs = MEASUREMENTS[name]
+                sys.stderr.write(f"measuring: {name}\n")
+                try:
+                    rows += measurement(bench, arguments.runs or runs)
+                except FAILURES as wrong:
+                    failed.append(f"{name}: {wrong}")
+        except FAILURES as wrong:
+            failed.append(f"set-up: {wrong}")
+    kernel, load = os.uname().release, os.getloadavg()[0]
+    about = {
+        "cai": arguments.cai,
+        "engine": socket_path,
+        "image": image,
+        "machine": f"Linux {kernel}, {os.cpu_count()} CPUs, load {load:.1f} at the end",
+    }
+    if arguments.json:
+        report = {"about": about, "rows": [row.as_json() for row in rows], "failed": failed}
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(f"{key}: {value}" for key, value in about.items()))
+        print("\n" + measure.table(rows))
+        for each in failed:
+            print(f"FAILED {each}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
