@@ -1,0 +1,22 @@
+"""What unit tests share: a ContainAI of their own below a temporary directory."""
+
+import pytest
+
+from containai.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    return Layout(str(tmp_path / "root"), str(home), 1000, str(tmp_path / "run"))
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """No setting of whoever runs the tests reaches them."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("CONTAINAI_", "CAI_")):
+            monkeypatch.delenv(name)

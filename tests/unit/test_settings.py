@@ -1,0 +1,102 @@
+import pytest
+
+from containai.config import settings
+from containai.config.settings import PortRange
+from containai.errors import ContainAIError, UsageError
+
+DEFAULTS = {setting.key: setting.default for setting in settings.SETTINGS}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "config.toml"
+
+
+def load(path, text):
+    path.write_text(text, encoding="utf-8")
+    return settings.load(str(path))
+
+
+def test_defaults(path):
+    assert settings.load(str(path)) == DEFAULTS
+    assert load(path, "") == DEFAULTS
+
+
+def test_defaults_are_valid():
+    for setting in settings.SETTINGS:
+        given = setting.default
+        text = f"{given.first}-{given.last}" if isinstance(given, PortRange) else given
+        assert setting.parse(text) == given
+        assert setting.doc.endswith(".")
+
+
+def test_file(path):
+    text = '[ssh]\nport_range = "3000-3001"\nforward_agent = true\n[agent]\ndefault = "codex"\n'
+    assert load(path, text) == DEFAULTS | {
+        "ssh.port_range": PortRange(3000, 3001),
+        "ssh.forward_agent": True,
+        "agent.default": "codex",
+    }
+    assert load(path, 'agent.default = "x"')["agent.default"] == "x"
+
+
+def test_environment_overrides_the_file(path, monkeypatch):
+    monkeypatch.setenv("CONTAINAI_SSH_PORT_RANGE", "4000-4001")
+    monkeypatch.setenv("CONTAINAI_SSH_FORWARD_AGENT", "true")
+    values = load(path, '[ssh]\nport_range = "3000-3001"\n')
+    assert values["ssh.port_range"] == PortRange(4000, 4001)
+    assert values["ssh.forward_agent"] is True
+
+
+def test_environment_may_not_be_nonsense(path, monkeypatch):
+    monkeypatch.setenv("CONTAINAI_SSH_PORT_RANGE", "")
+    with pytest.raises(UsageError, match="in the environment"):
+        settings.load(str(path))
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 1", "[ssh]\nport = 1", "ssh = 1", '[ssh.port_range]\na = "b"']
+)
+def test_unknown_key(path, text):
+    with pytest.raises(ContainAIError, match="unknown setting") as caught:
+        load(path, text)
+    assert "ssh.port_range" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh.port_range = 2300",
+        'ssh.port_range = "2300"',
+        'ssh.port_range = "2500-2300"',
+        'ssh.port_range = "80-90"',
+        'ssh.port_range = "2300-70000"',
+        'ssh.port_range = " 2300-2400"',
+        'ssh.port_range = "²300-2400"',
+        'ssh.forward_agent = "maybe"',
+        "ssh.forward_agent = 2",
+        "agent.default = 1",
+        'agent.default = ""',
+        'agent.default = "two words"',
+        "image.name = []",
+    ],
+)
+def test_wrong_value(path, text):
+    with pytest.raises(UsageError, match=text.split(" ")[0]) as caught:
+        load(path, text)
+    assert str(path) in str(caught.value)
+    assert caught.value.hint.startswith("expected")
+
+
+def test_bad_toml(path):
+    with pytest.raises(ContainAIError, match="not valid TOML"):
+        load(path, "= nonsense")
+    path.write_bytes(b'agent.default = "\xff"')
+    with pytest.raises(ContainAIError, match="not valid TOML"):
+        settings.load(str(path))
+
+
+def test_unreadable_file(path):
+    path.mkdir()
+    with pytest.raises(ContainAIError, match="cannot be read"):
+        settings.load(str(path))

@@ -1,0 +1,51 @@
+import csv
+
+import pytest
+
+from containai.boxes.spec import BoxSpec, create_arguments, mount
+
+SPEC = BoxSpec(name="api-1", workspace="/srv/api", image="i:t", ssh_port=2301, owner=1000)
+
+
+def test_create_arguments():
+    assert create_arguments(SPEC) == [
+        "create",
+        "--name", "api-1",
+        "--hostname", "api-1",
+        "--runtime", "cai-runc",
+        "--cgroupns", "private",
+        "--stop-signal", "SIGRTMIN+3",
+        "--stop-timeout", "100",
+        "--label", "containai.managed=true",
+        "--label", "containai.workspace=/srv/api",
+        "--label", "containai.ssh-port=2301",
+        "--label", "containai.owner=1000",
+        "--publish", "127.0.0.1:2301:22",
+        "--tmpfs", "/run:exec,mode=755",
+        "--tmpfs", "/run/lock",
+        "--mount", "type=bind,source=/srv/api,target=/home/agent/workspace",
+        "--mount", "type=volume,source=api-1-docker,target=/var/lib/docker",
+        "i:t",
+        "/sbin/init", "--log-level=err",
+    ]  # fmt: skip
+
+
+def test_nothing_is_privileged_and_no_socket_is_shared():
+    words = " ".join(create_arguments(SPEC))
+    assert "privileged" not in words
+    assert ".sock" not in words
+
+
+@pytest.mark.parametrize(
+    "path", ["/a", "/a,b", '/a"b', '/a","b', "/a b", "/a=b", "/a,readonly", "/a,source=/etc", "/ü'"]
+)
+def test_mount_survives_csv(path):
+    fields = {"type": "bind", "source": path, "target": "/t"}
+    (row,) = csv.reader([mount(**fields)], strict=True)
+    assert row == [f"{key}={value}" for key, value in fields.items()]
+
+
+def test_mount_quotes_only_where_needed():
+    assert mount(type="bind", source="/a b") == "type=bind,source=/a b"
+    assert mount(type="bind", source="/a,b") == 'type=bind,"source=/a,b"'
+    assert mount(type="bind", source='/a"b') == 'type=bind,"source=/a""b"'
