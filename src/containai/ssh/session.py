@@ -26,10 +26,12 @@ def remote_command(command: Sequence[str], directory: str) -> bytes:
 
     Bytes that are not UTF-8 come from argv as surrogates (PEP 383) and leave as they came.
     """
-    enter = b"cd -- " + quoted(os.fsencode(directory)) + b" && exec -- "
+    enter = b"cd -- " + quoted(os.fsencode(directory)) + b" && "
     if not command:
-        return enter + b'"$SHELL" -l'
-    return enter + b" ".join(quoted(os.fsencode(word)) for word in command)
+        return enter + b'exec "$SHELL" -l'
+    # dash knows no `exec --`, and bash takes a command that begins with "-" for an option of exec.
+    replace = b"" if command[0].startswith("-") else b"exec "
+    return enter + replace + b" ".join(quoted(os.fsencode(word)) for word in command)
 
 
 def ssh_argv(
