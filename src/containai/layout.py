@@ -5,6 +5,7 @@ socket, data, runtime, bridge and id window.
 """
 
 import os
+import stat
 import zlib
 
 DEFAULT_ROOT = "/"
@@ -14,6 +15,10 @@ WORKSPACE_IN_BOX = "/home/agent/workspace"
 #: The unprivileged user that the agent runs as, in every image.
 AGENT_USER = "agent"
 AGENT_UID = 1000
+
+#: Bytes that a directory of control sockets may have: a socket path holds 107 (unix(7)), our names
+#: take 17 with the slash, and ssh appends 17 of its own while it binds.
+SOCKET_DIRECTORY_LENGTH = 107 - 17 - 17
 
 LABEL = "containai."
 LABEL_MANAGED = LABEL + "managed"
@@ -45,7 +50,12 @@ class Layout:
         environ = os.environ
         home = environ.get("HOME") or os.path.expanduser("~")
         root = environ.get("CONTAINAI_ROOT", DEFAULT_ROOT)
-        return cls(root, home, os.getuid(), environ.get("XDG_RUNTIME_DIR", ""))
+        uid = os.getuid()
+        runtime = environ.get("XDG_RUNTIME_DIR", "")
+        # sudo and su keep the variable of another user, or one whose directory has gone.
+        if runtime and not _is_own_directory(runtime, uid):
+            runtime = ""
+        return cls(root, home, uid, runtime)
 
     def _at(self, path: str) -> str:
         return os.path.join(self.root, path)
@@ -183,17 +193,30 @@ class Layout:
 
     @property
     def control_dir(self) -> str:
-        """Directory of the ssh control sockets: private to the user, gone at reboot, short."""
+        """Directory of the ssh control sockets: private to the user, and short.
+
+        The user's runtime directory; where there is none (no systemd, su), below the home.
+        """
         if self._user_runtime_dir:
             return os.path.join(self._user_runtime_dir, "containai")
+        at_home = os.path.join(self.state_dir, "run")
+        if len(os.fsencode(at_home)) <= SOCKET_DIRECTORY_LENGTH:
+            return at_home
         return f"/tmp/containai-{self.uid}"  # noqa: S108 - ownership is checked before use
 
     def control_socket(self, box: str) -> str:
         """Path of a box's control socket.
 
-        A socket path holds 107 bytes and ssh appends 17 of its own while it binds, so the name is
-        a checksum: of the box and of the configuration it belongs to.
+        The name is a checksum of the box and of the configuration it belongs to: it has to be short.
         """
         name = zlib.crc32(f"{self.config_dir}\0{self.root}\0{box}".encode())
         tail = zlib.crc32(box.encode()[::-1] + b"\0" + self.config_dir.encode())
         return os.path.join(self.control_dir, f"{name:08x}{tail:08x}")
+
+
+def _is_own_directory(path: str, uid: int) -> bool:
+    try:
+        seen = os.lstat(path)
+    except OSError:
+        return False
+    return seen.st_uid == uid and stat.S_ISDIR(seen.st_mode)

@@ -49,7 +49,7 @@ def private_directory(path: str) -> None:
     if seen.st_uid != os.getuid() or (seen.st_mode & 0o170000) != 0o040000:
         raise ContainAIError(
             f"{path} is not a directory of yours",
-            hint=f"remove it: rm -r {path}",
+            hint=f"move it away: mv {path} {path}.old",
         )
     if seen.st_mode & 0o077:
         os.chmod(path, 0o700)

@@ -32,13 +32,18 @@ def which(program: str) -> str | None:
     """Return the path of a program on the user's PATH or where the administrator's are."""
     import shutil
 
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+    return shutil.which(program, path=_path())
+
+
+def _path() -> str:
+    # An empty part would mean the current directory, which is the agent's to write.
+    return ":".join(filter(None, [*os.environ.get("PATH", "").split(":"), SYSTEM_PATH]))
 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return the environment for a child: ours, without what would redirect a Docker client."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "BUILDKIT_"))}
-    kept["PATH"] = f"{kept.get('PATH', '')}:{SYSTEM_PATH}"
+    kept["PATH"] = _path()
     return kept | extra
 
 

@@ -121,7 +121,7 @@ def bootstrap_argv(target: str) -> list[str]:
 
 
 def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
-    packages.ensure(("mmdebstrap",), lambda line: progress(line, 0.03))
+    packages.ensure(("mmdebstrap", "debian-archive-keyring"), lambda line: progress(line, 0.03))
     with tempfile.TemporaryDirectory(prefix="cai-", dir="/var/tmp") as directory:
         archive = os.path.join(directory, "root.tar")
         seen = 0
@@ -143,11 +143,14 @@ class BuildProgress:
     def __init__(self) -> None:
         self._step, self._steps = 0, 1
         self._packages, self._done = 0, 0
+        self._installed = False
+        self._furthest = 0.0
 
     def line(self, line: str) -> float:
-        """Take a line; return how far the build is, 0 to 1."""
+        """Take a line; return how far the build is, 0 to 1. It never goes back."""
         if step := re.match(r"Step (\d+)/(\d+) ", line):
             self._step, self._steps = int(step[1]), int(step[2])
+            self._installed = self._installed or self._packages > 0
             self._packages = self._done = 0
         elif count := re.search(r"(\d+) newly installed", line):
             self._packages = int(count[1])
@@ -155,17 +158,17 @@ class BuildProgress:
             self._done += 1
         within = min(self._done / (3 * self._packages), 1.0) if self._packages else 0.0
         # The step that installs packages takes nearly all the time.
-        weight = 0.85 if self._packages else 0.0
-        return max(0.0, min(1.0, (self._step - 1) / self._steps * 0.15 + weight * within))
+        installed = 1.0 if self._installed else within
+        steps = max(self._step - 1, 0) / self._steps
+        self._furthest = max(self._furthest, min(1.0, 0.15 * steps + 0.85 * installed))
+        return self._furthest
 
 
 def _build(engine: Engine, name: str, base: str, wanted: str, progress: Progress) -> None:
     reader = BuildProgress()
-    furthest = 0.0
 
     def on_line(line: str) -> None:
-        nonlocal furthest
-        furthest = max(furthest, reader.line(line))
+        furthest = reader.line(line)
         if line.strip():
             progress(f"building {name}: {line.strip()}", 0.33 + 0.67 * furthest)
 

@@ -54,7 +54,7 @@ class Ranges:
 
     def get(self, container: str) -> Range | None:
         """Return the container's range, or None."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, RuntimeRefusal):
             return self._read(container + ".json")
         return None
 
@@ -70,10 +70,7 @@ class Ranges:
             if not name.endswith(".json"):
                 os.unlink(path)  # a write that was cut short
                 continue
-            try:
-                found = self._read(name)
-            except ValueError as wrong:
-                raise RuntimeRefusal(f"{path} is damaged ({wrong}); remove it if unused") from None
+            found = self._read(name)
             if os.path.lexists(found.witness):
                 kept.append(found)
             else:
@@ -81,9 +78,15 @@ class Ranges:
         return kept
 
     def _read(self, name: str) -> Range:
-        with open(os.path.join(self._directory, name), encoding="utf-8") as file:
-            said = json.load(file)
-        return Range(name.removesuffix(".json"), said["base"], said["witness"], said["cgroup"])
+        path = os.path.join(self._directory, name)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            said = json.loads(text)
+            container = name.removesuffix(".json")
+            return Range(container, int(said["base"]), said["witness"], said["cgroup"])
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise RuntimeRefusal(f"{path} is damaged ({wrong!r}); remove it if unused") from None
 
     def _write(self, mine: Range) -> None:
         path = os.path.join(self._directory, mine.container + ".json")

@@ -91,6 +91,8 @@ REFUSED = {
 
 _EPERM = 1
 _ALLOW = "SCMP_ACT_ALLOW"
+#: Actions that let a call through.
+_PASSES = (_ALLOW, "SCMP_ACT_LOG")
 _ERRNO = "SCMP_ACT_ERRNO"
 _ARCHITECTURES = {
     "x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
@@ -110,15 +112,14 @@ def fitted(profile: dict[str, Any] | None, machine: str) -> dict[str, Any]:
             "syscalls": [{"names": sorted(REFUSED), "action": _ERRNO, "errnoRet": _EPERM}],
         }
     fitted_profile = copy.deepcopy(profile)
-    allows = profile.get("defaultAction") == _ALLOW
+    allows = profile.get("defaultAction") in _PASSES
     rules = []
     for rule in fitted_profile.get("syscalls") or []:
-        gone = set(REFUSED) if rule.get("action") == _ALLOW else set()
+        gone = REFUSED if allows or rule.get("action") in _PASSES else {}
         rule["names"] = [n for n in rule["names"] if n not in NEEDED and n not in gone]
         if rule["names"]:
             rules.append(rule)
     if allows:
-        rules = [each for each in rules if not set(each["names"]) & set(REFUSED)]
         rules.append({"names": sorted(REFUSED), "action": _ERRNO, "errnoRet": _EPERM})
     else:
         rules.append({"names": sorted(NEEDED), "action": _ALLOW})

@@ -54,15 +54,21 @@ _NAMES = {
 
 def mounts(spec: Json) -> list[Json]:
     """Return the mounts, checked to be objects whose strings are strings."""
-    found = field(spec, "mounts", list, [])
+    found = _objects(spec, "mounts")
     for index, mount in enumerate(found):
-        if not isinstance(mount, dict):
-            raise RuntimeRefusal(f"config.json: mounts[{index}]: expected an object")
         for name in ("destination", "source", "type"):
             if not isinstance(mount.get(name, ""), str):
                 raise RuntimeRefusal(f"config.json: mounts[{index}].{name}: expected a string")
         if not isinstance(mount.get("options") or [], list):
             raise RuntimeRefusal(f"config.json: mounts[{index}].options: expected an array")
+    return found
+
+
+def _objects(spec: Json, path: str) -> list[Json]:
+    found = field(spec, path, list, [])
+    for index, each in enumerate(found):
+        if not isinstance(each, dict):
+            raise RuntimeRefusal(f"config.json: {path}[{index}]: expected an object")
     return list(found)
 
 
@@ -81,21 +87,19 @@ def edited(
     controllers, `oom_floor` is our own oom_score_adj.
     """
     new = copy.deepcopy(spec)
-    linux = new.setdefault("linux", {})
-    field(new, "linux", dict)
-    new.setdefault("root", {})["path"] = root
+    linux = new["linux"] = field(new, "linux", dict, {})
+    new["root"] = field(new, "root", dict, {}) | {"path": root}
     mapping = [{"containerID": 0, "hostID": base, "size": size}]
     linux["uidMappings"] = linux["gidMappings"] = mapping
-    linux["namespaces"] = _namespaces(field(spec, "linux.namespaces", list, []))
+    linux["namespaces"] = _namespaces(_objects(spec, "linux.namespaces"))
     # A masked or read-only path in /proc keeps nested runtimes from mounting their own (the kernel
     # wants one fully visible proc). Nothing is lost: kcore, kmsg, sysrq-trigger and the sysctls
     # that are not namespaced demand capabilities or ids of the host, which nobody inside has.
     linux["maskedPaths"] = []
     linux["readonlyPaths"] = []
     linux["seccomp"] = seccomp.fitted(field(spec, "linux.seccomp", dict), machine)
-    linux["devices"] = _devices(field(spec, "linux.devices", list, []))
-    sysctl = field(spec, "linux.sysctl", dict, {})
-    linux["sysctl"] = {key: _sysctl(key, value, size) for key, value in sysctl.items()}
+    linux["devices"] = _devices(_objects(spec, "linux.devices"))
+    linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
     new["mounts"] = [_mount(mount, hybrid=hybrid) for mount in mounts(new)]
     process = field(spec, "process", dict)
     if process is not None:
@@ -114,12 +118,16 @@ def _devices(devices: list[Json]) -> list[Json]:
     return [each for each in devices if each.get("type") in ("c", "u", "p")]
 
 
-def _sysctl(key: str, value: str, size: int) -> str:
-    if key != "net.ipv4.ping_group_range":
-        return value
+def _sysctls(sysctls: Json, size: int) -> Json:
+    key = "net.ipv4.ping_group_range"
+    if key not in sysctls:
+        return sysctls
     # Docker asks for all 2^31 groups; an id that is not mapped is EINVAL.
-    low, _, high = value.replace("\t", " ").partition(" ")
-    return f"{low} {min(int(high or low), size - 1)}"
+    try:
+        low, high = map(int, sysctls[key].split())
+    except (AttributeError, ValueError):
+        raise RuntimeRefusal(f"config.json: linux.sysctl.{key}: expected two numbers") from None
+    return sysctls | {key: f"{low} {min(high, size - 1)}"}
 
 
 def _mount(mount: Json, *, hybrid: bool) -> Json:

@@ -48,7 +48,13 @@ def ssh_argv(
 
 
 def is_live(layout: Layout, box: str) -> bool:
-    """Whether a box's control socket has somebody behind it."""
+    """Whether a box's control socket has somebody behind it, and only we can have put it there."""
+    try:
+        seen = os.lstat(layout.control_dir)
+    except OSError:
+        return False
+    if seen.st_uid != layout.uid or seen.st_mode & 0o077:
+        return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:

@@ -15,7 +15,7 @@ done
 
 # The user. No password: keys only. Docker's group is the Docker inside the box.
 groupadd --gid 1000 agent
-useradd --uid 1000 --gid agent --groups docker,sudo,systemd-journal --shell /bin/bash --create-home \
+useradd --uid 1000 --gid agent --groups docker,sudo,staff,systemd-journal --shell /bin/bash --create-home \
     --comment 'AI coding agent' agent
 usermod --password '*' agent
 usermod --password '*' root
@@ -23,6 +23,9 @@ usermod --password '*' root
 echo agent:65536:131072 | tee /etc/subuid >/etc/subgid
 install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agent/.local/bin \
     /mnt/agent-data
+# /usr/local is its to fill (npm install --global, make install), as Debian's group staff is for.
+install -d -m 2775 -g staff /usr/local/bin /usr/local/lib /usr/local/lib/node_modules \
+    /usr/local/include /usr/local/share /usr/local/sbin /usr/local/etc /usr/local/src
 # Its own systemd is up with the box: a first log-in does not wait for it, its services do not end
 # with the last.
 install -d /var/lib/systemd/linger
@@ -48,6 +51,8 @@ echo LANG=C.UTF-8 >/etc/locale.conf
 rm -f /etc/update-motd.d/* /etc/fstab
 # The client's locales do not exist here, and programs complain of it on every start.
 sed -i '/^AcceptEnv/d' /etc/ssh/sshd_config
+# A terminal that Debian does not know yet.
+echo 'xterm-ghostty|Ghostty, use=xterm-256color,' | tic -x -
 ln -sf "$(command -v fdfind)" /usr/local/bin/fd
 
 # Empty, not missing: an id of its own for each box, and not a first boot (machine-id(5)).

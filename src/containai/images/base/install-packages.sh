@@ -34,8 +34,7 @@ chmod 0755 /usr/sbin/policy-rc.d
 apt-get update
 # One transaction: what the root has is brought up to date with what is installed.
 # shellcheck disable=SC2046
-apt-get --yes --no-install-recommends \
-    -o Dpkg::Use-Pty=0 -o DPkg::Options::=--force-unsafe-io \
+apt-get --yes --no-install-recommends -o Dpkg::Use-Pty=0 \
     dist-upgrade $(sed 's/#.*//' packages.txt)
 
 apt-get clean
