@@ -1,0 +1,280 @@
+"""A ContainAI of the tests' own: root, home, engine, bridge, ports. Everything goes at the end.
+
+With CONTAINAI_TEST_ROOT set to a directory, that root is used and kept: no image is built twice.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from containai.boxes.workspace import box_name
+from containai.layout import Layout
+
+PORTS = (24000, 24200)
+Word = str | bytes
+Done = subprocess.CompletedProcess[bytes]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "system: real boxes on an engine of the tests' own")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker(pytest.mark.system)
+
+
+class Site:
+    """ContainAI under a root of its own, through its command line."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.home = os.path.join(root, "home")
+        run = os.path.join(root, "run")
+        for path, mode in ((root, 0o755), (self.home, 0o755), (run, 0o700)):
+            os.makedirs(path, exist_ok=True)
+            os.chmod(path, mode)
+        os.makedirs(os.path.join(root, "ws"), exist_ok=True)
+        self.layout = Layout(root, self.home, os.getuid(), run)
+        self.environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("CONTAINAI_") and key != "CAI_YES"
+        } | {
+            "CONTAINAI_ROOT": root,
+            "HOME": self.home,
+            "XDG_RUNTIME_DIR": run,
+            "CONTAINAI_SSH_PORT_RANGE": "{}-{}".format(*PORTS),
+        }
+        #: Every container that a test looked at, so that nothing of it may be left.
+        self.containers: set[str] = set()
+
+    def start(self, *words: Word, env: dict[str, str] | None = None, **popen: Any) -> Any:
+        """Start cai and do not wait."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "containai", *words],
+            env=self.environment | (env or {}),
+            **popen,
+        )
+
+    def cai(
+        self,
+        *words: Word,
+        check: bool = True,
+        input: bytes | None = None,  # noqa: A002 - as subprocess calls it
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Done:
+        """Run cai. Without input, stdin is empty."""
+        done = subprocess.run(
+            [sys.executable, "-m", "containai", *words],
+            input=input if input is not None else b"",
+            capture_output=True,
+            env=self.environment | (env or {}),
+            cwd=cwd,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"cai {words!r}: code {done.returncode}\n{done.stdout!r}\n{text(done)}")
+        return done
+
+    def docker(self, *words: str, check: bool = True) -> str:
+        """Ask the site's own engine."""
+        socket = f"unix://{self.layout.engine_socket}"
+        done = subprocess.run(
+            ["docker", "--host", socket, *words], capture_output=True, text=True, check=False
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"docker {words!r}: {done.stderr}")
+        return done.stdout.strip()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return what the engine knows of a container."""
+        found: dict[str, Any] = json.loads(self.docker("container", "inspect", container))[0]
+        self.containers.add(found["Id"])
+        return found
+
+    def container_names(self) -> set[str]:
+        """Return the names of all containers of the engine."""
+        return set(self.docker("ps", "--all", "--format", "{{.Names}}").split())
+
+    def ranges(self) -> list[str]:
+        """Return the records of id ranges in use."""
+        return sorted(os.listdir(os.path.join(self.layout.runtime_state, "ranges")))
+
+    def leftovers(self) -> list[str]:
+        """Return what of this site is still on the machine while its engine is stopped."""
+        left = [f"process {line}" for line in self._processes()]
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            left += [f"mount {line}" for line in file if self.root + "/" in line]
+        if os.path.exists(f"/sys/class/net/{self.layout.bridge}"):
+            left.append(f"bridge {self.layout.bridge}")
+        return left + [f"cgroup {path}" for path in self.cgroups(self.containers)]
+
+    @staticmethod
+    def cgroups(containers: set[str]) -> list[str]:
+        """Return the cgroups of these containers, in any hierarchy."""
+        if not containers:
+            return []
+        found = []
+        for parent, children, _ in os.walk("/sys/fs/cgroup"):
+            if parent.count("/") > 6:
+                children.clear()
+            found += [os.path.join(parent, c) for c in children if any(i in c for i in containers)]
+        return found
+
+    def _processes(self) -> Iterator[str]:
+        root = re.compile(re.escape(self.root.encode()) + rb"(?![\w-])")
+        port = re.compile(rb"docker-proxy\0.*-host-port\0(\d+)")
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            if int(pid) == os.getpid():
+                continue
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    command = file.read()
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    environment = file.read()
+            except OSError:
+                continue
+            proxy = port.search(command)
+            ours = proxy is not None and PORTS[0] <= int(proxy[1]) <= PORTS[1]
+            if ours or root.search(command) or root.search(environment):
+                yield f"{pid} {command!r}"
+
+
+class Space:
+    """A workspace of a test, and the box it may have."""
+
+    def __init__(self, site: Site, path: str) -> None:
+        self.site = site
+        self.path = path
+
+    @property
+    def box(self) -> str:
+        return box_name(self.path, os.getuid())
+
+    def run(self, *command: Word, **options: Any) -> Done:
+        """Run a command in the box with `cai run`."""
+        return self.site.cai("run", self.path, "--", *command, **options)
+
+    def sh(self, script: str, **options: Any) -> str:
+        """Run a shell script in the box; return its output."""
+        return self.run("sh", "-c", script, **options).stdout.decode().strip()
+
+    def inspect(self) -> dict[str, Any]:
+        """Return what the engine knows of the box."""
+        return self.site.inspect(self.box)
+
+    @property
+    def port(self) -> int:
+        return int(self.inspect()["Config"]["Labels"]["containai.ssh-port"])
+
+    def host_key(self) -> str:
+        return self.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
+
+    def id_range(self) -> tuple[int, int]:
+        """Return the first host id of the box's root and how many there are."""
+        inside, outside, count = self.sh("cat /proc/self/uid_map").splitlines()[0].split()
+        assert inside == "0"
+        return int(outside), int(count)
+
+    def close_connection(self) -> None:
+        """End the shared ssh connection, as a reboot of the host or four hours would."""
+        ssh = ["ssh", "-F", self.site.layout.ssh_block(self.box), "-O", "exit", self.box]
+        subprocess.run(ssh, capture_output=True, check=False)
+
+
+def text(done: Done) -> str:
+    """Return what was said on stderr."""
+    return done.stderr.decode(errors="replace")
+
+
+def _prepare(root: str) -> Site:
+    site = Site(root)
+    site.cai("setup", "--yes")
+    return site
+
+
+def _end(site: Site, *, keep: bool) -> None:
+    names = site.container_names()
+    for name in names:
+        site.inspect(name)
+        if not keep:
+            site.cai("rm", "--name", name, check=False)
+            site.docker("rm", "--force", name, check=False)
+    ranges = site.ranges() if not keep else []
+    site.cai("engine", "stop")
+    left = site.leftovers() + [f"id range {each}" for each in ranges]
+    if not keep:
+        shutil.rmtree(site.root)
+    if left:
+        pytest.fail("left on the machine:\n" + "\n".join(left))
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    if os.geteuid() != 0:
+        pytest.skip("the tests' own engine needs root")
+    kept = os.environ.get("CONTAINAI_TEST_ROOT")
+    # Short, as sockets are below it; not in pytest's directories, which no box may traverse.
+    root = kept or tempfile.mkdtemp(prefix="cai", dir="/tmp")
+    site = _prepare(root)
+    yield site
+    _end(site, keep=bool(kept))
+
+
+MakeSpace = Callable[..., Space]
+
+
+def _remove(spaces: Sequence[Space]) -> None:
+    for space in spaces:
+        if space.box in space.site.container_names():
+            space.inspect()
+            space.site.cai("rm", "--name", space.box)
+        shutil.rmtree(space.path, ignore_errors=True)
+
+
+@pytest.fixture
+def make_space(site: Site) -> Iterator[MakeSpace]:
+    """Make workspaces: a function of the last part of the path and the owner."""
+    parent = tempfile.mkdtemp(prefix="t", dir=os.path.join(site.root, "ws"))
+    os.chmod(parent, 0o755)
+    made: list[Space] = []
+
+    def make(name: str = "project", owner: int = 0) -> Space:
+        path = os.path.join(parent, name)
+        os.mkdir(path)
+        os.chown(path, owner, owner)
+        made.append(Space(site, path))
+        return made[-1]
+
+    yield make
+    _remove(made)
+    shutil.rmtree(parent)
+
+
+@pytest.fixture
+def space(make_space: MakeSpace) -> Space:
+    """A workspace without a box."""
+    return make_space()
+
+
+@pytest.fixture(scope="session")
+def shared(site: Site) -> Iterator[Space]:
+    """A workspace with a running box, for tests that change nothing that matters to others."""
+    path = os.path.join(site.root, "ws", "shared")
+    os.makedirs(path, exist_ok=True)
+    space = Space(site, path)
+    space.run("true")
+    yield space
+    _remove([space])

@@ -1,0 +1,169 @@
+"""Bad input gets one clear line, a hint and a documented code, and changes nothing."""
+
+import os
+import socket
+
+import pytest
+
+from containai import errors
+
+FREE_OF_BOXES = "24900-24900"
+
+
+def refused(site, done, error):
+    """Assert that cai ended with an error's code and said why, and how to go on, in two lines."""
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == error.exit_code, lines
+    assert lines[-2].startswith("cai: "), lines
+    assert lines[-1].startswith("  hint: "), lines
+    assert done.stdout == b""
+    assert not any("Traceback" in line for line in lines)
+    return lines
+
+
+@pytest.fixture
+def unchanged(site, shared):
+    """Assert that a test made no container, volume or host block."""
+
+    def seen():
+        volumes = set(site.docker("volume", "ls", "-q").split())
+        return site.container_names(), volumes, set(os.listdir(site.layout.ssh_blocks))
+
+    before = seen()
+    yield
+    assert seen() == before
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("command", ["run", "exec", "shell"])
+@pytest.mark.parametrize("which", ["missing", "file", "empty", "newline", "bytes"])
+def test_a_path_that_cannot_be_a_workspace(site, make_space, which, command):
+    made = make_space()
+    path = os.fsencode(made.path)
+    match which:
+        case "missing":
+            path += b"/missing"
+        case "file":
+            path += b"/file"
+            with open(path, "wb"):
+                pass
+        case "empty":
+            path = b""
+        case "newline":
+            path += b"/new\nline"
+            os.mkdir(path)
+        case "bytes":
+            path += b"/\xff\xfe"
+            os.mkdir(path)
+    tail = [] if command == "shell" else ["--", "true"]
+    lines = refused(site, site.cai(command, path, *tail, check=False), errors.WorkspaceError)
+    assert len(lines) == 2
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("path", ["/", "//", "/tmp/..", "home"])
+def test_root_and_home_are_refused(site, path):
+    given = site.home if path == "home" else path
+    lines = refused(site, site.cai("run", given, "--", "true", check=False), errors.WorkspaceError)
+    assert len(lines) == 2
+    assert "--force" in lines[1]
+
+
+def test_home_is_taken_with_force(site):
+    given = ("run", "--force", site.home, "--", "test", "-e", ".ssh")
+    done = site.cai(*given, check=False)
+    site.cai("rm", site.home)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_name_of_a_foreign_container_is_refused(site, space, shared):
+    site.docker("create", "--name", "foreign", shared.inspect()["Image"])
+    try:
+        done = site.cai("run", "--name", "foreign", space.path, "--", "true", check=False)
+        assert len(refused(site, done, errors.NameTakenError)) == 2
+        assert "foreign" in site.container_names()
+        done = site.cai("rm", "--name", "foreign", check=False)
+        refused(site, done, errors.BoxNotFoundError)
+        assert "foreign" in site.container_names()
+    finally:
+        site.docker("rm", "foreign")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_name_of_another_workspaces_box_is_refused(site, space, shared):
+    done = site.cai("run", "--name", shared.box, space.path, "--", "true", check=False)
+    assert len(refused(site, done, errors.NameTakenError)) == 2
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("name", ["", "-x", "../x", "A", "a b", "a" * 64, "x\n"])
+def test_a_name_that_is_none(site, space, name):
+    done = site.cai("run", f"--name={name}", space.path, "--", "true", check=False)
+    assert done.returncode == errors.UsageError.exit_code
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_no_free_port(site, space):
+    with socket.create_server(("127.0.0.1", 24900)):
+        env = {"CONTAINAI_SSH_PORT_RANGE": FREE_OF_BOXES}
+        done = site.cai("run", space.path, "--", "true", env=env, check=False)
+    refused(site, done, errors.PortsExhaustedError)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_port_range_that_is_none(site, space):
+    env = {"CONTAINAI_SSH_PORT_RANGE": "many"}
+    done = site.cai("run", space.path, "--", "true", env=env, check=False)
+    refused(site, done, errors.UsageError)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("command", ["exec", "stop", "rm"])
+def test_a_workspace_without_a_box(site, space, command):
+    tail = ["--", "true"] if command == "exec" else []
+    done = site.cai(command, space.path, *tail, check=False)
+    assert len(refused(site, done, errors.BoxNotFoundError)) == 2
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("words", [["nonsense"], ["run", ".", "--"], ["exec", "."]])
+def test_a_command_line_that_does_not_fit(site, words):
+    refused(site, site.cai(*words, check=False), errors.UsageError)
+
+
+@pytest.mark.parametrize(
+    "name", ["-dash", "a b, c:d \"e\" 'f' $g `h` 100% \\i #j", "näïve 日本語 🎉", "..."]
+)
+def test_odd_paths_work(site, make_space, name):
+    space = make_space(name)
+    with open(os.path.join(space.path, "here"), "w", encoding="utf-8") as file:
+        file.write("yes\n")
+    assert space.run("cat", "here").stdout == b"yes\n"
+    # Warm, and then after a stop.
+    assert space.run("cat", "here").stdout == b"yes\n"
+    site.cai("stop", space.path)
+    assert site.cai("exec", space.path, "--", "cat", "here").stdout == b"yes\n"
+
+
+def test_a_path_with_a_leading_dash_is_taken_after_the_options(site, make_space):
+    space = make_space("-dash")
+    done = site.cai("run", "./-dash", "--", "hostname", cwd=os.path.dirname(space.path))
+    assert done.stdout.decode().strip() == space.box
+
+
+def test_a_directory_in_the_place_of_another_is_seen(site, space):
+    with open(os.path.join(space.path, "old"), "w", encoding="utf-8"):
+        pass
+    assert space.run("ls").stdout == b"old\n"
+    moved = space.path + "-moved"
+    os.rename(space.path, moved)
+    os.mkdir(space.path)
+    with open(os.path.join(space.path, "new"), "w", encoding="utf-8"):
+        pass
+    try:
+        assert space.run("ls").stdout == b"new\n"
+    finally:
+        os.unlink(os.path.join(moved, "old"))
+        os.rmdir(moved)

@@ -1,0 +1,77 @@
+"""What a box is like from inside."""
+
+import socket
+import threading
+
+NESTED = r"""
+set -e
+mkdir -p /tmp/nested/root && cd /tmp/nested
+for file in /bin/bash $(ldd /bin/bash | grep -o '/[^ ]*'); do cp -L --parents "$file" root/; done
+printf 'FROM scratch\nCOPY root /\nRUN ["/bin/bash", "-c", "echo built >/made"]\n' >Dockerfile
+docker build -q -t nested . >&2
+docker run --rm nested /bin/bash -c 'read -r line </made; echo "$line"'
+docker run --rm nested /bin/bash -c 'exec 3<>/dev/tcp/'"$1"'; read -r line <&3; echo "$line"'
+"""
+
+
+def test_pid_1_is_systemd_with_the_promised_arguments(shared):
+    done = shared.run("cat", "/proc/1/cmdline")
+    assert done.stdout == b"/sbin/init\0--log-level=err\0"
+
+
+def test_the_system_is_running(shared):
+    assert shared.run("systemctl", "is-system-running", "--wait").stdout == b"running\n"
+    assert shared.run("systemctl", "--failed", "--quiet").stdout == b""
+    assert shared.run("systemctl", "is-active", "ssh", "docker").stdout == b"active\nactive\n"
+    assert shared.run("systemctl", "is-enabled", "ssh", "docker").stdout == b"enabled\nenabled\n"
+
+
+def test_sudo_gives_a_root_that_is_nobody_outside(shared):
+    assert shared.sh("id -u; id -un; sudo id -u") == "1000\nagent\n0"
+    assert shared.sh("awk '$1 == 0 && $2 == 0' /proc/self/uid_map /proc/self/gid_map") == ""
+    init = shared.inspect()["State"]["Pid"]
+    with open(f"/proc/{init}/status", encoding="ascii") as file:
+        outside = next(line for line in file if line.startswith("Uid:")).split()[1:]
+    assert "0" not in outside
+    assert outside == [str(shared.id_range()[0])] * 4
+
+
+def test_a_session_starts_in_the_workspace(shared):
+    assert shared.run("pwd").stdout == b"/home/agent/workspace\n"
+
+
+def test_the_image_has_no_host_keys(site, shared):
+    image = shared.inspect()["Image"]
+    bare = site.docker("create", "--name", "bare", image)
+    try:
+        listing = site.docker("export", "-o", f"{site.root}/bare.tar", bare)
+        assert listing == ""
+        import tarfile
+
+        with tarfile.open(f"{site.root}/bare.tar") as archive:
+            names = archive.getnames()
+    finally:
+        site.docker("rm", bare)
+    assert "etc/ssh/sshd_config" in names
+    assert [name for name in names if name.startswith("etc/ssh/ssh_host_")] == []
+
+
+def test_docker_builds_and_runs_with_network_to_the_outside(shared):
+    gateway = shared.sh("ip -4 route show default").split()[2]
+    with socket.create_server((gateway, 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"hello from outside\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address = f"{gateway}/{server.getsockname()[1]}"
+        done = shared.run("bash", "-c", NESTED, "bash", address)
+        thread.join()
+    assert done.stdout.decode().splitlines() == ["built", "hello from outside"]
+
+
+def test_docker_inside_uses_overlay2(shared):
+    assert shared.run("docker", "info", "-f", "{{.Driver}}").stdout == b"overlay2\n"

@@ -1,0 +1,134 @@
+"""Whatever is killed or deleted at whatever moment: the same command again gives a working box."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from containai.host import files
+
+
+def works(space):
+    assert space.run("cat", "kept").stdout == b"kept\n"
+    assert space.sh("systemctl is-system-running --wait; docker info -f '{{.Driver}}'") == (
+        "running\noverlay2"
+    )
+
+
+@pytest.fixture
+def space(make_space):
+    made = make_space()
+    with open(os.path.join(made.path, "kept"), "w", encoding="utf-8") as file:
+        file.write("kept\n")
+    return made
+
+
+@pytest.mark.parametrize("after", [0.1, 0.25, 0.4, 0.6, 0.8, 1.0, 1.3])
+def test_cai_killed_while_it_makes_a_box(site, space, after):
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    run = site.start("run", space.path, "--", "sleep", "600", stderr=subprocess.PIPE, **quiet)
+    time.sleep(after)
+    run.kill()
+    run.wait()
+    works(space)
+
+
+def test_cai_killed_while_it_starts_a_box_again(site, space):
+    space.run("true")
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    for after in (0.3, 0.6):
+        site.cai("stop", space.path)
+        run = site.start("run", space.path, "--", "true", stderr=subprocess.DEVNULL, **quiet)
+        time.sleep(after)
+        run.kill()
+        run.wait()
+        works(space)
+
+
+def test_cai_killed_and_the_box_removed_at_once(site, space):
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    run = site.start("run", space.path, "--", "true", stderr=subprocess.DEVNULL, **quiet)
+    time.sleep(0.5)
+    run.kill()
+    run.wait()
+    assert site.cai("rm", space.path, check=False).returncode in (0, 10)
+    works(space)
+
+
+def test_the_engine_killed(site, space):
+    space.sh("echo mine >~/note")
+    os.kill(int(files.read(site.layout.engine_pidfile) or ""), signal.SIGKILL)
+    works(space)
+    space.close_connection()
+    works(space)
+    assert space.sh("cat ~/note") == "mine"
+    site.cai("stop", space.path)
+    works(space)
+
+
+def test_the_engine_killed_while_a_box_is_made(site, space):
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    run = site.start("run", space.path, "--", "true", stderr=subprocess.DEVNULL, **quiet)
+    time.sleep(0.7)
+    os.kill(int(files.read(site.layout.engine_pidfile) or ""), signal.SIGKILL)
+    run.wait()
+    works(space)
+
+
+def test_the_engine_stopped(site, space):
+    space.run("true")
+    site.cai("engine", "stop")
+    assert site.cai("engine", "status", check=False).returncode == 3
+    works(space)
+
+
+def test_the_boxs_init_killed(site, space):
+    space.sh("echo mine >~/note")
+    os.kill(space.inspect()["State"]["Pid"], signal.SIGKILL)
+    works(space)
+    assert space.sh("cat ~/note") == "mine"
+
+
+def test_the_container_removed_behind_our_back(site, space):
+    space.run("true")
+    space.inspect()
+    site.docker("rm", "--force", space.box)
+    works(space)
+
+
+def test_the_container_paused_behind_our_back(site, space):
+    space.run("true")
+    space.close_connection()
+    site.docker("pause", space.box)
+    works(space)
+
+
+@pytest.mark.parametrize("what", ["known_hosts", "block", "blocks", "control", "config"])
+def test_a_file_of_ssh_deleted(site, space, what):
+    layout = site.layout
+    space.run("true")
+    if what != "control":
+        space.close_connection()
+    match what:
+        case "known_hosts":
+            os.unlink(layout.known_hosts)
+        case "block":
+            os.unlink(layout.ssh_block(space.box))
+        case "control":
+            os.unlink(layout.control_socket(space.box))
+        case "config":
+            os.unlink(layout.ssh_config)
+        case "blocks":
+            os.unlink(layout.ssh_block(space.box))
+            os.rename(layout.ssh_blocks, layout.ssh_blocks + "-away")
+    try:
+        works(space)
+    finally:
+        if what == "blocks":
+            for name in os.listdir(layout.ssh_blocks + "-away"):
+                os.rename(f"{layout.ssh_blocks}-away/{name}", f"{layout.ssh_blocks}/{name}")
+            os.rmdir(layout.ssh_blocks + "-away")
+    space.close_connection()
+    works(space)

@@ -1,0 +1,85 @@
+"""Stop, start again, remove; setup again; lists."""
+
+import json
+import os
+
+import pytest
+
+IMAGE = "tar -c -C /etc hostname | docker import - kept >/dev/null"
+
+
+def test_stop_is_orderly_and_start_keeps_the_state(site, space):
+    space.sh(f"set -e; echo mine >~/note; {IMAGE}; sudo sh -c 'echo root >/root/note'")
+    before = space.inspect()
+    numbers, key, port = space.id_range(), space.host_key(), space.port
+    site.cai("stop", space.path)
+    state = space.inspect()["State"]
+    # systemd halted by itself (128 + SIGHUP + 1); after a time-out it would be 137.
+    assert (state["Status"], state["ExitCode"]) == ("exited", 130)
+    assert not os.path.exists(site.layout.control_socket(space.box))
+    assert site.cgroups({before["Id"]}) == []
+    assert space.sh("cat ~/note; sudo cat /root/note") == "mine\nroot"
+    assert space.sh("docker images -q kept | wc -l") == "1"
+    assert space.inspect()["Id"] == before["Id"]
+    assert (space.id_range(), space.host_key(), space.port) == (numbers, key, port)
+    assert space.sh("systemctl is-system-running --wait") == "running"
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_rm_leaves_nothing_but_the_workspace(site, space, running):
+    layout = site.layout
+    space.sh(f"touch kept; {IMAGE}")
+    found = space.inspect()
+    container = found["Id"]
+    volumes = [each["Name"] for each in found["Mounts"] if each["Type"] == "volume"]
+    assert volumes
+    assert any(container in each for each in site.ranges())
+    assert os.path.exists(layout.control_socket(space.box))
+    if not running:
+        site.cai("stop", space.path)
+    site.cai("rm", space.path)
+    assert space.box not in site.container_names()
+    assert not set(volumes) & set(site.docker("volume", "ls", "-q").split())
+    assert not os.path.exists(layout.ssh_block(space.box))
+    with open(layout.known_hosts, encoding="utf-8") as file:
+        assert space.box not in file.read()
+    assert not os.path.exists(layout.control_socket(space.box))
+    assert not any(container in each for each in site.ranges())
+    assert site.cgroups({container}) == []
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        assert container not in file.read()
+    assert os.listdir(space.path) == ["kept"]
+    assert site.cai("rm", space.path, check=False).returncode == 10
+
+
+def test_ls_knows_every_box(site, shared):
+    rows = {row["name"]: row for row in json.loads(site.cai("ls", "--json").stdout)}
+    row = rows[shared.box]
+    assert row["status"] == "running"
+    assert row["workspace"] == shared.path
+    assert row["ssh_port"] == shared.port
+    assert row["problems"] in ([], ())
+    assert shared.path in site.cai("ls").stdout.decode()
+
+
+def test_ls_shows_a_box_whose_workspace_is_gone_and_rm_removes_it(site, make_space):
+    space = make_space()
+    space.run("true")
+    os.rename(space.path, space.path + "-moved")
+    os.rename(space.path + "-moved", os.path.join(site.root, "ws", "elsewhere"))
+    done = site.cai("ls")
+    os.rmdir(os.path.join(site.root, "ws", "elsewhere"))
+    assert b"is gone" in done.stderr
+    site.cai("rm", "--name", space.box)
+    assert space.box not in site.container_names()
+
+
+def test_a_second_setup_changes_nothing(site):
+    done = site.cai("setup", "--yes")
+    assert done.stdout == b"everything is set up; nothing was changed\n"
+    assert done.stderr == b""
+    assert site.cai("setup", "--dry-run").stdout == b"nothing to do\n"
+
+
+def test_engine_status(site):
+    assert site.cai("engine", "status").stdout.startswith(b"running ")

@@ -1,0 +1,97 @@
+"""Arguments, streams, exit codes and terminals."""
+
+import hashlib
+import os
+import pty
+
+import pytest
+
+ARGUMENTS = [
+    b"plain",
+    b"",
+    b" ",
+    b"two words",
+    b"  around  ",
+    b"it's",
+    b'"double"',
+    b"'\"'\"'",
+    b"new\nline",
+    b"\n",
+    b"tab\there",
+    "naïve 日本語 🎉".encode(),
+    b"\xff\xfe",
+    b"-n",
+    b"--",
+    b"--yes",
+    b"$HOME",
+    b"`id`",
+    b"$(id)",
+    b"back\\slash\\",
+    b"*",
+    b"~",
+    b"!",
+    b"a;b|c&d>e<f",
+    b"#no comment",
+    b"{a,b}",
+    b"%s",
+    b"a=b",
+    b"\x01\x1b\x7f",
+]
+
+
+def test_arguments_arrive_exactly(shared):
+    done = shared.run("printf", "%s\\0", *ARGUMENTS)
+    assert done.stdout.split(b"\0")[:-1] == ARGUMENTS
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_each_argument_arrives_alone(shared, argument):
+    assert shared.run("printf", "<%s>", argument).stdout == b"<" + argument + b">"
+
+
+def test_an_odd_program_name_is_one_word(shared):
+    done = shared.run("no such; echo program", check=False)
+    assert done.returncode == 127
+    assert done.stdout == b""
+
+
+def test_binary_data_streams_through_unchanged(shared):
+    data = os.urandom(5 << 20)
+    done = shared.run("cat", input=data)
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
+
+
+def test_stdout_and_stderr_are_separate(shared):
+    done = shared.run("sh", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 42, 127, 255])
+def test_the_exit_code_is_the_commands(shared, code):
+    assert shared.run("sh", "-c", f"exit {code}", check=False).returncode == code
+
+
+def test_no_terminal_without_one_on_stdin(shared):
+    assert shared.run("sh", "-c", "test -t 0 || test -t 1", check=False).returncode == 1
+
+
+def test_a_terminal_where_stdin_is_one(site, shared):
+    ours, theirs = pty.openpty()
+    try:
+        run = site.start("run", shared.path, "--", "test", "-t", "0", stdin=theirs)
+        assert run.wait() == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_exec_enters_the_same_box(site, shared):
+    done = site.cai("exec", shared.path, "--", "hostname")
+    assert done.stdout.decode().strip() == shared.box
+
+
+def test_a_directory_below_belongs_to_the_workspace_above(site, shared):
+    below = os.path.join(shared.path, "sub dir")
+    os.makedirs(below, exist_ok=True)
+    done = site.cai("run", "--", "pwd", cwd=below)
+    assert done.stdout == b"/home/agent/workspace/sub dir\n"
