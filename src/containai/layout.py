@@ -207,7 +207,7 @@ class Layout:
     def control_socket(self, box: str) -> str:
         """Path of a box's control socket.
 
-        The name is a checksum of the box and of the configuration it belongs to: it has to be short.
+        The name is a checksum, to be short: of the box and of the configuration it belongs to.
         """
         name = zlib.crc32(f"{self.config_dir}\0{self.root}\0{box}".encode())
         tail = zlib.crc32(box.encode()[::-1] + b"\0" + self.config_dir.encode())
