@@ -52,7 +52,7 @@ rm -f /etc/update-motd.d/* /etc/fstab
 # The client's locales do not exist here, and programs complain of it on every start.
 sed -i '/^AcceptEnv/d' /etc/ssh/sshd_config
 # A terminal that Debian does not know yet.
-echo 'xterm-ghostty|Ghostty, use=xterm-256color,' | tic -x -
+echo 'xterm-ghostty|Ghostty terminal, use=xterm-256color,' | tic -x -
 ln -sf "$(command -v fdfind)" /usr/local/bin/fd
 
 # Empty, not missing: an id of its own for each box, and not a first boot (machine-id(5)).
