@@ -70,7 +70,7 @@ class Bench:
 
     def container(self, runtime: str, *options: str) -> str:
         """Start a container that does nothing; return its id. It is removed at the end."""
-        argv = ["run", "--detach", "--init", "--runtime", runtime, *options]
+        argv = ["run", "--detach", "--runtime", runtime, *options]
         found = self.docker_run(*argv, self.image, "sleep", "infinity").strip()
         self._made.callback(self.remove_container, found)
         return found

@@ -1,8 +1,9 @@
-"""The one door to the outside world: every process ContainAI starts is started here."""
+"""The one door to the outside world: every process ContainAI starts is started here.
+
+It is on the warm path, for `replace`: what only the others need is imported by them.
+"""
 
 import os
-import signal
-import subprocess
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -83,6 +84,8 @@ def run(
     `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds.
     Raises ProcessError for a missing program, another exit code or a time-out.
     """
+    import subprocess
+
     argv = as_root(argv) if root else list(argv)
     try:
         ended = subprocess.run(
@@ -128,6 +131,9 @@ def stream(
     Raises ProcessError for a missing program or an exit code other than 0. The last 200 lines are
     in the error. The child ends with us: an interrupt is passed on and waited for.
     """
+    import signal
+    import subprocess
+
     argv = as_root(argv) if root else list(argv)
     last: list[str] = []
     try:
@@ -160,6 +166,8 @@ def stream(
 
 def run_detached(argv: Sequence[str]) -> int:
     """Run a program that may leave a process behind, without our pipes; return its code."""
+    import subprocess
+
     null = subprocess.DEVNULL
     ended = subprocess.run(
         argv,
