@@ -14,8 +14,8 @@ GLOBAL_OPTIONS = frozenset({"--log", "--log-format", "--root", "--criu", "--root
 COMMAND_OPTIONS = frozenset(
     {
         "-b", "--bundle", "--console-socket", "--pid-file", "--preserve-fds",
-        "-p", "--process", "--pidfd-socket", "--cwd", "-e", "--env", "-u", "--user", "-g", "--additional-gids",
-        "--process-label", "--apparmor", "-c", "--cap", "--cgroup",
+        "--pidfd-socket", "-p", "--process", "--cwd", "-e", "--env", "-u", "--user",
+        "-g", "--additional-gids", "--process-label", "--apparmor", "-c", "--cap", "--cgroup",
     }
 )  # fmt: skip
 
