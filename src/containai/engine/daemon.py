@@ -200,7 +200,8 @@ def stop(layout: Layout) -> None:
         return
     pid = running_pid(layout)
     if pid is not None:
-        proc.run(["kill", "-TERM", str(pid)], root=True, ok=(0, 1))
+        # The shell's kill: Debian's program of that name is in procps, which may be missing.
+        proc.run(["sh", "-c", 'kill -TERM "$1"', "sh", str(pid)], root=True, ok=(0, 1))
         deadline = time.monotonic() + STOP_TIMEOUT
         while running_pid(layout) is not None:
             if time.monotonic() > deadline:
