@@ -1,0 +1,70 @@
+import itertools
+
+import pytest
+
+from containai.runtime import idmap
+from containai.runtime.idmap import AGENT, owned, shifted
+
+BASE, SIZE = 0x70000000, 262144
+
+
+def check_partition(extents, *, start):
+    """Assert that what the kernel sees is the whole range, each id once."""
+    at = start
+    for each in sorted(extents, key=lambda extent: extent.seen):
+        assert each.length > 0
+        assert each.seen == at
+        at += each.length
+    assert at == start + SIZE
+
+
+def check_disjoint(extents):
+    spans = sorted((each.stored, each.stored + each.length) for each in extents)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+
+
+def seen(extents, stored):
+    for each in extents:
+        if each.stored <= stored < each.stored + each.length:
+            return each.seen + stored - each.stored
+    return None
+
+
+def test_shifted_covers_the_range():
+    mapping = shifted(BASE, SIZE)
+    for extents in mapping:
+        check_partition(extents, start=BASE)
+        check_disjoint(extents)
+        assert seen(extents, 0) == BASE
+        assert seen(extents, SIZE - 1) == BASE + SIZE - 1
+        assert seen(extents, SIZE) is None
+
+
+@pytest.mark.parametrize("owner", [0, 999, 1000, 1001, 1234, 65534, 4000000])
+def test_owned_covers_the_range(owner):
+    for extents in owned(owner, owner, BASE, SIZE):
+        check_partition(extents, start=BASE)
+        check_disjoint(extents)
+        assert seen(extents, owner) == BASE + AGENT
+        assert seen(extents, BASE) == BASE
+        assert seen(extents, BASE + SIZE - 1) == BASE + SIZE - 1
+
+
+@pytest.mark.parametrize("owner", [1000, 1234, 4000000])
+def test_other_ids_of_the_host_are_unmapped(owner):
+    for extents in owned(owner, owner, BASE, SIZE):
+        for other in {0, 1, 999, 1000, 1001, 65534, BASE - 1, BASE + SIZE} - {owner}:
+            assert seen(extents, other) is None
+
+
+def test_user_and_group_may_differ():
+    mapping = owned(1000, 100, BASE, SIZE)
+    assert seen(mapping.uids, 1000) == seen(mapping.gids, 100) == BASE + AGENT
+    assert seen(mapping.gids, 1000) is None
+
+
+def test_text():
+    assert idmap.text(shifted(7, 9).uids) == "0 7 9\n"
+    lines = idmap.text(owned(5, 5, BASE, SIZE).uids).splitlines()
+    assert len(lines) == 3
+    assert lines[0] == f"5 {BASE + AGENT} 1"

@@ -1,0 +1,77 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+import containai.runtime
+
+SHOW = '#!/bin/sh\necho {0}\nfor word do printf "%s\\\\0" "$word"; done\n'
+LOG = ["--root", "/a b", "--log", "/create", "--log-format=json"]
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    """Return a function that runs the installed launcher before a fake runc and Python part."""
+    source = os.path.join(os.path.dirname(containai.runtime.__file__), "cai-runc")
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    for placeholder, value in (
+        ("@RUNC@", tmp_path / "runc"),
+        ("@PYTHON@", sys.executable),
+        ("@LIB@", tmp_path),
+    ):
+        text = text.replace(placeholder, str(value))
+    assert "@" not in text.replace('"$@"', "")
+    (tmp_path / "runc").write_text(SHOW.format("runc"), encoding="utf-8")
+    (tmp_path / "launcher").write_text(text, encoding="utf-8")
+    library = tmp_path / "containai_runtime"
+    library.mkdir()
+    (library / "__init__.py").touch()
+    (library / "main.py").write_text(
+        "def main(words, library):\n"
+        "    print('python')\n"
+        "    print(*words, '', sep='\\0', end='')\n"
+        f"    return 7 if library == {str(tmp_path)!r} else 1\n",
+        encoding="utf-8",
+    )
+    for name in ("runc", "launcher"):
+        (tmp_path / name).chmod(0o755)
+
+    def run(*words):
+        done = subprocess.run(
+            [str(tmp_path / "launcher"), *words], capture_output=True, text=True, check=False
+        )
+        who, _, rest = done.stdout.partition("\n")
+        return who, rest.split("\0")[:-1], done.returncode
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--version"],
+        ["state", "c0ffee"],
+        [*LOG, "start", "c0ffee"],
+        [*LOG, "kill", "c0ffee", "9"],
+        [*LOG, "ps", "", "a b", "*", "$HOME", "new\nline", "'", '"', "\\"],
+        ["--log", "create", "start", "x"],
+        ["--systemd-cgroup", "--root", "exec", "pause", "create"],
+    ],
+)
+def test_other_commands_reach_runc_exactly(launcher, words):
+    assert launcher(*words) == ("runc", words, 0)
+
+
+@pytest.mark.parametrize("command", ["create", "run", "exec", "delete", "ranges"])
+@pytest.mark.parametrize("before", [[], LOG, ["--debug", "--criu", "x"]])
+def test_what_is_rewritten_goes_to_python(launcher, command, before):
+    words = [*before, command, "--bundle", "/a b", "", "x'y"]
+    assert launcher(*words) == ("python", words, 7)
+
+
+def test_source_is_valid_for_sh(launcher):
+    source = os.path.join(os.path.dirname(containai.runtime.__file__), "cai-runc")
+    subprocess.run(["sh", "-n", source], check=True)

