@@ -1,0 +1,92 @@
+"""Linters, types and the rules of the layout, as tests."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import containai
+from containai import errors
+from containai.config.settings import SETTINGS
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE = os.path.join(ROOT, "src", "containai")
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def check(*words):
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def read(*parts):
+    with open(os.path.join(ROOT, *parts), encoding="utf-8") as file:
+        return file.read()
+
+
+def modules():
+    for parent, _, names in os.walk(PACKAGE):
+        for name in names:
+            if name.endswith(".py"):
+                yield os.path.relpath(os.path.join(parent, name), ROOT)
+
+
+def test_tests_are_of_this_source():
+    assert os.path.dirname(os.path.abspath(containai.__file__)) == PACKAGE
+
+
+def test_ruff_check():
+    check("-m", "ruff", "check", ".")
+
+
+def test_ruff_format():
+    check("-m", "ruff", "format", "--check", ".")
+
+
+def test_mypy():
+    check("-m", "mypy")
+
+
+def test_layers():
+    check("-c", LINT_IMPORTS, "--no-cache")
+
+
+def test_contracts_of_the_runtime_name_everything():
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    alone, unknown = (each for each in contracts if each["type"] == "forbidden")
+    others = {
+        "containai." + name.removesuffix(".py")
+        for name in os.listdir(PACKAGE)
+        if not name.startswith("__init__") and name not in ("__pycache__", "runtime")
+    }
+    assert alone["source_modules"] == unknown["forbidden_modules"] == ["containai.runtime"]
+    assert set(alone["forbidden_modules"]) == set(unknown["source_modules"]) == others
+
+
+def test_only_one_module_starts_processes():
+    starts = re.compile(r"^\s*(?:import|from) (?:subprocess|pty|multiprocessing)\b", re.MULTILINE)
+    found = {path for path in modules() if starts.search(read(path))}
+    assert {path for path in found if "/runtime/" not in path} == {"src/containai/host/proc.py"}
+
+
+@pytest.mark.parametrize("path", sorted(modules()))
+def test_no_file_is_long(path):
+    assert len(read(path).splitlines()) <= 400
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_setting_is_documented(setting):
+    assert re.search(rf"^\|.*`{re.escape(setting.key)}`", read("docs/reference.md"), re.MULTILINE)
+
+
+CODES = sorted(set(map(int, re.findall(r"Error +(\d+)", errors.__doc__))))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_exit_code_is_documented(code):
+    assert re.search(rf"^\| *`?{code}`? *\|", read("docs/reference.md"), re.MULTILINE)

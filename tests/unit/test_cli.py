@@ -1,0 +1,213 @@
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from containai import __version__, errors
+from containai.boxes.workspace import Workspace, box_name
+from containai.cli import main as cli
+from containai.layout import Layout
+from containai.ssh import session, setup
+
+#: What a start must not wait for: each costs more than all that the warm path does.
+HEAVY = {
+    "argcomplete",
+    "dataclasses",
+    "inspect",
+    "ipaddress",
+    "json",
+    "rich",
+    "tarfile",
+    "tomlkit",
+    "tomllib",
+}
+START = "import sys; from containai.cli.main import main; sys.exit(main())"
+
+
+def start(*words, **environ):
+    """Run cai in a process of its own; return it and the names of what it imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", START, *words],
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    imported = re.findall(rb"^import time: +\d+ \| +\d+ \| +(\S+)$", done.stderr, re.MULTILINE)
+    assert b"containai.cli.main" in imported
+    return done, {name.decode().partition(".")[0] for name in imported} | {
+        name.decode() for name in imported
+    }
+
+
+def test_help(capsys):
+    for words in (["--help"], ["-h"], ["help"]):
+        assert cli.main(words) == 0
+        out, err = capsys.readouterr()
+        assert all(re.search(rf"^  {name} +\w", out, re.MULTILINE) for name in cli.COMMANDS)
+        assert err == ""
+
+
+def test_nothing_is_help_and_an_error(capsys):
+    assert cli.main([]) == 2
+    assert capsys.readouterr().out == cli.overview()
+
+
+def test_version(capsys):
+    for words in (["version"], ["--version"], ["-V"]):
+        assert cli.main(words) == 0
+        assert capsys.readouterr().out == f"cai {__version__}\n"
+
+
+def test_unknown_command(capsys):
+    assert cli.main(["frobnicate"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "cai: there is no command 'frobnicate'\n  hint: see: cai --help\n"
+
+
+@pytest.mark.parametrize("command", sorted(cli.WITH_REMAINDER))
+def test_nothing_after_the_dashes(capsys, command):
+    assert cli.main([command, "--"]) == 2
+    assert "nothing follows --" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_of_a_command(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: cai {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_unknown_option(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--frobnicate"])
+    assert caught.value.code == 2
+    assert f"usage: cai {command}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a/b", "a.b", "a" * 64, "../x", "ü"])
+def test_odd_names_are_refused(capsys, name):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", f"--name={name}", "--", "true"])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (errors.EngineError("x failed", hint="do y"), 17, "cai: x failed\n  hint: do y\n"),
+        (errors.ContainAIError("x"), 1, "cai: x\n"),
+        (KeyboardInterrupt(), 130, "cai: interrupted\n"),
+        (OSError(28, "No space left on device", "/f"), 20, "cai: no space left on device (/f)\n"),
+        (OSError(13, "Permission denied", "/f"), 1, "cai: [Errno 13] Permission denied: '/f'\n"),
+    ],
+)
+def test_errors_become_words_and_codes(capsys, monkeypatch, error, code, said):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("containai.cli.commands.version.run", fail)
+    assert cli.main(["version"]) == code
+    assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("word", ["--help", "version"])
+def test_reader_that_has_gone(word):
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-c", START, word]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["version"], ["run", "--help"], ["shell", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    done, imported = start(*words)
+    assert done.returncode == 0
+    assert not imported & HEAVY
+
+
+@pytest.fixture
+def warm(tmp_path):
+    """Return a workspace whose box's control connection stands, and an environment to find it."""
+    # A socket's path holds 107 bytes only: the directories of tests may be longer.
+    with tempfile.TemporaryDirectory(prefix="cai-") as run, socket.socket(socket.AF_UNIX) as peer:
+        home, programs, work = (tmp_path / each for each in ("home", "bin", "it's my work"))
+        for each in (home, programs, work):
+            each.mkdir()
+        layout = Layout("/", str(home), os.getuid(), run)
+        name = box_name(str(work), layout.uid)
+        os.makedirs(layout.ssh_blocks)
+        block = setup.host_block(
+            layout,
+            name,
+            port=2300,
+            workspace=str(work),
+            inode=Workspace(str(work)).inode,
+            forward_agent=False,
+        )
+        with open(layout.ssh_block(name), "w", encoding="utf-8") as file:
+            file.write(block)
+        os.mkdir(layout.control_dir, 0o700)
+        peer.bind(layout.control_socket(name))
+        peer.listen()
+        (programs / "ssh").write_text(
+            '#!/bin/sh\nfor word in ssh "$@"; do printf "%s\\0" "$word"; done\nexit 43\n',
+            encoding="utf-8",
+        )
+        (programs / "ssh").chmod(0o755)
+        environ = {
+            "HOME": str(home),
+            "XDG_RUNTIME_DIR": run,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        }
+        yield layout, work, environ
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_warm_path_becomes_ssh_at_once(warm, command):
+    layout, work, environ = warm
+    words = ["printf", "%s", "a b", "", "it's", "--", "\udcff"]
+    done, imported = start(command, str(work), "--", *words, **environ)
+    name = box_name(str(work), layout.uid)
+    assert done.stdout.split(b"\0")[:-1] == [
+        os.fsencode(word) for word in session.ssh_argv(layout, name, words, terminal=False)
+    ]
+    assert done.returncode == 43
+    assert not imported & HEAVY
+    assert not {each for each in imported if re.match(r"containai\.(engine|images|provis)", each)}
+
+
+def test_warm_path_of_a_shell(warm):
+    layout, work, environ = warm
+    done, imported = start("shell", str(work), **environ)
+    name = box_name(str(work), layout.uid)
+    assert done.stdout.split(b"\0")[:-1] == [
+        os.fsencode(word) for word in session.ssh_argv(layout, name, [], terminal=False)
+    ]
+    assert not imported & HEAVY
+
+
+def test_control_directory_that_others_may_write_is_not_warm(warm):
+    layout, work, _ = warm
+    os.chmod(layout.control_dir, 0o770)
+    name = box_name(str(work), layout.uid)
+    assert not session.is_warm(layout, name, str(work), Workspace(str(work)).inode)
+
+
+def test_another_directory_in_its_place_is_not_warm(warm):
+    layout, work, _ = warm
+    name = box_name(str(work), layout.uid)
+    assert session.is_warm(layout, name, str(work), Workspace(str(work)).inode)
+    work.rename(work.parent / "old")
+    (work.parent / "other").mkdir()
+    (work.parent / "other").rename(work)
+    assert not session.is_warm(layout, name, str(work), Workspace(str(work)).inode)
