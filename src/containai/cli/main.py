@@ -47,7 +47,17 @@ def overview() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. See containai.errors for what codes mean."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has gone; flushing it at exit would only fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         sys.stdout.write(overview())
         return 0 if words else 2
@@ -78,9 +88,7 @@ def _run(command: str, rest: list[str], remainder: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", "", 130)
     except BrokenPipeError:
-        # Whoever read our output has gone; flushing it at exit would only fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        raise
     except OSError as failed:
         import errno
 
