@@ -97,7 +97,7 @@ def run(
             env=env or environment(),
             check=False,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise ProcessError(
             f"the program {argv[0]!r} is missing", Done(127, "", ""), hint="run: cai setup"
         ) from None
@@ -146,7 +146,7 @@ def stream(
             text=True,
             errors="replace",
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise ProcessError(f"the program {argv[0]!r} is missing", Done(127, "", "")) from None
     with child:
         assert child.stdout is not None
