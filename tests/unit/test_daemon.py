@@ -116,8 +116,11 @@ def test_pid_file_alone_proves_nothing(layout, text):
 
 def test_running_pid(layout):
     os.makedirs(os.path.dirname(layout.engine_pidfile))
-    argv = ["sh", "-c", "read line", "dockerd", layout.engine_config]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as child:
+    argv = ["sh", "-c", "echo up; read line", "dockerd", layout.engine_config]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as child:
+        # Until then its command line may not be in /proc yet.
+        assert child.stdout.readline() == b"up\n"
         with open(layout.engine_pidfile, "w", encoding="utf-8") as file:
             file.write(f"{child.pid}\n")
         assert daemon.running_pid(layout) == child.pid

@@ -30,6 +30,12 @@ def test_missing_program():
         assert caught.value.done.code == 127
 
 
+def test_program_that_may_not_be_executed(tmp_path, monkeypatch):
+    (tmp_path / "no-such-program").touch(0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    test_missing_program()
+
+
 def test_exit_code():
     argv = ["sh", "-c", "echo out; echo why >&2; exit 3"]
     with pytest.raises(ProcessError, match="ended with code 3: why") as caught:
