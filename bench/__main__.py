@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import tarfile
@@ -161,7 +162,11 @@ def jobs(bench: Bench, runs: int) -> Iterator[Row]:
     write_archive(archive)
     pair = [bench.container(each, "--network", "none") for each in (RUNTIME, "runc")]
     for container in pair:
-        bench.docker_run("cp", archive, f"{container}:/var/tmp/files.tar")
+        with open(archive, "rb") as file:
+            run(
+                bench.docker("exec", "-i", container, "sh", "-c", "cat >/var/tmp/files.tar"),
+                stdin=file,
+            )
     unpack = (
         "rm -rf /var/tmp/files && mkdir /var/tmp/files && sync",
         "tar -xf /var/tmp/files.tar -C /var/tmp/files && find /var/tmp/files -size +9 | wc -l",
@@ -275,6 +280,8 @@ def main() -> int:
     socket_path = Layout.from_environment().engine_socket
     if not os.access(socket_path, os.R_OK | os.W_OK):
         parser.error(f"{socket_path} is missing or not yours: run cai setup, or be root")
+    # As an exception, so that what was made is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows: list[Row] = []
     failed: list[str] = []
     image = ""
@@ -286,7 +293,9 @@ def main() -> int:
                 measurement, runs = MEASUREMENTS[name]
                 sys.stderr.write(f"measuring: {name}\n")
                 try:
-                    rows += measurement(bench, arguments.runs or runs)
+                    for row in measurement(bench, arguments.runs or runs):
+                        rows.append(row)
+                        sys.stderr.write(f"  {row.name}: {row.compared}\n")
                 except FAILURES as wrong:
                     failed.append(f"{name}: {wrong}")
         except FAILURES as wrong:

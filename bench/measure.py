@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 #: Does something once and returns how many seconds the part that counts took.
 Job = Callable[[], float]
@@ -84,16 +84,13 @@ def interleaved(runs: int, *jobs: Job) -> list[Times]:
     return [Times(tuple(times)) for times in seen]
 
 
-def run(argv: Sequence[str]) -> str:
+def run(argv: Sequence[str], stdin: IO[bytes] | int = subprocess.DEVNULL) -> str:
     """Run a program; return what it printed. Raises RuntimeError where it fails."""
-    done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-        env=environment(), check=False,
-    )  # fmt: skip
+    done = subprocess.run(argv, stdin=stdin, capture_output=True, env=environment(), check=False)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-600:]
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()[-600:]
         raise RuntimeError(f"{' '.join(argv)}: code {done.returncode}: {said}")
-    return done.stdout
+    return done.stdout.decode(errors="replace")
 
 
 def timed(argv: Sequence[str]) -> float:

@@ -42,8 +42,8 @@ class Boxes:
 
     def bring_up(
         self, workspace: Workspace, image: str, say: Callable[[str], None], name: str | None = None
-    ) -> Box:
-        """Return the workspace's box, running and reachable; make or start it where needed.
+    ) -> str:
+        """Return the name of the workspace's box, running and reachable; make or start it first.
 
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
@@ -56,11 +56,12 @@ class Boxes:
                 found = None
             if found is None:
                 say(f"making the box {own}")
-                found = self._make(own, workspace, image)
+                self._make(own, workspace, image)
             else:
+                own = found.name
                 self._start(found, workspace, say)
-            connect.open_master(self.layout, found.name)
-            return found
+            connect.open_master(self.layout, own)
+            return own
 
     def get(self, workspace: Workspace, name: str | None = None) -> Box:
         """Return the workspace's box. Raises BoxNotFoundError where there is none."""
@@ -103,7 +104,7 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             proc.run(argv, root=True, ok=None)
 
-    def _make(self, name: str, workspace: Workspace, image: str) -> Box:
+    def _make(self, name: str, workspace: Workspace, image: str) -> None:
         public = ssh.ensure_user(self.layout)
         key = ssh.new_key()
         self.engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
@@ -122,7 +123,7 @@ class Boxes:
                     tried.add(port)
                     continue
                 undo.pop_all()
-                return self.get(workspace, name)
+                return
         raise AssertionError("unreachable")
 
     def _create(self, name: str, workspace: Workspace, image: str, tried: set[int]) -> int:

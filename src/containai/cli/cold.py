@@ -26,7 +26,7 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     with Display() as display:
         boxes = shared.boxes_of(layout)
         reference = build.reference(image)
-        return boxes.bring_up(workspace, reference, display.say, arguments.name).name
+        return boxes.bring_up(workspace, reference, display.say, arguments.name)
 
 
 def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
@@ -42,7 +42,7 @@ def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) ->
     boxes = shared.boxes_of(layout)
     found = boxes.get(workspace, arguments.name)
     with Display() as display:
-        return boxes.bring_up(workspace, found.image, display.say, found.name).name
+        return boxes.bring_up(workspace, found.image, display.say, found.name)
 
 
 def _is_ready(layout: Layout, image: str, workspace: Workspace, name: str | None) -> bool:

@@ -18,14 +18,14 @@ def wait_ready(port: int, still_alive: Callable[[], None]) -> None:
     """Wait until sshd shows its banner on 127.0.0.1:`port`.
 
     A connection alone proves nothing: docker-proxy accepts before sshd listens. `still_alive` is
-    called about every half second and raises when the box has died.
+    called about every second and raises when the box has died.
     Raises SshConnectError after READY_TIMEOUT seconds.
     """
     begun = time.monotonic()
     asked, pause = begun, 0.01
     while not _banner(port):
         now = time.monotonic()
-        if now - asked > 0.5:
+        if now - asked > 1:
             still_alive()
             asked = now
         if now - begun > READY_TIMEOUT:
@@ -34,7 +34,7 @@ def wait_ready(port: int, still_alive: Callable[[], None]) -> None:
                 hint="start over: cai rm, then cai run; the engine's log: cai engine logs",
             )
         time.sleep(pause)
-        pause = min(pause * 1.3, 0.1)
+        pause = min(pause * 1.3, 0.03)
 
 
 def _banner(port: int) -> bool:
