@@ -26,6 +26,10 @@ install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agen
 # /usr/local is its to fill (npm install --global, make install), as Debian's group staff is for.
 install -d -m 2775 -g staff /usr/local/bin /usr/local/lib /usr/local/lib/node_modules \
     /usr/local/include /usr/local/share /usr/local/sbin /usr/local/etc /usr/local/src
+# `npm install -g` without root, and what it brings on the PATH (~/.local/bin is).
+# shellcheck disable=SC2016 # npm expands it
+echo 'prefix=${HOME}/.local' >/home/agent/.npmrc
+chown agent:agent /home/agent/.npmrc
 # Its own systemd is up with the box: a first log-in does not wait for it, its services do not end
 # with the last.
 install -d /var/lib/systemd/linger
@@ -34,7 +38,7 @@ install -d /var/lib/systemd/linger
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
 install -d /etc/systemd/system-generators
-for unit in $(sed 's/#.*//' masked-units.txt); do
+sed 's/#.*//; /^$/d' masked-units.txt | while read -r unit; do
     case $unit in
     *-generator) ln -s /dev/null "/etc/systemd/system-generators/$unit" ;;
     *) ln -sf /dev/null "/etc/systemd/system/$unit" ;;
