@@ -116,8 +116,9 @@ def ensure_user(layout: Layout) -> str:
     """
     try:
         with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
-            for directory in (layout.config_dir, os.path.dirname(layout.ssh_config)):
-                files.private_directory(directory)
+            files.private_directory(layout.config_dir)
+            # Dotfile managers make ~/.ssh a link.
+            files.private_directory(os.path.realpath(os.path.dirname(layout.ssh_config)))
             files.private_directory(layout.ssh_blocks)
             _ensure_key(layout)
             old = files.read(layout.ssh_config) or ""
