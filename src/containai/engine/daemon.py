@@ -144,9 +144,19 @@ def start(layout: Layout) -> None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "start", layout.engine_unit], root=True, timeout=START_TIMEOUT)
-    else:
-        _spawn(layout, str(config["fixed-cidr"]))
-    _wait(layout)
+        _wait(layout)
+        return
+    lock = os.path.join(layout.state_dir, "engine.lock")
+    with files.lock(lock, wait=START_TIMEOUT, what="starting the engine"):
+        # One that is there and silent is about to answer or about to be gone.
+        deadline = time.monotonic() + 2
+        while running_pid(layout) is not None and time.monotonic() < deadline:
+            if answering(layout):
+                return
+            time.sleep(0.02)
+        if running_pid(layout) is None:
+            _spawn(layout, str(config["fixed-cidr"]))
+        _wait(layout)
 
 
 def _spawn(layout: Layout, subnet: str) -> None:
@@ -156,6 +166,7 @@ def _spawn(layout: Layout, subnet: str) -> None:
     proc.run(["sh", "-c", bridge_script(layout, subnet)], root=True)
     for directory in (os.path.dirname(layout.engine_log), os.path.dirname(layout.engine_socket)):
         proc.run(["mkdir", "-p", directory], root=True)
+    _clear_pidfiles(layout)
     # `env PATH` as dockerd looks for containerd, docker-proxy and iptables there.
     argv = ["env", f"PATH={proc.SYSTEM_PATH}", dockerd, "--config-file", layout.engine_config]
     proc.start(argv, log=layout.engine_log)
@@ -178,12 +189,33 @@ def _wait(layout: Layout) -> None:
         pause = min(pause * 1.5, 0.5)
 
 
+def _clear_pidfiles(layout: Layout) -> None:
+    """Remove what a killed dockerd left: its successor takes any process of that pid for alive.
+
+    A zombie counts for it too, and where PID 1 reaps late there is one.
+    """
+    containerd = os.path.join(layout.engine_exec, "containerd", "containerd")
+    deadline = time.monotonic() + 2
+    # It dies with its dockerd, but a moment later.
+    while _pid_of(containerd + ".pid", containerd + ".toml") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stale = [layout.engine_pidfile]
+    if _pid_of(containerd + ".pid", containerd + ".toml") is None:
+        stale.append(containerd + ".pid")
+    proc.run(["rm", "-f", *stale], root=True)
+
+
 def running_pid(layout: Layout) -> int | None:
     """Return the pid of our dockerd, or None. A pid file alone proves nothing."""
+    return _pid_of(layout.engine_pidfile, layout.engine_config)
+
+
+def _pid_of(pidfile: str, word: str) -> int | None:
+    """Return the pid in a file if it is of a process with that word in its command line."""
     try:
-        pid = int(files.read(layout.engine_pidfile) or "0")
+        pid = int(files.read(pidfile) or "0")
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return pid if layout.engine_config.encode() in file.read().split(b"\0") else None
+            return pid if word.encode() in file.read().split(b"\0") else None
     except (OSError, ValueError):
         return None
 
@@ -210,7 +242,21 @@ def stop(layout: Layout) -> None:
                     hint="see: cai engine logs",
                 )
             time.sleep(0.05)
+    if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
+        # dockerd does that where mounts are private; after a kill its successor does not undo it.
+        proc.run(["umount", layout.engine_data], root=True, ok=None)
     proc.run(["ip", "link", "delete", layout.bridge], root=True, ok=None)
+
+
+def binds_itself(mountinfo: str, path: str) -> bool:
+    """Whether a path is a mount of the very directory that it covers. `mountinfo` as in proc(5)."""
+    rows = [line.split(" ")[:5] for line in mountinfo.splitlines()]
+    at = {row[0]: (row[3], row[4]) for row in rows}
+    for _, parent, _, source, target in rows:
+        if target == path and parent in at:
+            above, where = at[parent]
+            return source == os.path.normpath(os.path.join(above, os.path.relpath(path, where)))
+    return False
 
 
 def log(layout: Layout, *, lines: int) -> str:
