@@ -135,6 +135,7 @@ class Site:
 
     def _processes(self) -> Iterator[str]:
         root = re.compile(re.escape(self.root.encode()) + rb"(?![\w-])")
+        variable = f"CONTAINAI_ROOT={self.root}".encode()
         port = re.compile(rb"docker-proxy\0.*-host-port\0(\d+)")
         for pid in filter(str.isdigit, os.listdir("/proc")):
             if int(pid) == os.getpid():
@@ -148,7 +149,7 @@ class Site:
                 continue
             proxy = port.search(command)
             ours = proxy is not None and PORTS[0] <= int(proxy[1]) <= PORTS[1]
-            if ours or root.search(command) or root.search(environment):
+            if ours or root.search(command) or variable in environment.split(b"\0"):
                 yield f"{pid} {command!r}"
 
 
@@ -206,6 +207,7 @@ def _prepare(root: str) -> Site:
 
 
 def _end(site: Site, *, keep: bool) -> None:
+    site.cai("engine", "start")
     names = site.container_names()
     for name in names:
         site.inspect(name)
@@ -215,7 +217,7 @@ def _end(site: Site, *, keep: bool) -> None:
     ranges = site.ranges() if not keep else []
     site.cai("engine", "stop")
     left = site.leftovers() + [f"id range {each}" for each in ranges]
-    if not keep:
+    if not keep and not left:
         shutil.rmtree(site.root)
     if left:
         pytest.fail("left on the machine:\n" + "\n".join(left))
@@ -237,11 +239,20 @@ MakeSpace = Callable[..., Space]
 
 
 def _remove(spaces: Sequence[Space]) -> None:
+    if not spaces:
+        return
+    site = spaces[0].site
+    # Through cai, as a test may have left the engine dead.
+    site.cai("engine", "start")
+    boxes = {space.box for space in spaces} & site.container_names()
+    for box in boxes:
+        site.inspect(box)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    ends = [site.start("rm", "--name", box, **pipes) for box in boxes]
+    said = [end.communicate()[1] for end in ends]
     for space in spaces:
-        if space.box in space.site.container_names():
-            space.inspect()
-            space.site.cai("rm", "--name", space.box)
         shutil.rmtree(space.path, ignore_errors=True)
+    assert [(end.returncode, each) for end, each in zip(ends, said, strict=True) if each] == []
 
 
 @pytest.fixture
@@ -270,11 +281,16 @@ def space(make_space: MakeSpace) -> Space:
 
 
 @pytest.fixture(scope="session")
-def shared(site: Site) -> Iterator[Space]:
-    """A workspace with a running box, for tests that change nothing that matters to others."""
+def shared_space(site: Site) -> Iterator[Space]:
     path = os.path.join(site.root, "ws", "shared")
     os.makedirs(path, exist_ok=True)
     space = Space(site, path)
-    space.run("true")
     yield space
     _remove([space])
+
+
+@pytest.fixture
+def shared(shared_space: Space) -> Space:
+    """A workspace with a running box, for tests that change nothing that matters to others."""
+    shared_space.run("true")
+    return shared_space

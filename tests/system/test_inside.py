@@ -1,5 +1,7 @@
 """What a box is like from inside."""
 
+import os
+import shutil
 import socket
 import threading
 
@@ -41,19 +43,16 @@ def test_a_session_starts_in_the_workspace(shared):
 
 
 def test_the_image_has_no_host_keys(site, shared):
-    image = shared.inspect()["Image"]
-    bare = site.docker("create", "--name", "bare", image)
+    site.docker("create", "--name", "bare", shared.inspect()["Image"])
+    copy = os.path.join(site.root, "bare")
     try:
-        listing = site.docker("export", "-o", f"{site.root}/bare.tar", bare)
-        assert listing == ""
-        import tarfile
-
-        with tarfile.open(f"{site.root}/bare.tar") as archive:
-            names = archive.getnames()
+        site.docker("cp", "bare:/etc/ssh", copy)
     finally:
-        site.docker("rm", bare)
-    assert "etc/ssh/sshd_config" in names
-    assert [name for name in names if name.startswith("etc/ssh/ssh_host_")] == []
+        site.docker("rm", "bare")
+    names = os.listdir(copy)
+    shutil.rmtree(copy)
+    assert "sshd_config" in names
+    assert [name for name in names if name.startswith("ssh_host_")] == []
 
 
 def test_docker_builds_and_runs_with_network_to_the_outside(shared):
