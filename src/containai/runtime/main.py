@@ -20,6 +20,10 @@ COMMAND_OPTIONS = frozenset(
 )  # fmt: skip
 
 
+#: Where the engine puts its own init for --init; in Debian the program is a link.
+DOCKER_INIT = "/sbin/docker-init"
+
+
 class Call(NamedTuple):
     """runc's command line, taken apart: global options, command, its options, container ids."""
 
@@ -148,7 +152,10 @@ def _create(config: Config, call: Call) -> None:
     )
     for mount in spec.mounts(new):
         if spec.is_bind(mount):
-            mount["source"] = stage.bind(mount["source"], base, SIZE, config.engine_data)
+            source = mount["source"]
+            if mount["destination"] == DOCKER_INIT:
+                source = os.path.realpath(source)
+            mount["source"] = stage.bind(source, base, SIZE, config.engine_data)
     if hybrid:
         cgroup.delegate(group, base)
     _store(original, given)

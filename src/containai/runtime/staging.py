@@ -5,6 +5,7 @@ gets a copy of it, and with the end of `runc create` it is gone. Nothing is ever
 host, so nothing can be left there, whoever dies when.
 """
 
+import errno
 import os
 import stat
 from typing import NamedTuple
@@ -60,7 +61,8 @@ class Stage:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         # Slave: mounts of the host still arrive, ours never leave.
         syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
-        os.makedirs(directory, mode=0o711, exist_ok=True)
+        # `runc exec` changes into the root file system's path on the host, where it is empty.
+        os.makedirs(os.path.join(directory, "root"), mode=0o711, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=4m")
         self._namespaces: dict[Mapping, int] = {}
@@ -140,14 +142,16 @@ class Stage:
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
         try:
-            # Docker resolved it: a link in its last part now is one that somebody put there since.
-            fd = os.open(source, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+            # A workspace may lie in another one, whose agent can put a link to /etc in its place.
+            fd = syscalls.open_without_links(source)
         except OSError as wrong:
-            raise RuntimeRefusal(f"bind source {source}: {wrong.strerror}") from None
+            if wrong.errno == errno.ELOOP:
+                raise RuntimeRefusal(
+                    f"bind source {source} leads through a symbolic link: give the real path"
+                ) from None
+            raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
         try:
             seen = os.fstat(fd)
-            if stat.S_ISLNK(seen.st_mode):
-                raise RuntimeRefusal(f"bind source {source} is a symbolic link")
             if is_below(source, engine_data):
                 mapping = idmap.shifted(base, size)
             else:

@@ -30,6 +30,9 @@ SECBIT_NO_SETUID_FIXUP = 4
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
 _MOUNT_SETATTR = 442
+_OPENAT2 = 437
+
+RESOLVE_NO_SYMLINKS = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,6 +70,32 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
         os.fsencode(data),
     )
     _checked(done, f"mount {kind} on {target}")
+
+
+class _OpenHow(ctypes.Structure):
+    """struct open_how (openat2(2))."""
+
+    _fields_ = [
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    ]
+
+
+def open_without_links(path: str) -> int:
+    """Return an O_PATH descriptor of an absolute path none of whose parts is a symbolic link.
+
+    Raises OSError; its errno is ELOOP where one is.
+    """
+    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW, resolve=RESOLVE_NO_SYMLINKS)
+    fd = _libc.syscall(
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_int(AT_FDCWD),
+        os.fsencode(path),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
+    return _checked(fd, f"openat2 {path}")
 
 
 def open_tree(fd: int, flags: int) -> int:
