@@ -87,7 +87,8 @@ def open_without_links(path: str) -> int:
 
     Raises OSError; its errno is ELOOP where one is.
     """
-    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW, resolve=RESOLVE_NO_SYMLINKS)
+    # Without O_NOFOLLOW: with it, a link in the last place would be opened itself.
+    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, resolve=RESOLVE_NO_SYMLINKS)
     fd = _libc.syscall(
         ctypes.c_long(_OPENAT2),
         ctypes.c_int(AT_FDCWD),

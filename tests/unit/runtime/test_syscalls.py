@@ -1,0 +1,26 @@
+"""Paths are opened without following links, wherever in them they stand."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from containai.runtime import syscalls
+
+
+def test_a_plain_path_is_opened(tmp_path: Path) -> None:
+    fd = syscalls.open_without_links(str(tmp_path.resolve()))
+    try:
+        assert os.path.samestat(os.fstat(fd), tmp_path.stat())
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("tail", ["link", "link/inner"])
+def test_a_link_is_refused_in_every_place(tmp_path: Path, tail: str) -> None:
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(OSError) as refused:
+        syscalls.open_without_links(os.path.join(tmp_path.resolve(), tail))
+    assert refused.value.errno == errno.ELOOP
