@@ -15,17 +15,14 @@ done
 
 # The user. No password: keys only. Docker's group is the Docker inside the box.
 groupadd --gid 1000 agent
-useradd --uid 1000 --gid agent --groups docker,sudo,staff,systemd-journal --shell /bin/bash --create-home \
-    --comment 'AI coding agent' agent
+useradd --uid 1000 --gid agent --groups docker,sudo,systemd-journal --create-home \
+    --shell /bin/bash --comment 'AI coding agent' agent
 usermod --password '*' agent
 usermod --password '*' root
 # Its ids for user namespaces: a box has 262,144, of which the first 65,536 are its own users'.
 echo agent:65536:131072 | tee /etc/subuid >/etc/subgid
 install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agent/.local/bin \
     /mnt/agent-data
-# /usr/local is its to fill (npm install --global, make install), as Debian's group staff is for.
-install -d -m 2775 -g staff /usr/local/bin /usr/local/lib /usr/local/lib/node_modules \
-    /usr/local/include /usr/local/share /usr/local/sbin /usr/local/etc /usr/local/src
 # `npm install -g` without root, and what it brings on the PATH (~/.local/bin is).
 # shellcheck disable=SC2016 # npm expands it
 echo 'prefix=${HOME}/.local' >/home/agent/.npmrc
