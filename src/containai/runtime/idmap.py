@@ -43,12 +43,15 @@ def owned(uid: int, gid: int, base: int, size: int) -> Mapping:
 
 def _owned(owner: int, base: int, size: int) -> tuple[Extent, ...]:
     agent = base + AGENT
-    after = agent + 1
-    return (
-        Extent(owner, agent, 1),
-        Extent(base, base, AGENT),
-        Extent(after, after, size - AGENT - 1),
-    )
+    extents = [Extent(owner, agent, 1)]
+    for start, end in ((base, agent), (agent + 1, base + size)):
+        # An owner within the range, say of a directory that this box's root made, can stand on the
+        # left side once only.
+        if start <= owner < end:
+            extents.append(Extent(start, start, owner - start))
+            start = owner + 1
+        extents.append(Extent(start, start, end - start))
+    return tuple(each for each in extents if each.length)
 
 
 def text(extents: tuple[Extent, ...]) -> str:

@@ -1,13 +1,18 @@
 """What cai-runc does with runc's command line: rewrite the bundle, then become runc."""
 
+import contextlib
 import json
 import os
 import sys
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import RuntimeRefusal
 from .ranges import SIZE, Ranges
+
+if TYPE_CHECKING:
+    from .staging import Stage
 
 #: runc's options that take a value in the next word, before and after the command (runc(8)).
 GLOBAL_OPTIONS = frozenset({"--log", "--log-format", "--root", "--criu", "--rootless"})
@@ -38,6 +43,19 @@ def parse(arguments: list[str]) -> Call:
     general, command, rest = _options(arguments, GLOBAL_OPTIONS)
     options, first, words = _options(rest, COMMAND_OPTIONS)
     return Call(general, command, options, tuple([first, *words] if first else []))
+
+
+#: Global options without a value.
+GLOBAL_FLAGS = frozenset({"--debug", "--systemd-cgroup", "--help", "-h", "--version", "-v"})
+
+
+def _refuse_unknown(call: Call) -> None:
+    """Refuse what could make runc start a container that was not rewritten."""
+    for name in call.globals:
+        if name not in GLOBAL_OPTIONS | GLOBAL_FLAGS:
+            raise RuntimeRefusal(f"unknown option {name}")
+    if call.command == "restore":
+        raise RuntimeRefusal("a checkpoint cannot be restored: it has no id range")
 
 
 def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, str], str, list[str]]:
@@ -74,6 +92,7 @@ def main(arguments: list[str], library: str) -> int:
     try:
         with open(os.path.join(library, "runtime.json"), encoding="utf-8") as file:
             config = Config(**json.load(file))
+        _refuse_unknown(call)
         if call.command == "ranges":
             return _ranges(config, call)
         if call.command in ("create", "run"):
@@ -83,7 +102,7 @@ def main(arguments: list[str], library: str) -> int:
         elif call.command == "delete":
             return _delete(config, call, arguments)
         os.execv(config.runc, [config.runc, *arguments])
-    except (RuntimeRefusal, OSError, ValueError, TypeError, KeyError) as failed:
+    except (RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError) as failed:
         _report(call, f"cai-runc: {call.command}: {failed}")
         return 1
 
@@ -111,9 +130,18 @@ def _load(path: str) -> dict[str, Any]:
 
 
 def _store(path: str, value: dict[str, Any]) -> None:
-    with open(path + ".cai", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(path + ".cai", path)
+    # containerd puts exec's process, with its environment, into /tmp: nobody else may read it, nor
+    # have put a link where we write.
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
+            json.dump(value, file)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _create(config: Config, call: Call) -> None:
@@ -128,38 +156,68 @@ def _create(config: Config, call: Call) -> None:
     container = call.words[-1] if call.words else ""
     if not container or "/" in container or container.startswith("."):
         raise RuntimeRefusal(f"{container!r} is no container id")
+    spec.check(given)
     plain = os.path.join(bundle, spec.field(given, "root.path", str, ""))
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        overlay = staging.find_overlay(file.read(), plain)
+    mountinfo = _text("/proc/self/mountinfo")
+    overlay = staging.find_overlay(mountinfo, plain)
     hybrid = cgroup.is_hybrid()
     group = ""
     if hybrid:
         group = cgroup.hybrid_path(spec.field(given, "linux.cgroupsPath", str, container))
-    witness = overlay.upper if overlay else plain
-    base = config.ranges.allocate(container, witness, group).base
+    base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
     stage = staging.Stage(os.path.join(config.state, "stage"))
-    root = stage.root(overlay, plain, idmap.shifted(base, SIZE), base)
-    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
-        oom_floor = int(file.read())
     new = spec.edited(
         given,
         base=base,
         size=SIZE,
-        root=root,
+        root=stage.root(overlay, plain, idmap.shifted(base, SIZE), base),
         hybrid=hybrid,
         machine=os.uname().machine,
-        oom_floor=oom_floor,
+        oom_floor=int(_text("/proc/self/oom_score_adj")),
     )
-    for mount in spec.mounts(new):
-        if spec.is_bind(mount):
-            source = mount["source"]
-            if mount["destination"] == DOCKER_INIT:
-                source = os.path.realpath(source)
-            mount["source"] = stage.bind(source, base, SIZE, config.engine_data)
+    new["mounts"] = _staged(
+        spec.mounts(new), _place(stage, bundle, base, config.engine_data, mountinfo)
+    )
     if hybrid:
         cgroup.delegate(group, base)
     _store(original, given)
     _store(path, new)
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def _place(
+    stage: "Stage", bundle: str, base: int, engine_data: str, mountinfo: str
+) -> Callable[[str, str], str]:
+    """Return a function from a bind's source and destination to where the source is staged."""
+    from . import spec, staging
+
+    def place(source: str, destination: str) -> str:
+        source = os.path.join(bundle, source)
+        if destination == DOCKER_INIT:
+            source = os.path.realpath(source)
+        if source == spec.HOST_SYSFS:
+            return stage.sysfs(source)
+        own = staging.is_engine_data(source, engine_data, mountinfo)
+        return stage.bind(source, base, SIZE, own=own)
+
+    return place
+
+
+def _staged(mounts: list[dict[str, Any]], place: Callable[[str, str], str]) -> list[dict[str, Any]]:
+    """Return the mounts with the source of each bind replaced by where `place` staged it."""
+    from . import spec
+
+    found = []
+    for mount in mounts:
+        if spec.is_bind(mount):
+            source = place(mount.get("source") or "", mount.get("destination") or "")
+            mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
+        found.append(mount)
+    return found
 
 
 def _exec(call: Call) -> None:
@@ -168,7 +226,9 @@ def _exec(call: Call) -> None:
 
     path = call.options.get("--process") or call.options.get("-p")
     if path:
-        _store(path, spec.with_capabilities(_load(path)))
+        process = _load(path)
+        spec.check_process(process)
+        _store(path, spec.with_capabilities(process))
 
 
 def _delete(config: Config, call: Call, arguments: list[str]) -> int:

@@ -35,14 +35,11 @@ NEEDED = {
     "keyctl": "as add_key; nested runc makes a session keyring",
     "chroot": "package managers, debootstrap, sshd's privilege separation",
     "name_to_handle_at": "systemd tells mount points by it; gives no access",
-    "quotactl": "package tests ask for it; the kernel refuses without quota",
-    "syslog": "dmesg; the kernel demands CAP_SYSLOG on the host, so it answers EPERM by itself",
     "ptrace": "debuggers; only processes of the box's own namespace",
     "process_vm_readv": "as ptrace",
     "process_vm_writev": "as ptrace",
     "kcmp": "as ptrace",
     "pidfd_getfd": "as ptrace",
-    "reboot": "systemd ends its pid namespace with it (reboot_pid_ns); never reaches the host",
     "seccomp": "sandboxes of agents, nested Docker",
     "vhangup": "logins",
     "personality": "setarch, builds for 32 bit; Docker's rule allows few values",
@@ -54,6 +51,10 @@ NEEDED = {
 
 #: name → why no guest may have it.
 REFUSED = {
+    "syslog": "the host's kernel log: any user may read it where kernel.dmesg_restrict is 0",
+    "reboot": "with EPERM systemd in a container exits with 0; with it the kernel reports SIGINT",
+    "quotactl": "quotas are for the whole machine",
+    "quotactl_fd": "as quotactl",
     "kexec_load": "loads another kernel",
     "kexec_file_load": "as kexec_load",
     "init_module": "loads kernel code",

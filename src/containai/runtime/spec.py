@@ -4,6 +4,7 @@ Unknown fields are kept. A field of a wrong type is refused with its path.
 """
 
 import copy
+import os
 from typing import Any
 
 from . import seccomp
@@ -20,6 +21,9 @@ CAPABILITIES = tuple(
     SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
     """.split()  # noqa: SIM905 - a list of 41 strings would hide what it says
 )
+
+#: Stands for a copy of the host's /sys, without the file systems mounted in it, read-only.
+HOST_SYSFS = "/sys"
 
 Json = dict[str, Any]
 
@@ -52,6 +56,87 @@ _NAMES = {
 }
 
 
+#: Types of the fields that are read or changed here. `[shape]` is an array of that shape, "*" any
+#: name. As Go writes them, each may be null, which means absent.
+_SHAPE: Json = {
+    "process": {
+        "user": {"uid": int, "gid": int},
+        "args": [str],
+        "env": [str],
+        "capabilities": {
+            name: [str] for name in ("bounding", "effective", "inheritable", "permitted", "ambient")
+        },
+        "noNewPrivileges": bool,
+        "apparmorProfile": str,
+        "oomScoreAdj": int,
+    },
+    "root": {"path": str, "readonly": bool},
+    "mounts": [{"destination": str, "source": str, "type": str, "options": [str]}],
+    "linux": {
+        "uidMappings": [{"containerID": int, "hostID": int, "size": int}],
+        "gidMappings": [{"containerID": int, "hostID": int, "size": int}],
+        "namespaces": [{"type": str, "path": str}],
+        "devices": [{"path": str, "type": str, "major": int, "minor": int}],
+        "resources": {"devices": [{"allow": bool, "type": str, "major": int, "minor": int}]},
+        "cgroupsPath": str,
+        "sysctl": {"*": str},
+        "maskedPaths": [str],
+        "readonlyPaths": [str],
+        "seccomp": {
+            "defaultAction": str,
+            "architectures": [str],
+            "syscalls": [{"names": [str], "action": str, "errnoRet": int}],
+        },
+    },
+}
+
+
+def check(spec: Json) -> None:
+    """Raise RuntimeRefusal, with its path, for a field of a type that OCI does not allow.
+
+    Also for what a box cannot share with anybody.
+    """
+    _check(spec, _SHAPE, "")
+    for name in ("uidMappings", "gidMappings"):
+        if field(spec, f"linux.{name}", list):
+            raise RuntimeRefusal(f"config.json: linux.{name}: the ids are chosen here")
+    namespaces = {each.get("type"): each.get("path") for each in _objects(spec, "linux.namespaces")}
+    for kind in ("user", "mount"):
+        if namespaces.get(kind):
+            raise RuntimeRefusal(f"a box cannot join a {kind} namespace")
+    if namespaces.get("pid") or "pid" not in namespaces:
+        # Nobody but its owner may mount the proc of a pid namespace.
+        raise RuntimeRefusal("a box cannot share a pid namespace (--pid)")
+
+
+def check_process(process: Json) -> None:
+    """As `check`, for the process of an exec."""
+    _check(process, _SHAPE["process"], "process")
+
+
+def _check(value: Any, shape: Any, path: str) -> None:
+    if value is None:
+        return
+    if isinstance(shape, type):
+        if type(value) is not shape:  # not isinstance: a JSON true is no integer
+            raise RuntimeRefusal(f"config.json: {path}: expected {_NAMES[shape]}")
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            raise RuntimeRefusal(f"config.json: {path}: expected an array")
+        for index, each in enumerate(value):
+            where = f"{path}[{index}]"
+            if each is None:
+                kind = shape[0] if isinstance(shape[0], type) else dict
+                raise RuntimeRefusal(f"config.json: {where}: expected {_NAMES[kind]}")
+            _check(each, shape[0], where)
+    else:
+        if not isinstance(value, dict):
+            raise RuntimeRefusal(f"config.json: {path}: expected an object")
+        for name, inner in shape.items():
+            for key in value if name == "*" else (name,):
+                _check(value.get(key), inner, f"{path}.{key}" if path else key)
+
+
 def mounts(spec: Json) -> list[Json]:
     """Return the mounts, checked to be objects whose strings are strings."""
     found = _objects(spec, "mounts")
@@ -70,6 +155,28 @@ def _objects(spec: Json, path: str) -> list[Json]:
         if not isinstance(each, dict):
             raise RuntimeRefusal(f"config.json: {path}[{index}]: expected an object")
     return list(found)
+
+
+#: Mount flags by their bit in statvfs(3).
+_FLAGS = {
+    os.ST_RDONLY: "ro",
+    os.ST_NOSUID: "nosuid",
+    os.ST_NODEV: "nodev",
+    os.ST_NOEXEC: "noexec",
+    os.ST_NOATIME: "noatime",
+    os.ST_NODIRATIME: "nodiratime",
+    os.ST_RELATIME: "relatime",
+}
+
+
+def with_flags(mount: Json, flags: int) -> Json:
+    """Return a bind that keeps the flags its staged source has (statvfs(3)).
+
+    They are locked in the user namespace, and runc remounts a bind that has any flag, such as ro:
+    the kernel refuses that with EPERM if one is missing.
+    """
+    locked = [name for bit, name in _FLAGS.items() if flags & bit]
+    return mount | {"options": [*(mount.get("options") or []), *locked]}
 
 
 def is_bind(mount: Json) -> bool:
@@ -98,9 +205,17 @@ def edited(
     linux["maskedPaths"] = []
     linux["readonlyPaths"] = []
     linux["seccomp"] = seccomp.fitted(field(spec, "linux.seccomp", dict), machine)
-    linux["devices"] = _devices(_objects(spec, "linux.devices"))
+    privileged = is_privileged(spec)
+    linux["devices"] = _devices(_objects(spec, "linux.devices"), privileged=privileged)
+    if privileged:
+        linux["resources"]["devices"] = _device_rules(linux["devices"])
     linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
-    new["mounts"] = [_mount(mount, hybrid=hybrid) for mount in mounts(new)]
+    new["mounts"] = [
+        _mount(mount, hybrid=hybrid, own_network=_owns(spec, "network"))
+        for mount in mounts(new)
+        # An mqueue can only be mounted by the owner of the IPC namespace.
+        if mount.get("type") != "mqueue" or _owns(spec, "ipc")
+    ]
     process = field(spec, "process", dict)
     if process is not None:
         new["process"] = _process(process, oom_floor)
@@ -108,14 +223,50 @@ def edited(
 
 
 def _namespaces(namespaces: list[Json]) -> list[Json]:
-    kept = [each for each in namespaces if each.get("type") != "user"]
-    present = {each.get("type") for each in kept}
-    return kept + [{"type": kind} for kind in ("user", "cgroup") if kind not in present]
+    # `--cgroupns host` would show the host's tree.
+    kept = [each for each in namespaces if each.get("type") not in ("user", "cgroup")]
+    return [*kept, {"type": "user"}, {"type": "cgroup"}]
 
 
-def _devices(devices: list[Json]) -> list[Json]:
+def _owns(spec: Json, kind: str) -> bool:
+    """Whether the container gets a new namespace of this type."""
+    found = _objects(spec, "linux.namespaces")
+    return any(each.get("type") == kind and not each.get("path") for each in found)
+
+
+#: Character devices by major and minor: fuse and tun, which are all that --privileged passes on,
+#: and mem, kmem, port and kmsg, which are the machine itself.
+_SAFE_DEVICES = {(10, 229), (10, 200)}
+_MACHINE_DEVICES = {(1, 1), (1, 2), (1, 4), (1, 11)}
+
+
+def is_privileged(spec: Json) -> bool:
+    """Whether one rule allows every device: `docker run --privileged`."""
+    rules = _objects(spec, "linux.resources.devices")
+    return any(
+        each.get("allow") and each.get("type") in (None, "a") and each.get("major") is None
+        for each in rules
+    )
+
+
+def _devices(devices: list[Json], *, privileged: bool) -> list[Json]:
     # Block devices are the host's disks, whatever asked for them (--privileged does, for all).
-    return [each for each in devices if each.get("type") in ("c", "u", "p")]
+    kept = []
+    for each in devices:
+        number = (each.get("major", 0), each.get("minor", 0))
+        asked = number in _SAFE_DEVICES if privileged else number not in _MACHINE_DEVICES
+        if each.get("type") in ("c", "u", "p") and asked:
+            kept.append(each)
+    return kept
+
+
+def _device_rules(devices: list[Json]) -> list[Json]:
+    """Return the rules in place of --privileged's; runc adds those for null, zero and the like."""
+    rules: list[Json] = [{"allow": False, "access": "rwm"}]
+    for each in devices:
+        number = {"major": each.get("major", 0), "minor": each.get("minor", 0)}
+        rules.append({"allow": True, "type": "c", **number, "access": "rwm"})
+    return rules
 
 
 def _sysctls(sysctls: Json, size: int) -> Json:
@@ -130,9 +281,12 @@ def _sysctls(sysctls: Json, size: int) -> Json:
     return sysctls | {key: f"{low} {min(high, size - 1)}"}
 
 
-def _mount(mount: Json, *, hybrid: bool) -> Json:
+def _mount(mount: Json, *, hybrid: bool, own_network: bool) -> Json:
     options = list(mount.get("options") or [])
     kind = mount.get("type")
+    if kind == "sysfs" and not own_network:
+        # Only the owner of a network namespace may mount its sysfs; the stage has the host's.
+        return mount | {"type": "bind", "source": HOST_SYSFS, "options": ["rbind", "rprivate"]}
     if kind in ("sysfs", "cgroup"):
         mount = mount | {"options": [each for each in options if each != "ro"]}
     if kind == "cgroup" and hybrid:

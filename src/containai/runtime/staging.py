@@ -77,6 +77,8 @@ class Stage:
         flags = syscalls.AT_RECURSIVE if recursive else 0
         tree = syscalls.open_tree(fd, flags)
         try:
+            # No device node in an image, a volume or somebody's tree is a device: the box's root
+            # would own it. Devices are in the box's own /dev alone.
             syscalls.map_ids(tree, self._namespace(mapping), flags)
             syscalls.attach(tree, target)
         finally:
@@ -119,6 +121,9 @@ class Stage:
         # Relative and numbered: 60 layers fit into the page that mount(2) takes, and no character
         # of a layer's own path means anything.
         names = ":".join(str(index) for index in range(len(overlay.lower)))
+        # Docker's own work directory, on purpose. Mounting empties it, so a `docker cp` into a
+        # running box fails where it would have to copy a directory up. With one of ours it succeeds
+        # behind the box's back, which then cannot write there (ENOTEMPTY, measured on 6.18).
         upper, work = (f"../u/{os.path.basename(path)}" for path in (overlay.upper, overlay.work))
         options = f"lowerdir={names},upperdir={upper},workdir={work}"
         if os.path.exists("/sys/module/overlay/parameters/index"):
@@ -129,15 +134,36 @@ class Stage:
         # (EOVERFLOW) and silently gives a read-only overlay.
         syscalls.set_fs_ids(base, base)
         try:
-            syscalls.mount("overlay", "../root", "overlay", 0, options)
+            syscalls.mount("overlay", "../root", "overlay", syscalls.MS_NODEV, options)
         finally:
             syscalls.set_fs_ids(0, 0)
             os.chdir(before)
 
-    def bind(self, source: str, base: int, size: int, engine_data: str) -> str:
+    @staticmethod
+    def _kind(path: str) -> str:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return covering(file.read(), os.path.realpath(path))[2]
+
+    def sysfs(self, source: str) -> str:
+        """Stage the host's /sys without what is mounted in it, read-only; return where it is."""
+        target = os.path.join(self.directory, "sys")
+        os.mkdir(target)
+        fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+        try:
+            tree = syscalls.open_tree(fd, 0)
+            try:
+                syscalls.set_attributes(tree, syscalls.MOUNT_ATTR_SYSFS)
+                syscalls.attach(tree, target)
+            finally:
+                os.close(tree)
+        finally:
+            os.close(fd)
+        return target
+
+    def bind(self, source: str, base: int, size: int, *, own: bool) -> str:
         """Stage the source of a bind mount; return where it is.
 
-        What is the engine's own (volumes, /etc/hosts) is shifted like the root file system;
+        What is the engine's `own` (volumes, /etc/hosts) is shifted like the root file system;
         everything else is somebody's tree on the host and keeps its owner.
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
@@ -152,7 +178,7 @@ class Stage:
             raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
         try:
             seen = os.fstat(fd)
-            if is_below(source, engine_data):
+            if own:
                 mapping = idmap.shifted(base, size)
             else:
                 mapping = idmap.owned(seen.st_uid, seen.st_gid, base, size)
@@ -165,11 +191,42 @@ class Stage:
             self._place(fd, target, mapping, recursive=True)
         except OSError as wrong:
             raise RuntimeRefusal(
-                f"bind source {source}: its file system cannot map ids ({wrong.strerror})"
+                f"bind source {source}: {self._kind(source)}, or a file system mounted in it, "
+                f"cannot map ids ({wrong.strerror})"
             ) from None
         finally:
             os.close(fd)
         return target
+
+
+def is_engine_data(source: str, engine_data: str, mountinfo: str) -> bool:
+    """Whether the engine made what is at `source`, so that its ids on disk count from 0.
+
+    By path alone that would be untrue for a volume that is a directory of the host bound there
+    (`--opt o=bind`): shifted, its host-root files would be the box's root's, set-uid and all.
+    """
+    source = os.path.realpath(source)
+    if not is_below(source, engine_data):
+        return False
+    point, part, kind = covering(mountinfo, source)
+    # Its own file system, or a fresh tmpfs there: /dev/shm, a volume of type tmpfs.
+    return is_below(engine_data, point) or (kind == "tmpfs" and part == "/")
+
+
+def covering(mountinfo: str, path: str) -> tuple[str, str, str]:
+    """Return where the mount that holds `path` is, what of its file system that is, and its type.
+
+    Lines are in the order of mounting: of two at one place the last is on top.
+    """
+    over = ("", "", "")
+    for line in mountinfo.split("\n"):
+        before, dash, after = line.partition(" - ")
+        if not dash:
+            continue
+        part, point = (unescaped(each) for each in before.split(" ")[3:5])
+        if is_below(path, point) and len(point) >= len(over[0]):
+            over = (point, part, after.split(" ")[0])
+    return over
 
 
 def is_below(path: str, directory: str) -> bool:

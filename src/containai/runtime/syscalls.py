@@ -20,6 +20,9 @@ AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 4
+MOUNT_ATTR_NODEV = 0x00000004
+#: Read-only, nosuid, nodev, noexec.
+MOUNT_ATTR_SYSFS = 0x0000000F
 MOUNT_ATTR_IDMAP = 0x00100000
 
 PR_GET_SECUREBITS = 27
@@ -108,8 +111,13 @@ def open_tree(fd: int, flags: int) -> int:
 
 
 def map_ids(tree: int, userns: int, flags: int) -> None:
-    """Give a detached mount the id mapping of a user namespace. Needs Linux 5.12."""
-    attributes = _MountAttr(attr_set=MOUNT_ATTR_IDMAP, userns_fd=userns)
+    """Give a detached mount the id mapping of a user namespace, and nodev. Needs Linux 5.12."""
+    set_attributes(tree, MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, userns, flags)
+
+
+def set_attributes(tree: int, wanted: int, userns: int = 0, flags: int = 0) -> None:
+    """Set MOUNT_ATTR_* of a detached mount."""
+    attributes = _MountAttr(attr_set=wanted, userns_fd=userns)
     done = _libc.syscall(
         ctypes.c_long(_MOUNT_SETATTR),
         ctypes.c_int(tree),
@@ -118,7 +126,7 @@ def map_ids(tree: int, userns: int, flags: int) -> None:
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
-    _checked(done, "mount_setattr(MOUNT_ATTR_IDMAP)")
+    _checked(done, "mount_setattr")
 
 
 def attach(tree: int, target: str) -> None:

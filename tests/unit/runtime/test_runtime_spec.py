@@ -47,7 +47,8 @@ def given():
             "cgroupsPath": "/docker/abc",
             "namespaces": [
                 {"type": "mount"},
-                {"type": "network", "path": "/proc/1/ns/net"},
+                {"type": "network"},
+                {"type": "ipc"},
                 {"type": "user", "path": "/evil"},
                 {"type": "pid"},
             ],
@@ -93,7 +94,8 @@ def test_ids_asked_for_do_not_count(given):
 def test_namespaces(given):
     assert edited(given)["linux"]["namespaces"] == [
         {"type": "mount"},
-        {"type": "network", "path": "/proc/1/ns/net"},
+        {"type": "network"},
+        {"type": "ipc"},
         {"type": "pid"},
         {"type": "user"},
         {"type": "cgroup"},
