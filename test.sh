@@ -4,9 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-level=tests
+# Unit first: what fails in seconds should not wait for what takes minutes.
+levels=(tests/unit tests/system)
 case ${1:-} in
-    unit | system) level=tests/$1 && shift ;;
+    unit | system) levels=("tests/$1") && shift ;;
 esac
 
 if [[ $(id -u) != 0 ]]; then
@@ -25,4 +26,4 @@ fi
 
 [[ -x .venv/bin/python ]] || /usr/bin/python3 -m venv .venv
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-exec .venv/bin/python -m pytest "$level" "$@"
+exec .venv/bin/python -m pytest "${levels[@]}" "$@"

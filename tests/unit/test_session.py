@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from containai.host import files
 from containai.layout import Layout
 from containai.ssh import session
 
@@ -103,12 +104,16 @@ def test_block_matches_exactly_one_directory(layout):
 
 
 def test_socket_is_live_only_with_a_listener(tmp_path):
-    layout = Layout("/", str(tmp_path), 0)
+    layout = Layout("/", str(tmp_path), os.getuid(), str(tmp_path))
     layout.control_socket = lambda box: os.path.relpath(tmp_path / "s")
+    files.private_directory(layout.control_dir)
     assert not session.is_live(layout, "b")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(layout.control_socket("b"))
         assert not session.is_live(layout, "b")
         listener.listen()
         assert session.is_live(layout, "b")
+        os.chmod(layout.control_dir, 0o755)
+        assert not session.is_live(layout, "b"), "others could have put it there"
+        os.chmod(layout.control_dir, 0o700)
     assert not session.is_live(layout, "b")
