@@ -98,8 +98,9 @@ def test_the_boxs_init_killed(site, space):
     os.kill(space.inspect()["State"]["Pid"], signal.SIGKILL)
     # ssh's control connection ends when the kernel has torn the box's network down. A command that
     # enters it in that moment is cut off with ssh's own 255: it was in the box that was killed.
+    socket = space.site.layout.control_socket(space.box)
     deadline = time.monotonic() + 20
-    while os.path.exists(space.site.layout.control_socket(space.box)) and time.monotonic() < deadline:
+    while os.path.exists(socket) and time.monotonic() < deadline:
         time.sleep(0.05)
     works(space)
     assert space.sh("cat ~/note") == "mine"

@@ -14,7 +14,7 @@ def test_stop_is_orderly_and_start_keeps_the_state(site, space):
     numbers, key, port = space.id_range(), space.host_key(), space.port
     site.cai("stop", space.path)
     state = space.inspect()["State"]
-    # systemd halted by itself (128 + SIGHUP + 1); after a time-out it would be 137.
+    # systemd ended by itself; after a time-out it would be 137.
     assert (state["Status"], state["ExitCode"]) == ("exited", 0)
     assert not os.path.exists(site.layout.control_socket(space.box))
     assert site.cgroups({before["Id"]}) == []

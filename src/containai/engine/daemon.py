@@ -229,6 +229,7 @@ def stop(layout: Layout) -> None:
             engine.docker("stop", *names, timeout=STOP_TIMEOUT)
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT)
+        _end_orphans(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
@@ -242,10 +243,39 @@ def stop(layout: Layout) -> None:
                     hint="see: cai engine logs",
                 )
             time.sleep(0.05)
+    _end_orphans(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)
     proc.run(["ip", "link", "delete", layout.bridge], root=True, ok=None)
+
+
+def _end_orphans(layout: Layout) -> None:
+    """End the shims that a killed containerd forgot, and what they hold.
+
+    With all boxes and the engine stopped, no shim of this engine has anything to do.
+    """
+    address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
+    script = 'for pid do kill -KILL $(cat "/proc/$pid/task/$pid/children") "$pid"; done'
+    deadline = time.monotonic() + 5
+    while shims := _shims(address):
+        if time.monotonic() > deadline:
+            raise EngineError(f"these processes of the engine do not end: {' '.join(shims)}")
+        proc.run(["sh", "-c", script, "sh", *shims], root=True, ok=None)
+        time.sleep(0.05)
+
+
+def _shims(address: str) -> list[str]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if b"containerd-shim" in words[0] and address.encode() in words:
+            found.append(pid)
+    return found
 
 
 def binds_itself(mountinfo: str, path: str) -> bool:
