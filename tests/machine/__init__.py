@@ -1,0 +1,1 @@
+"""The `machine` level: tests that own a whole computer, booted in QEMU."""

@@ -1,0 +1,83 @@
+"""The harness itself: what tests of setup, reboot and uninstall will rely on."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from .machine import CommandError, Machine
+from .qemu import MachineError
+
+pytestmark = pytest.mark.machine
+
+
+def test_is_a_fresh_debian_server(machine: Machine) -> None:
+    assert machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    assert "VERSION_CODENAME=trixie\n" in machine.run(["cat", "/etc/os-release"]).stdout
+    assert machine.run(["cat", "/sys/fs/cgroup/cgroup.controllers"]).stdout
+    assert machine.run(["cat", "/sys/module/apparmor/parameters/enabled"]).stdout == "Y\n"
+    assert machine.run("command -v docker", check=False).returncode == 1
+    assert machine.run("sudo id -un", user="admin").stdout == "root\n"
+
+
+def test_reaches_the_archives(machine: Machine) -> None:
+    machine.run(["apt-get", "update"])
+    machine.run("cd && pip download --no-deps six && ls six-*.whl", user="admin")
+    npm = "import urllib.request; urllib.request.urlopen('https://registry.npmjs.org/left-pad')"
+    machine.run(["python3", "-c", npm])
+
+
+def test_clock_is_right(machine: Machine) -> None:
+    assert abs(int(machine.run(["date", "+%s"]).stdout) - time.time()) < 10
+
+
+def test_says_what_failed(machine: Machine) -> None:
+    with pytest.raises(CommandError, match=r"(?s)exit 3.*out.*err"):
+        machine.run("echo out; echo err >&2; exit 3")
+    with pytest.raises(CommandError, match="timed out"):
+        machine.run(["sleep", "60"], timeout=1)
+
+
+def test_carries_files_both_ways(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_bytes(b"\0content")
+    machine.put(tmp_path / "there", "/home/admin/there", user="admin")
+    assert machine.run(["stat", "-c%U", "/home/admin/there/file"]).stdout == "admin\n"
+    machine.get("/home/admin/there", tmp_path / "back")
+    assert (tmp_path / "back" / "file").read_bytes() == b"\0content"
+
+
+def test_reboot(machine: Machine) -> None:
+    before = machine.boot_id()
+    machine.run("echo kept > /root/kept")
+    machine.reboot()
+    assert machine.boot_id() != before
+    assert machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    assert machine.run(["cat", "/root/kept"]).stdout == "kept\n"
+
+
+def test_power_cut_loses_only_what_was_not_synced(machine: Machine) -> None:
+    before = machine.boot_id()
+    machine.run("echo kept > /root/kept; sync; echo lost > /root/lost")
+    machine.power_cut()
+    assert machine.boot_id() != before
+    assert machine.run(["cat", "/root/kept"]).stdout == "kept\n"
+    assert machine.run(["cat", "/root/lost"], check=False).stdout != "lost\n"
+
+
+def test_goes_back_to_a_snapshot(machine: Machine) -> None:
+    machine.run("echo disk > /root/disk; echo memory > /run/memory")
+    machine.snapshot("before")
+    boot = machine.boot_id()
+    machine.run("rm /root/disk /run/memory; systemctl stop dbus.socket; sync")
+    machine.revert("before")
+    assert machine.boot_id() == boot
+    assert machine.run("cat /root/disk /run/memory").stdout == "disk\nmemory\n"
+    assert machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    machine.revert()
+    assert machine.run("ls /root/disk", check=False).returncode
+
+
+def test_unknown_snapshot(machine: Machine) -> None:
+    with pytest.raises(MachineError, match="nowhere"):
+        machine.revert("nowhere")
