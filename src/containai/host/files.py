@@ -64,7 +64,7 @@ def remove(path: str) -> None:
 def write_as_root(path: str, text: str, mode: int = 0o644) -> None:
     """Write a file of the machine, whole or not at all, as root."""
     script = (
-        'set -eu; umask 077; mkdir -p -m 0755 "$(dirname "$1")"; '
+        'set -eu; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
         'temporary=$(mktemp "$1.XXXXXX"); trap \'rm -f "$temporary"\' EXIT; '
         'cat >"$temporary"; chmod "$2" "$temporary"; sync "$temporary"; mv -T "$temporary" "$1"'
     )
