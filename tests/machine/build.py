@@ -36,6 +36,7 @@ CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CE
 # What a server has beside the essential packages; everything else a test asks for.
 PACKAGES = (
     "apparmor",
+    "apt",
     "ca-certificates",
     "dbus",
     "iproute2",

@@ -94,7 +94,7 @@ class Machine:
     ) -> Result:
         """Run an argv, or a script for bash, as `user`; after `timeout` seconds it is ended."""
         if isinstance(command, str):
-            command = ["bash", "-euo", "pipefail", "-c", command]
+            command = ["bash", "--norc", "-euo", "pipefail", "-c", command]
         limited = ["timeout", "--kill-after=10", f"{timeout:.0f}", *command]
         done = self._ssh(user, shlex.join(limited), stdin=stdin, timeout=timeout + 60)
         if check and done.returncode:
