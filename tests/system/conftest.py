@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 from containai.boxes.workspace import box_name
 from containai.layout import Layout
 
-PORTS = (24000, 24200)
+#: Ports of a site: a block of its own below the ephemeral ones, by its root, so that two runs on one
+#: machine do not take each other's processes for leftovers.
+PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 20000, 200, 60
 Word = str | bytes
 Done = subprocess.CompletedProcess[bytes]
 
@@ -46,6 +49,8 @@ class Site:
             os.chmod(path, mode)
         os.makedirs(os.path.join(root, "ws"), exist_ok=True)
         self.layout = Layout(root, self.home, os.getuid(), run)
+        first = PORTS_FIRST + zlib.crc32(root.encode()) % PORTS_BLOCKS * PORTS_BLOCK
+        self.ports = (first, first + PORTS_BLOCK - 1)
         self.environment = {
             key: value
             for key, value in os.environ.items()
@@ -54,7 +59,7 @@ class Site:
             "CONTAINAI_ROOT": root,
             "HOME": self.home,
             "XDG_RUNTIME_DIR": run,
-            "CONTAINAI_SSH_PORT_RANGE": "{}-{}".format(*PORTS),
+            "CONTAINAI_SSH_PORT_RANGE": "{}-{}".format(*self.ports),
         }
         #: Every container that a test looked at, so that nothing of it may be left.
         self.containers: set[str] = set()
@@ -148,7 +153,7 @@ class Site:
             except OSError:
                 continue
             proxy = port.search(command)
-            ours = proxy is not None and PORTS[0] <= int(proxy[1]) <= PORTS[1]
+            ours = proxy is not None and self.ports[0] <= int(proxy[1]) <= self.ports[1]
             if ours or root.search(command) or variable in environment.split(b"\0"):
                 yield f"{pid} {command!r}"
 

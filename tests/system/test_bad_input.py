@@ -7,7 +7,8 @@ import pytest
 
 from containai import errors
 
-FREE_OF_BOXES = "24900-24900"
+#: Outside every site's ports.
+FREE_OF_BOXES = 19900
 
 
 def refused(site, done, error):
@@ -106,8 +107,8 @@ def test_a_name_that_is_none(site, space, name):
 
 @pytest.mark.usefixtures("unchanged")
 def test_no_free_port(site, space):
-    with socket.create_server(("127.0.0.1", 24900)):
-        env = {"CONTAINAI_SSH_PORT_RANGE": FREE_OF_BOXES}
+    with socket.create_server(("127.0.0.1", FREE_OF_BOXES)):
+        env = {"CONTAINAI_SSH_PORT_RANGE": f"{FREE_OF_BOXES}-{FREE_OF_BOXES}"}
         done = site.cai("run", space.path, "--", "true", env=env, check=False)
     refused(site, done, errors.PortsExhaustedError)
 
