@@ -19,8 +19,8 @@ import pytest
 from containai.boxes.workspace import box_name
 from containai.layout import Layout
 
-#: Ports of a site: a block of its own below the ephemeral ones, by its root, so that two runs on one
-#: machine do not take each other's processes for leftovers.
+#: Ports of a site: a block of its own below the ephemeral ones, by its root, so that two runs on
+#: one machine do not take each other's processes for leftovers.
 PORTS_FIRST, PORTS_BLOCK, PORTS_BLOCKS = 20000, 200, 60
 Word = str | bytes
 Done = subprocess.CompletedProcess[bytes]

@@ -22,7 +22,7 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
-        consent.set_up(layout, image, values["image.root"], agreed=shared.agreed(arguments))
+        consent.set_up(layout, shared.choices(values), agreed=shared.agreed(arguments))
     with Display() as display:
         boxes = shared.boxes_of(layout)
         reference = build.reference(image)

@@ -7,14 +7,15 @@ from containai.errors import NotSetUpError
 from containai.host import files
 from containai.layout import Layout
 from containai.provision import setup, steps
+from containai.provision.step import Choices
 
 
-def set_up(layout: Layout, image: str, root: str, *, agreed: bool) -> bool:
+def set_up(layout: Layout, choices: Choices, *, agreed: bool) -> bool:
     """Set this machine up; return whether anything had to be done.
 
     Raises NotSetUpError where nobody agreed.
     """
-    wanted = steps.steps(image, root)
+    wanted = steps.steps(choices)
     rows = setup.examine(layout, wanted)
     if all(row.finding.ok for row in rows):
         return False

@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from containai.boxes import workspace as workspaces
 from containai.boxes.workspace import Workspace
@@ -13,6 +13,7 @@ from containai.ssh import session as ssh
 if TYPE_CHECKING:
     from containai.boxes.box import Box
     from containai.boxes.lifecycle import Boxes
+    from containai.provision.step import Choices
 
 
 def workspace_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,13 @@ def boxes_of(layout: Layout) -> "Boxes":
         port_range=values["ssh.port_range"],
         forward_agent=values["ssh.forward_agent"],
     )
+
+
+def choices(values: dict[str, Any]) -> "Choices":
+    """Return what the settings say about this machine's set-up."""
+    from containai.provision.step import Choices
+
+    return Choices(image=values["image.name"], image_root=values["image.root"])
 
 
 def find_box(layout: Layout, arguments: argparse.Namespace) -> "Box":

@@ -1,4 +1,4 @@
-"""A step: a read-only check, and a plan of actions that would make it right."""
+"""A step: a read-only check, a plan that would make it right, and the way back."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -8,6 +8,23 @@ from containai.layout import Layout
 
 #: (what is being done, how far it is: 0 to 1, or None where nobody knows)
 Progress = Callable[[str, float | None], None]
+
+
+class Choices(NamedTuple):
+    """What the user chose for this machine: settings and options of `cai setup`."""
+
+    image: str
+    image_root: str
+
+
+class Scope(NamedTuple):
+    """What `cai uninstall` takes away beside what setup made: nothing of it unless told."""
+
+    containers: bool = False
+    volumes: bool = False
+    images: bool = False
+    #: All of those, and settings, keys and the engine's data.
+    purge: bool = False
 
 
 class Finding(NamedTuple):
@@ -68,7 +85,7 @@ Action = Run | WriteFile | Do
 
 
 class Step(Protocol):
-    """One thing that setup knows how to check and to make right."""
+    """One thing that setup, doctor and uninstall know how to check, to make right and to undo."""
 
     title: str
 
@@ -76,4 +93,7 @@ class Step(Protocol):
         """Look, and change nothing. Raises UnsupportedError for what no plan can mend."""
 
     def plan(self, layout: Layout) -> list[Action]:
-        """Return what would make it right."""
+        """Return what would make it right; nothing where it is."""
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Return what takes it away again; nothing where there is nothing of it."""

@@ -21,11 +21,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     layout = Layout.from_environment()
     values = settings.load(layout.config_file)
-    image, root = values["image.name"], values["image.root"]
+    choices = shared.choices(values)
     if arguments.dry_run:
-        lines = setup.dry_run(layout, steps.steps(image, root))
+        lines = setup.dry_run(layout, steps.steps(choices))
         sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
         return 0
-    changed = consent.set_up(layout, image, root, agreed=shared.agreed(arguments))
+    changed = consent.set_up(layout, choices, agreed=shared.agreed(arguments))
     sys.stdout.write("set up\n" if changed else "everything is set up; nothing was changed\n")
     return 0

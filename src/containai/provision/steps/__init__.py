@@ -1,0 +1,20 @@
+"""The steps of `cai setup`, a module a family, in the order they build on each other."""
+
+from containai.provision.step import Choices, Step
+from containai.provision.steps.engine import EngineFiles, EngineRunning
+from containai.provision.steps.image import Image
+from containai.provision.steps.platform import Kernel
+from containai.provision.steps.programs import Programs
+from containai.provision.steps.runtime import Runtime
+
+
+def steps(choices: Choices) -> list[Step]:
+    """Return the steps of a whole setup. `undo` goes through them backwards."""
+    return [
+        Kernel(),
+        Programs(),
+        Runtime(),
+        EngineFiles(),
+        EngineRunning(),
+        Image(choices.image, choices.image_root),
+    ]

@@ -1,0 +1,78 @@
+"""The embedded runtime, installed where only root writes."""
+
+import json
+import os
+from typing import Any
+
+import containai
+from containai.host import files, proc
+from containai.layout import RUNTIME, Layout
+from containai.provision.step import Action, Finding, Run, Scope, WriteFile
+from containai.provision.steps.programs import PYTHON
+
+
+class Runtime:
+    """cai-runc, installed where only root writes."""
+
+    title = "runtime cai-runc"
+
+    def check(self, layout: Layout) -> Finding:
+        """Compare what is installed with what this version ships."""
+        wanted = self._files(layout)
+        wrong = [path for path, (text, _) in wanted.items() if files.read(path) != text]
+        if not wrong:
+            return Finding(True, layout.runtime_program)
+        return Finding(False, "not installed" if len(wrong) == len(wanted) else "out of date")
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Write its files, then compile them."""
+        if self.check(layout).ok:
+            return []
+        library = os.path.join(layout.runtime_dir, "containai_runtime")
+        writes: list[Action] = [
+            WriteFile(path, text, mode) for path, (text, mode) in self._files(layout).items()
+        ]
+        # The launcher last: what daemon.json names is never there without its library.
+        compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", library]
+        state = ["install", "-d", "-m", "0711", layout.runtime_state]
+        return [*writes[1:], Run(compile_argv), Run(state), writes[0]]
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Remove its files and, with the containers, the id ranges."""
+        found = [
+            path for path in (layout.runtime_dir, layout.runtime_state) if os.path.exists(path)
+        ]
+        return [Run(["rm", "-rf", *found])] if found else []
+
+    @staticmethod
+    def _files(layout: Layout) -> dict[str, tuple[str, int]]:
+        source = os.path.join(os.path.dirname(containai.__file__), "runtime")
+        library = os.path.join(layout.runtime_dir, "containai_runtime")
+        runc = proc.which("runc") or "/usr/sbin/runc"
+        launcher = files.read(os.path.join(source, RUNTIME)) or ""
+        for placeholder, value in (
+            ("@RUNC@", runc),
+            ("@PYTHON@", PYTHON),
+            ("@LIB@", layout.runtime_dir),
+        ):
+            launcher = launcher.replace(placeholder, value)
+        base, count = layout.id_window
+        config: dict[str, Any] = {
+            "runc": runc,
+            "state": layout.runtime_state,
+            "id_base": base,
+            "id_count": count,
+            "engine_data": layout.engine_data,
+        }
+        found = {
+            layout.runtime_program: (launcher, 0o755),
+            os.path.join(layout.runtime_dir, "runtime.json"): (
+                json.dumps(config, indent=4) + "\n",
+                0o644,
+            ),
+        }
+        for name in sorted(os.listdir(source)):
+            if name.endswith(".py"):
+                text = files.read(os.path.join(source, name)) or ""
+                found[os.path.join(library, name)] = (text, 0o644)
+        return found
