@@ -15,7 +15,8 @@
     ├── NoSpaceError           20
     ├── PortsExhaustedError    21
     ├── ImageError             22
-    └── WorkspaceError         23
+    ├── WorkspaceError         23
+    └── DownloadError          24
 
 The exit code of a command that ran in a box is passed through as it is.
 """
@@ -119,3 +120,9 @@ class WorkspaceError(ContainAIError):
     """The path cannot be a workspace."""
 
     exit_code = 23
+
+
+class DownloadError(ContainAIError):
+    """A pinned file cannot be had, or is not what is pinned."""
+
+    exit_code = 24

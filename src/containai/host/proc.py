@@ -5,7 +5,7 @@ It is on the warm path, for `replace`: what only the others need is imported by 
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from containai.errors import ContainAIError, PrivilegeError
 
@@ -75,13 +75,15 @@ def run(
     *,
     ok: Sequence[int] | None = (0,),
     stdin: str | bytes | None = None,
+    stdin_file: IO[bytes] | None = None,
     root: bool = False,
     timeout: float | None = None,
     env: dict[str, str] | None = None,
 ) -> Done:
     """Run a program to its end and return what it printed.
 
-    `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds.
+    `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds; `stdin_file`
+    is read from where its descriptor stands.
     Raises ProcessError for a missing program, another exit code or a time-out.
     """
     import subprocess
@@ -91,7 +93,7 @@ def run(
         ended = subprocess.run(
             argv,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdin=stdin_file or (subprocess.DEVNULL if stdin is None else None),
             capture_output=True,
             timeout=timeout,
             env=env or environment(),
