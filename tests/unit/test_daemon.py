@@ -50,19 +50,20 @@ def test_engines_of_two_roots_share_nothing(tmp_path):
 
 
 def test_subnet_avoids_routes():
-    first, second, third = daemon.SUBNETS[:3]
+    first, second = "10.203.0.0/20", "10.203.16.0/20"
+    elsewhere, third = "172.29.240.0/20", "192.168.240.0/20"
     assert daemon.free_subnet("") == daemon.free_subnet("[]") == first
     assert daemon.free_subnet(routes("default", "192.0.2.7")) == first
     assert daemon.free_subnet(routes(first)) == second
-    assert daemon.free_subnet(routes("10.0.0.0/8")) == second
+    assert daemon.free_subnet(routes("10.0.0.0/8")) == elsewhere
     assert daemon.free_subnet(routes("10.203.3.1")) == second
     assert daemon.free_subnet(routes("10.0.0.0/8", "172.16.0.0/12")) == third
 
 
 def test_no_subnet_left():
     with pytest.raises(EngineError) as caught:
-        daemon.free_subnet(routes(*daemon.SUBNETS))
-    assert daemon.SUBNETS[0] in caught.value.hint
+        daemon.free_subnet(routes(*daemon.POOLS))
+    assert daemon.POOLS[0] in caught.value.hint
 
 
 def test_bridge_name_fits():

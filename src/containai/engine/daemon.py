@@ -19,8 +19,11 @@ START_TIMEOUT = 90.0
 #: How long a stop may take, in seconds: boxes have 100 s of their own.
 STOP_TIMEOUT = 120.0
 
-#: Subnets to choose the bridge's from. Docker's own pools start at 172.17; these are rarely used.
-SUBNETS = ("10.203.0.0/20", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/20", "10.77.0.0/20")
+#: Networks to cut the bridge's subnet from. Docker's own pools start at 172.17; these are rarely
+#: used.
+POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16", "10.77.0.0/16")
+#: A bridge's prefix length: 4,093 boxes.
+PREFIX = 20
 
 
 def daemon_json(layout: Layout, subnet: str) -> str:
@@ -95,12 +98,13 @@ def free_subnet(routes: str) -> str:
     for route in json.loads(routes or "[]"):
         if route["dst"] != "default":
             used.append(ipaddress.ip_network(route["dst"], strict=False))
-    for subnet in SUBNETS:
-        if not any(ipaddress.ip_network(subnet).overlaps(taken) for taken in used):
-            return subnet
+    for pool in map(ipaddress.ip_network, POOLS):
+        for subnet in pool.subnets(new_prefix=PREFIX):
+            if not any(subnet.overlaps(taken) for taken in used):
+                return str(subnet)
     raise EngineError(
         "every subnet that the engine may use overlaps a route of this machine",
-        hint="free one of: " + ", ".join(SUBNETS),
+        hint="free one of: " + ", ".join(POOLS),
     )
 
 
