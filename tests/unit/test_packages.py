@@ -21,11 +21,12 @@ def run(tmp_path, policy):
     """Return a function that really runs a script, with every program of the machine faked."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("apt-get", "update-rc.d", "systemctl", "deb-systemd-helper"):
+    for name in ("apt-get", "apt-cache", "update-rc.d", "systemctl", "deb-systemd-helper"):
         (programs / name).write_text(
             f'#!/bin/sh\necho {name} "$@" >>"$LOG"\n'
             f'[ -x {policy} ] && echo guarded >>"$LOG"\n'
-            f"[ {name} = apt-get ] && [ $1 = install ] && exit ${{CODE:-0}}\nexit 0\n",
+            f"[ {name} = apt-get ] && [ $1 = install ] && exit ${{CODE:-0}}\n"
+            f'[ {name} = apt-cache ] && [ "$2" = unknown ] && exit 100\nexit 0\n',
             encoding="utf-8",
         )
         (programs / name).chmod(0o755)
@@ -57,6 +58,16 @@ def test_installation_is_guarded_and_the_guard_goes(run, policy):
     assert log[at].endswith("docker.io runc")
     assert log[at + 1] == "guarded"
     assert not policy.exists()
+
+
+def test_installs_what_the_archive_has_after_its_lists_are_fetched(run):
+    code, log = run(packages.quiet_install_script(NAMES, ["docker-cli", "unknown"]))
+    assert code == 0
+    words = [line.split()[:2] for line in log if line.startswith("apt-")]
+    assert words == [
+        ["apt-get", "update"], ["apt-cache", "show"], ["apt-cache", "show"], ["apt-get", "install"],
+    ]  # fmt: skip
+    assert next(x for x in log if x.startswith("apt-get install")).endswith("runc docker-cli")
 
 
 def test_guard_goes_when_the_installation_fails(run, policy):

@@ -1,7 +1,6 @@
 """Debian packages: which are there, and installing more without starting what they bring."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 
 from containai.errors import UnsupportedError
@@ -34,12 +33,6 @@ def has_apt() -> bool:
     return proc.which("apt-get") is not None
 
 
-def available(name: str) -> bool:
-    """Whether the archive has a package of that name."""
-    done = proc.run(["apt-cache", "policy", name], ok=None)
-    return bool(re.search(r"Candidate: (?!\(none\))", done.out))
-
-
 def install_argv(names: Sequence[str]) -> list[str]:
     """Return the command that installs packages without asking."""
     return [
@@ -69,9 +62,11 @@ def ensure(names: Sequence[str], on_line: Callable[[str], None]) -> None:
     proc.stream(install_argv(wanted), on_line, root=True)
 
 
-def quiet_install_script(names: Sequence[str]) -> str:
+def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> str:
     """Return the script that installs a daemon's packages, neither enabled nor running.
 
+    Of `if_known` those are installed that the archive has: which it has is known only once the
+    lists are fetched, which a fresh machine never did.
     Services that were there before stay as they are. A policy-rc.d of the administrator's stays:
     it may forbid more than ours does, and then nothing is started either way. Runs as root.
     """
@@ -84,7 +79,10 @@ def quiet_install_script(names: Sequence[str]) -> str:
             f"cat >{POLICY} <<'END'\n{POLICY_TEXT}END\nchmod 755 {POLICY}\n"
         )
     script += "apt-get update -o DPkg::Lock::Timeout=300\n"
-    script += proc.describe(install_argv(names)) + "\n"
+    script += "set --\n"
+    for name in if_known:
+        script += f'! apt-cache show {name} >/dev/null 2>&1 || set -- "$@" {name}\n'
+    script += proc.describe(install_argv(names)) + ' "$@"\n'
     for name in SERVICES:
         if not _has_service(name):
             script += _disable(name)

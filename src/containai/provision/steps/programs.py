@@ -10,7 +10,7 @@ from containai.provision.step import Action, Finding, Run, Scope
 #: Debian's packages for the programs that ContainAI starts.
 PACKAGES = {
     "dockerd": "docker.io",
-    "docker": "docker-cli",
+    "docker": "docker.io",
     "runc": "runc",
     "containerd": "containerd",
     "iptables": "iptables",
@@ -18,6 +18,9 @@ PACKAGES = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
+
+#: The client is a part of docker.io up to Debian 12 and in Ubuntu, and a package of its own since.
+CLIENT = "docker-cli"
 
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
@@ -49,10 +52,8 @@ class Programs:
                 hint="install Docker's engine with its package manager, then run cai again",
             )
         names = {PACKAGES.get(program, "python3") for program in missing}
-        if "docker-cli" in names and not packages.available("docker-cli"):
-            # Up to Debian 12 the client is a part of docker.io.
-            names = (names - {"docker-cli"}) | {"docker.io"}
-        return [Run(["sh", "-c", packages.quiet_install_script(sorted(names))])]
+        if_known = [CLIENT] if "docker" in missing else []
+        return [Run(["sh", "-c", packages.quiet_install_script(sorted(names), if_known)])]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Packages stay: others may use them by now."""
