@@ -17,6 +17,7 @@ COMMANDS = {
     "stop": "shut a box down",
     "rm": "remove a box; the workspace stays",
     "setup": "install and start everything that boxes need",
+    "doctor": "check whether everything that boxes need is there",
     "engine": "start, stop or look at ContainAI's own Docker engine",
     "version": "print the version",
 }
