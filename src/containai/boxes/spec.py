@@ -9,6 +9,16 @@ STOP_SIGNAL = "SIGRTMIN+3"
 STOP_TIMEOUT = 100
 INIT = ("/sbin/init", "--log-level=err")
 SSH_PORT_IN_BOX = 22
+#: What systemd and a nested Docker need. It all holds in the box's own user namespace only; which
+#: runtime starts the box is what makes it so.
+RIGHTS = (
+    "--cap-add", "ALL",
+    # docker-default forbids every mount.
+    "--security-opt", "apparmor=unconfined",
+    # A masked or read-only path in /proc keeps nested runtimes from mounting their own: the kernel
+    # wants one fully visible proc.
+    "--security-opt", "systempaths=unconfined",
+)  # fmt: skip
 DOCKER_IN_BOX = "/var/lib/docker"
 
 
@@ -61,6 +71,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--hostname", spec.name,
         "--runtime", fixed.RUNTIME,
         "--cgroupns", "private",
+        *RIGHTS,
         "--stop-signal", STOP_SIGNAL,
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

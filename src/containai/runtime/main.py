@@ -97,8 +97,6 @@ def main(arguments: list[str], library: str) -> int:
             return _ranges(config, call)
         if call.command in ("create", "run"):
             _create(config, call)
-        elif call.command == "exec":
-            _exec(call)
         elif call.command == "delete":
             return _delete(config, call, arguments)
         os.execv(config.runc, [config.runc, *arguments])
@@ -173,7 +171,7 @@ def _create(config: Config, call: Call) -> None:
         root=stage.root(overlay, plain, idmap.shifted(base, SIZE), base),
         hybrid=hybrid,
         machine=os.uname().machine,
-        oom_floor=int(_text("/proc/self/oom_score_adj")),
+        may_score=_may_score,
     )
     new["mounts"] = _staged(
         spec.mounts(new), _place(stage, bundle, base, config.engine_data, mountinfo)
@@ -187,6 +185,19 @@ def _create(config: Config, call: Call) -> None:
 def _text(path: str) -> str:
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
+
+
+def _may_score(score: int) -> bool:
+    """Whether the kernel lets us have this oom_score_adj (proc(5)). Its floor cannot be read."""
+    path = "/proc/self/oom_score_adj"
+    before = _text(path)
+    try:
+        for value in (str(score), before):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(value)
+    except PermissionError:
+        return False
+    return True
 
 
 def _place(
@@ -218,17 +229,6 @@ def _staged(mounts: list[dict[str, Any]], place: Callable[[str, str], str]) -> l
             mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
         found.append(mount)
     return found
-
-
-def _exec(call: Call) -> None:
-    """Give a process of `exec` the capabilities that the container has."""
-    from . import spec
-
-    path = call.options.get("--process") or call.options.get("-p")
-    if path:
-        process = _load(path)
-        spec.check_process(process)
-        _store(path, spec.with_capabilities(process))
 
 
 def _delete(config: Config, call: Call, arguments: list[str]) -> int:

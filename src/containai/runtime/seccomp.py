@@ -1,15 +1,16 @@
 """The system calls that a box may make.
 
 The profile that Docker hands over stays (its own default, or the user's): an allow-list that
-refuses the rest. To it come the calls that systemd and a nested container runtime need. They act
-only on namespaces of the box's own, because the box is a user namespace of its own. What no guest
-needs is refused whatever the profile says.
+refuses the rest. Where the container has CAP_SYS_ADMIN, the calls that systemd and a nested
+container runtime need come to it: they act only on namespaces of the box's own, because the box is
+a user namespace of its own. What no guest needs is refused whatever the profile says.
 """
 
-import copy
+from collections.abc import Iterable
 from typing import Any
 
-#: name → why a box needs it. Docker's default refuses these without CAP_SYS_ADMIN on the host.
+#: name → why a box needs it. Docker's default profile refuses some of them, or their use, to every
+#: container that is not --privileged.
 NEEDED = {
     "mount": "systemd and nested runtimes mount",
     "umount": "as mount",
@@ -90,10 +91,16 @@ REFUSED = {
     "_sysctl": "old and unneeded",
 }
 
+#: What is allowed if the profile has a rule for it with the action SCMP_ACT_LOG, which leaves a
+#: trace in the host's log. SCMP_ACT_ALLOW does not count: Docker's own default profile allows these
+#: two where the container has CAP_SYS_ADMIN, so nobody has asked for them.
+ON_REQUEST = ("bpf", "perf_event_open")
+
 _EPERM = 1
 _ALLOW = "SCMP_ACT_ALLOW"
+_LOG = "SCMP_ACT_LOG"
 #: Actions that let a call through.
-_PASSES = (_ALLOW, "SCMP_ACT_LOG")
+_PASSES = (_ALLOW, _LOG)
 _ERRNO = "SCMP_ACT_ERRNO"
 _ARCHITECTURES = {
     "x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
@@ -101,28 +108,46 @@ _ARCHITECTURES = {
 }
 
 
-def fitted(profile: dict[str, Any] | None, machine: str) -> dict[str, Any]:
+def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -> dict[str, Any]:
     """Return the profile for a box. None (unconfined) becomes: everything but REFUSED.
 
-    `machine` is the kernel's name of the architecture.
+    `machine` is the kernel's name of the architecture; `administers` says that the container has
+    CAP_SYS_ADMIN.
     """
     if profile is None:
         return {
             "defaultAction": _ALLOW,
             "architectures": _ARCHITECTURES.get(machine, []),
-            "syscalls": [{"names": sorted(REFUSED), "action": _ERRNO, "errnoRet": _EPERM}],
+            "syscalls": [_refusal(REFUSED)],
         }
-    fitted_profile = copy.deepcopy(profile)
+    rules = profile.get("syscalls") or []
+    named: dict[str, set[str]] = {}
+    for rule in rules:
+        named.setdefault(rule.get("action"), set()).update(rule["names"])
+    asked = named.get(_LOG, set()).intersection(ON_REQUEST)
+    # A profile of the user's own that refuses one of them by name means it.
+    said_no = set().union(*(names for action, names in named.items() if action not in _PASSES))
+    needed = set(NEEDED) - said_no if administers else set()
     allows = profile.get("defaultAction") in _PASSES
-    rules = []
-    for rule in fitted_profile.get("syscalls") or []:
-        gone = REFUSED if allows or rule.get("action") in _PASSES else {}
-        rule["names"] = [n for n in rule["names"] if n not in NEEDED and n not in gone]
-        if rule["names"]:
-            rules.append(rule)
+    kept = []
+    for rule in rules:
+        gone = _gone(rule.get("action"), asked, allows=allows) | needed
+        names = [name for name in rule["names"] if name not in gone]
+        if names:
+            kept.append(rule | {"names": names})
     if allows:
-        rules.append({"names": sorted(REFUSED), "action": _ERRNO, "errnoRet": _EPERM})
-    else:
-        rules.append({"names": sorted(NEEDED), "action": _ALLOW})
-    fitted_profile["syscalls"] = rules
-    return fitted_profile
+        kept.append(_refusal(set(REFUSED) - asked))
+    elif needed:
+        kept.append({"names": sorted(needed), "action": _ALLOW})
+    return profile | {"syscalls": kept}
+
+
+def _gone(action: str | None, asked: set[str], *, allows: bool) -> set[str]:
+    """Return which calls leave a rule with that action: one call has one rule for all of it."""
+    if action == _ALLOW:
+        return set(REFUSED)
+    return set(REFUSED) - asked if allows or action == _LOG else set()
+
+
+def _refusal(names: Iterable[str]) -> dict[str, Any]:
+    return {"names": sorted(names), "action": _ERRNO, "errnoRet": _EPERM}

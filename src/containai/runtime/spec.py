@@ -5,22 +5,11 @@ Unknown fields are kept. A field of a wrong type is refused with its path.
 
 import copy
 import os
+from collections.abc import Callable
 from typing import Any
 
 from . import seccomp
 from .errors import RuntimeRefusal
-
-#: Every capability up to Linux 6.x. They hold in the container's own user namespace only.
-CAPABILITIES = tuple(
-    "CAP_" + name
-    for name in """
-    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE
-    DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN
-    MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID
-    SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE
-    SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
-    """.split()  # noqa: SIM905 - a list of 41 strings would hide what it says
-)
 
 #: Stands for a copy of the host's /sys, without the file systems mounted in it, read-only.
 HOST_SYSFS = "/sys"
@@ -109,11 +98,6 @@ def check(spec: Json) -> None:
         raise RuntimeRefusal("a box cannot share a pid namespace (--pid)")
 
 
-def check_process(process: Json) -> None:
-    """As `check`, for the process of an exec."""
-    _check(process, _SHAPE["process"], "process")
-
-
 def _check(value: Any, shape: Any, path: str) -> None:
     if value is None:
         return
@@ -186,12 +170,22 @@ def is_bind(mount: Json) -> bool:
 
 
 def edited(
-    spec: Json, *, base: int, size: int, root: str, hybrid: bool, machine: str, oom_floor: int
+    spec: Json,
+    *,
+    base: int,
+    size: int,
+    root: str,
+    hybrid: bool,
+    machine: str,
+    may_score: Callable[[int], bool],
 ) -> Json:
     """Return the spec of the same container with an id range of its own and nothing on the host.
 
     `root` is where the root file system is staged, `hybrid` says that cgroup2 is beside the v1
-    controllers, `oom_floor` is our own oom_score_adj.
+    controllers, `may_score` whether the kernel gives an oom_score_adj.
+
+    Ids, devices and what would be of the host are the runtime's to decide. Capabilities, masked
+    paths, AppArmor, limits and the rest stay as the engine wrote them, and hold inside.
     """
     new = copy.deepcopy(spec)
     linux = new["linux"] = field(new, "linux", dict, {})
@@ -199,26 +193,26 @@ def edited(
     mapping = [{"containerID": 0, "hostID": base, "size": size}]
     linux["uidMappings"] = linux["gidMappings"] = mapping
     linux["namespaces"] = _namespaces(_objects(spec, "linux.namespaces"))
-    # A masked or read-only path in /proc keeps nested runtimes from mounting their own (the kernel
-    # wants one fully visible proc). Nothing is lost: kcore, kmsg, sysrq-trigger and the sysctls
-    # that are not namespaced demand capabilities or ids of the host, which nobody inside has.
-    linux["maskedPaths"] = []
-    linux["readonlyPaths"] = []
-    linux["seccomp"] = seccomp.fitted(field(spec, "linux.seccomp", dict), machine)
+    # Docker empties it for `--security-opt systempaths=unconfined` and for --privileged.
+    confined = bool(field(spec, "linux.readonlyPaths", list))
+    bounding = field(spec, "process.capabilities.bounding", list, [])
+    linux["seccomp"] = seccomp.fitted(
+        field(spec, "linux.seccomp", dict), machine, administers="CAP_SYS_ADMIN" in bounding
+    )
     privileged = is_privileged(spec)
     linux["devices"] = _devices(_objects(spec, "linux.devices"), privileged=privileged)
     if privileged:
         linux["resources"]["devices"] = _device_rules(linux["devices"])
     linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
     new["mounts"] = [
-        _mount(mount, hybrid=hybrid, own_network=_owns(spec, "network"))
+        _mount(mount, hybrid=hybrid, confined=confined, own_network=_owns(spec, "network"))
         for mount in mounts(new)
         # An mqueue can only be mounted by the owner of the IPC namespace.
         if mount.get("type") != "mqueue" or _owns(spec, "ipc")
     ]
     process = field(spec, "process", dict)
     if process is not None:
-        new["process"] = _process(process, oom_floor)
+        new["process"] = _process(process, may_score)
     return new
 
 
@@ -281,12 +275,16 @@ def _sysctls(sysctls: Json, size: int) -> Json:
     return sysctls | {key: f"{low} {min(high, size - 1)}"}
 
 
-def _mount(mount: Json, *, hybrid: bool, own_network: bool) -> Json:
+def _mount(mount: Json, *, hybrid: bool, confined: bool, own_network: bool) -> Json:
     options = list(mount.get("options") or [])
     kind = mount.get("type")
     if kind == "sysfs" and not own_network:
         # Only the owner of a network namespace may mount its sysfs; the stage has the host's.
         return mount | {"type": "bind", "source": HOST_SYSFS, "options": ["rbind", "rprivate"]}
+    if confined:
+        return mount
+    # No option of Docker's below --privileged makes these two writable. That the system's paths
+    # are not confined is taken as asking for it: systemd and a nested runtime need both.
     if kind in ("sysfs", "cgroup"):
         mount = mount | {"options": [each for each in options if each != "ro"]}
     if kind == "cgroup" and hybrid:
@@ -296,27 +294,9 @@ def _mount(mount: Json, *, hybrid: bool, own_network: bool) -> Json:
     return mount
 
 
-def _process(process: Json, oom_floor: int) -> Json:
-    new = with_capabilities(process)
-    new["noNewPrivileges"] = False
-    new.pop("apparmorProfile", None)
-    new.pop("rlimits", None)
-    if isinstance(new.get("oomScoreAdj"), int) and new["oomScoreAdj"] < oom_floor:
-        del new["oomScoreAdj"]
-    return new
-
-
-def with_capabilities(process: Json) -> Json:
-    """Return a process with every capability within reach, and in hand if it is root's."""
-    user = field(process, "user", dict, {})
-    root = field(user, "uid", int, 0) == 0
-    held = list(CAPABILITIES) if root else []
-    return process | {
-        "capabilities": {
-            "bounding": list(CAPABILITIES),
-            "permitted": held,
-            "effective": held,
-            "inheritable": [],
-            "ambient": [],
-        }
-    }
+def _process(process: Json, may_score: Callable[[int], bool]) -> Json:
+    score = field(process, "oomScoreAdj", int)
+    if score is None or may_score(score):
+        return process
+    # runc would fail. Without CAP_SYS_RESOURCE, as in a container, ours is the lowest there is.
+    return {name: value for name, value in process.items() if name != "oomScoreAdj"}

@@ -2,9 +2,10 @@ import copy
 
 import pytest
 
-from containai.runtime.seccomp import NEEDED, REFUSED, fitted
+from containai.runtime.seccomp import NEEDED, ON_REQUEST, REFUSED
+from containai.runtime.seccomp import fitted as fitted_to
 
-ALLOW, ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
+ALLOW, ERRNO, LOG = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_LOG"
 #: A cut of what dockerd makes of its default profile on x86_64.
 DEFAULT = {
     "defaultAction": ERRNO,
@@ -28,10 +29,13 @@ DEFAULT = {
             "action": ALLOW,
             "args": [{"index": 0, "value": 2114060288, "op": "SCMP_CMP_MASKED_EQ"}],
         },
-        {"names": ["clone3"], "action": ERRNO, "errnoRet": 38},
         {"names": ["bpf", "perf_event_open", "open_by_handle_at", "lseek"], "action": ALLOW},
     ],
 }
+
+
+def fitted(profile, machine="x86_64"):
+    return fitted_to(profile, machine, administers=True)
 
 
 def actions(profile, name):
@@ -40,15 +44,21 @@ def actions(profile, name):
     return found or [profile["defaultAction"]]
 
 
-def test_clone3_is_allowed_and_its_enosys_gone():
-    new = fitted(DEFAULT, "x86_64")
-    assert actions(new, "clone3") == [ALLOW]
-    assert not any(rule.get("errnoRet") == 38 for rule in new["syscalls"])
+def test_without_cap_sys_admin_docker_s_own_profile_stays():
+    rules = [*DEFAULT["syscalls"][:-1], {"names": ["clone3"], "action": ERRNO, "errnoRet": 38}]
+    given = DEFAULT | {"syscalls": rules}
+    assert fitted_to(given, "x86_64", administers=False) == given
+
+
+def test_without_cap_sys_admin_refused_is_refused():
+    new = fitted_to(DEFAULT, "x86_64", administers=False)
+    assert new["syscalls"][-1] == {"names": ["lseek"], "action": ALLOW}
+    assert fitted_to(None, "x86_64", administers=False) == fitted(None)
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_needed_is_allowed_without_conditions(name):
-    new = fitted(DEFAULT, "x86_64")
+    new = fitted(DEFAULT)
     (rule,) = (rule for rule in new["syscalls"] if name in rule["names"])
     assert rule["action"] == ALLOW
     assert "args" not in rule
@@ -62,8 +72,8 @@ def test_needed_is_allowed_without_conditions(name):
         None,
         {"defaultAction": ALLOW},
         {"defaultAction": "SCMP_ACT_LOG", "syscalls": None},
-        {"defaultAction": ALLOW, "syscalls": [{"names": ["bpf", "x"], "action": "SCMP_ACT_LOG"}]},
-        {"defaultAction": ERRNO, "syscalls": [{"names": ["bpf", "x"], "action": "SCMP_ACT_LOG"}]},
+        {"defaultAction": ALLOW, "syscalls": [{"names": ["acct", "x"], "action": LOG}]},
+        {"defaultAction": ERRNO, "syscalls": [{"names": ["acct", "x"], "action": LOG}]},
         {"defaultAction": ERRNO, "syscalls": [{"names": sorted(REFUSED), "action": ALLOW}]},
     ],
 )
@@ -74,7 +84,7 @@ def test_refused_is_refused_whatever_the_profile_says(profile, machine):
 
 
 def test_what_the_profile_allows_stays():
-    new = fitted(DEFAULT, "x86_64")
+    new = fitted(DEFAULT)
     assert actions(new, "read") == actions(new, "lseek") == [ALLOW]
     assert actions(new, "unheard_of") == [ERRNO]
     assert DEFAULT["syscalls"][2] in new["syscalls"]
@@ -83,34 +93,43 @@ def test_what_the_profile_allows_stays():
 
 
 def test_unconfined_becomes_a_deny_list():
-    new = fitted(None, "x86_64")
+    new = fitted(None)
     assert new["defaultAction"] == ALLOW
     assert "SCMP_ARCH_X86" in new["architectures"]
     assert [rule["action"] for rule in new["syscalls"]] == [ERRNO]
 
 
-def test_profile_that_allows_by_default_keeps_what_it_refuses():
-    given = {
-        "defaultAction": ALLOW,
-        "syscalls": [
-            {"names": ["mkdir", "bpf"], "action": ERRNO, "errnoRet": 13},
-            {"names": ["mount"], "action": ERRNO},
-        ],
-    }
-    new = fitted(given, "x86_64")
+def test_what_a_profile_refuses_by_name_stays_refused():
+    rules = [
+        {"names": ["mkdir", "bpf"], "action": ERRNO, "errnoRet": 13},
+        {"names": ["mount"], "action": ERRNO},
+    ]
+    new = fitted({"defaultAction": ALLOW, "syscalls": rules})
     assert {"names": ["mkdir"], "action": ERRNO, "errnoRet": 13} in new["syscalls"]
-    assert actions(new, "mount") == [ALLOW]
-    assert actions(new, "bpf") == [ERRNO]
+    assert actions(new, "mount") == actions(new, "bpf") == [ERRNO]
+    new = fitted({"defaultAction": ERRNO, "syscalls": rules})
+    assert actions(new, "mount") == [ERRNO]
+    assert actions(new, "unshare") == [ALLOW]
+
+
+@pytest.mark.parametrize("default", [ALLOW, ERRNO])
+@pytest.mark.parametrize("name", ON_REQUEST)
+def test_what_is_logged_was_asked_for(name, default):
+    rules = [*DEFAULT["syscalls"], {"names": [name], "action": LOG}]
+    new = fitted(DEFAULT | {"defaultAction": default, "syscalls": rules})
+    assert actions(new, name) == [LOG]
+    (other,) = set(ON_REQUEST) - {name}
+    assert actions(new, other) == [ERRNO]
 
 
 def test_no_rule_is_empty():
     # libseccomp refuses a rule without names.
-    assert all(rule["names"] for rule in fitted(DEFAULT, "x86_64")["syscalls"])
+    assert all(rule["names"] for rule in fitted(DEFAULT)["syscalls"])
 
 
 def test_input_is_not_changed():
     before = copy.deepcopy(DEFAULT)
-    new = fitted(DEFAULT, "x86_64")
+    new = fitted(DEFAULT)
     new["syscalls"][0]["names"].append("x")
     assert before == DEFAULT
 
