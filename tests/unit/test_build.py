@@ -2,9 +2,11 @@ import re
 
 import pytest
 
-from containai.errors import ImageError
+from containai.errors import ImageError, NoSpaceError
+from containai.host.proc import Done
 from containai.images import build
 from containai.images.build import BuildProgress
+from containai.layout import LABEL_RECIPE, Layout
 
 
 def lines(packages, steps=12, install_at=4):
@@ -122,3 +124,53 @@ def test_bootstrap_argv():
         "/t/root.tar",
         "http://deb.debian.org/debian",
     ]
+
+
+class LoadingEngine:
+    """An engine that prints `said` for a load; what it loads has the label `recipe`."""
+
+    layout = Layout("/nowhere", "/nowhere/home", 0)
+
+    def __init__(self, recipe, said="Loaded image: example.com/it:latest\n"):
+        self.recipe, self.said = recipe, said
+        self.tagged = {}
+
+    def docker(self, verb, *words, timeout=0):
+        if verb == "tag":
+            self.tagged[words[1]] = words[0]
+        return Done(0, self.said, "")
+
+    def inspect(self, kind, name):
+        return {"Config": {"Labels": {LABEL_RECIPE: self.recipe}}}
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.machine, "free_bytes", lambda path: 8)
+    (tmp_path / "image.tar").write_bytes(b"1234")
+    return str(tmp_path / "image.tar")
+
+
+def test_loaded_image_gets_the_name_that_is_looked_for(archive):
+    engine = LoadingEngine(build.recipe_hash(build.recipe_directory("base")))
+    assert build.load(engine, "base", archive) == build.reference("base")
+    assert engine.tagged == {build.reference("base"): "example.com/it:latest"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "seen"),
+    [
+        (LoadingEngine("other"), "holds example.com/it:latest, but not base"),
+        (LoadingEngine("other", said=""), "holds no image, but not base"),
+    ],
+)
+def test_archive_of_another_image_is_refused(archive, engine, seen):
+    with pytest.raises(ImageError, match=seen):
+        build.load(engine, "base", archive)
+    assert engine.tagged == {}
+
+
+def test_archive_needs_twice_its_size(archive, monkeypatch):
+    monkeypatch.setattr(build.machine, "free_bytes", lambda path: 7)
+    with pytest.raises(NoSpaceError, match="loading"):
+        build.load(LoadingEngine(""), "base", archive)

@@ -70,11 +70,13 @@ def boxes_of(layout: Layout) -> "Boxes":
     )
 
 
-def choices(values: dict[str, Any]) -> "Choices":
-    """Return what the settings say about this machine's set-up."""
+def choices(values: dict[str, Any], *, image_archive: str = "") -> "Choices":
+    """Return what the settings, and options of `cai setup`, say about this machine's set-up."""
     from containai.provision.step import Choices
 
-    return Choices(image=values["image.name"], image_root=values["image.root"])
+    return Choices(
+        image=values["image.name"], image_root=values["image.root"], image_archive=image_archive
+    )
 
 
 def find_box(layout: Layout, arguments: argparse.Namespace) -> "Box":

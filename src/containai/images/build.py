@@ -75,19 +75,48 @@ def ensure(engine: Engine, name: str, root: str, progress: Progress) -> str:
     wanted = reference(name)
     if engine.inspect("image", wanted) is not None:
         return wanted
-    free = machine.free_bytes(engine.layout.engine_data)
-    if free < SPACE_NEEDED:
-        raise NoSpaceError(
-            f"{engine.layout.engine_data} has {free >> 20} MiB left, "
-            f"building image {name} needs {SPACE_NEEDED >> 20}",
-            hint="free some space there",
-        )
+    _require_space(engine, SPACE_NEEDED, f"building image {name}")
     try:
         base = _root(engine, root, progress)
         _build(engine, name, base, wanted, progress)
     except (proc.ProcessError, EngineError) as failed:
         raise ImageError(f"image {name} could not be built: {failed}") from None
     return wanted
+
+
+def load(engine: Engine, name: str, archive: str) -> str:
+    """Return the reference of an image; take it from an archive of `docker save`.
+
+    Raises ImageError where the archive holds no image of this version's recipe, or NoSpaceError.
+    """
+    # Its layers are unpacked beside a copy of the archive.
+    _require_space(engine, 2 * os.path.getsize(archive), f"loading {archive}")
+    wanted = reference(name)
+    try:
+        said = engine.docker("load", "--input", archive, timeout=None).out
+    except EngineError as failed:
+        raise ImageError(f"{archive} could not be loaded: {failed}") from None
+    loaded = re.findall(r"^Loaded image(?: ID)?: (\S+)$", said, re.MULTILINE)
+    for each in loaded:
+        found = engine.inspect("image", each)
+        labels = (found or {}).get("Config", {}).get("Labels") or {}
+        if labels.get(LABEL_RECIPE) == recipe_hash(recipe_directory(name)):
+            engine.docker("tag", each, wanted)
+            return wanted
+    raise ImageError(
+        f"{archive} holds {', '.join(loaded) or 'no image'}, but not {name} as this version of "
+        "cai makes it",
+        hint=f"on a machine with the same version: docker save {wanted}",
+    )
+
+
+def _require_space(engine: Engine, needed: int, what: str) -> None:
+    free = machine.free_bytes(engine.layout.engine_data)
+    if free < needed:
+        raise NoSpaceError(
+            f"{engine.layout.engine_data} has {free >> 20} MiB left, {what} needs {needed >> 20}",
+            hint="free some space there",
+        )
 
 
 def _root(engine: Engine, pulled: str, progress: Progress) -> str:

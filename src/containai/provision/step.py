@@ -15,6 +15,8 @@ class Choices(NamedTuple):
 
     image: str
     image_root: str
+    #: An archive of the image that is loaded instead of building it, or "".
+    image_archive: str = ""
 
 
 class Scope(NamedTuple):

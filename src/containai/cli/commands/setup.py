@@ -1,6 +1,7 @@
 """`cai setup`."""
 
 import argparse
+import os
 import sys
 
 from containai.cli import shared
@@ -11,6 +12,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     shared.yes_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.add_argument(
+        "--image-archive",
+        metavar="FILE",
+        type=_file,
+        default="",
+        help="load the image from an archive of `docker save` instead of building it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     layout = Layout.from_environment()
     values = settings.load(layout.config_file)
-    choices = shared.choices(values)
+    choices = shared.choices(values, image_archive=arguments.image_archive)
     if arguments.dry_run:
         lines = setup.dry_run(layout, steps.steps(choices))
         sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
@@ -29,3 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     changed = consent.set_up(layout, choices, agreed=shared.agreed(arguments))
     sys.stdout.write("set up\n" if changed else "everything is set up; nothing was changed\n")
     return 0
+
+
+def _file(text: str) -> str:
+    path = os.path.abspath(text)
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} is no file that can be read")
+    return path

@@ -16,5 +16,5 @@ def steps(choices: Choices) -> list[Step]:
         Runtime(),
         EngineFiles(),
         EngineRunning(),
-        Image(choices.image, choices.image_root),
+        Image(choices.image, choices.image_root, choices.image_archive),
     ]

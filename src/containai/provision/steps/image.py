@@ -11,9 +11,9 @@ from containai.provision.step import Action, Do, Finding, Progress, Scope
 class Image:
     """The image of new boxes."""
 
-    def __init__(self, name: str, root: str) -> None:
+    def __init__(self, name: str, root: str, archive: str = "") -> None:
         self.title = f"image {name}"
-        self.name, self.root = name, root
+        self.name, self.root, self.archive = name, root, archive
 
     def check(self, layout: Layout) -> Finding:
         """Ask the engine for the image of this version's recipe."""
@@ -23,11 +23,17 @@ class Image:
         return Finding(there, build.reference(self.name) if there else "not built yet")
 
     def plan(self, layout: Layout) -> list[Action]:
-        """Build it."""
+        """Build it, or load it where an archive of it was given."""
 
         def make(progress: Progress) -> None:
             build.ensure(Engine(layout), self.name, self.root, progress)
 
+        def load(progress: Progress) -> None:
+            progress(f"loading {self.archive}", None)
+            build.load(Engine(layout), self.name, self.archive)
+
+        if self.archive:
+            return [Do(f"load image {self.name} from {self.archive}", load)]
         return [Do(f"build image {self.name}", make)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
