@@ -16,7 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--image-archive",
         metavar="FILE",
         type=_file,
-        default="",
         help="load the image from an archive of `docker save` instead of building it",
     )
 
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     layout = Layout.from_environment()
     values = settings.load(layout.config_file)
-    choices = shared.choices(values, image_archive=arguments.image_archive)
+    choices = shared.choices(values, image_archive=arguments.image_archive or "")
     if arguments.dry_run:
         lines = setup.dry_run(layout, steps.steps(choices))
         sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
