@@ -99,6 +99,8 @@ def main(arguments: list[str], library: str) -> int:
             _create(config, call)
         elif call.command == "delete":
             return _delete(config, call, arguments)
+        elif call.command == "pause":
+            _pause(config, call)
         os.execv(config.runc, [config.runc, *arguments])
     except (RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError) as failed:
         _report(call, f"cai-runc: {call.command}: {failed}")
@@ -144,7 +146,7 @@ def _store(path: str, value: dict[str, Any]) -> None:
 
 def _create(config: Config, call: Call) -> None:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import cgroup, idmap, spec, staging
+    from . import cgroup, idmap, spec, staging, view
 
     bundle = os.path.realpath(call.options.get("--bundle") or call.options.get("-b") or ".")
     path = os.path.join(bundle, "config.json")
@@ -163,6 +165,8 @@ def _create(config: Config, call: Call) -> None:
     if hybrid:
         group = cgroup.hybrid_path(spec.field(given, "linux.cgroupsPath", str, container))
     base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
+    if overlay:
+        view.protect(plain)
     stage = staging.Stage(os.path.join(config.state, "stage"))
     new = spec.edited(
         given,
@@ -242,6 +246,15 @@ def _delete(config: Config, call: Call, arguments: list[str]) -> int:
     if found and found.cgroup:
         cgroup.remove(found.cgroup)
     return code if code >= 0 else 128 - code
+
+
+def _pause(config: Config, call: Call) -> None:
+    """Before `docker commit` reads a running container: Docker pauses it first."""
+    from . import view
+
+    found = config.ranges.get(call.words[-1]) if call.words else None
+    if found:
+        view.refresh(found.witness)
 
 
 def _ranges(config: Config, call: Call) -> int:

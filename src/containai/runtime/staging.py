@@ -121,9 +121,7 @@ class Stage:
         # Relative and numbered: 60 layers fit into the page that mount(2) takes, and no character
         # of a layer's own path means anything.
         names = ":".join(str(index) for index in range(len(overlay.lower)))
-        # Docker's own work directory, on purpose. Mounting empties it, so a `docker cp` into a
-        # running box fails where it would have to copy a directory up. With one of ours it succeeds
-        # behind the box's back, which then cannot write there (ENOTEMPTY, measured on 6.18).
+        # Docker's own work directory, which Docker does not use while the box runs (view.py).
         upper, work = (f"../u/{os.path.basename(path)}" for path in (overlay.upper, overlay.work))
         options = f"lowerdir={names},upperdir={upper},workdir={work}"
         if os.path.exists("/sys/module/overlay/parameters/index"):

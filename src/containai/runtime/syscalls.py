@@ -20,6 +20,7 @@ AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 4
+MOUNT_ATTR_RDONLY = 0x00000001
 MOUNT_ATTR_NODEV = 0x00000004
 #: Read-only, nosuid, nodev, noexec.
 MOUNT_ATTR_SYSFS = 0x0000000F
@@ -32,10 +33,15 @@ SECBIT_NO_SETUID_FIXUP = 4
 # One number on every architecture: include/uapi/asm-generic/unistd.h, from 424 on.
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
+_FSCONFIG = 431
+_FSPICK = 433
 _MOUNT_SETATTR = 442
 _OPENAT2 = 437
 
 RESOLVE_NO_SYMLINKS = 4
+
+FSPICK_CLOEXEC = 1
+FSCONFIG_CMD_RECONFIGURE = 7
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -116,7 +122,7 @@ def map_ids(tree: int, userns: int, flags: int) -> None:
 
 
 def set_attributes(tree: int, wanted: int, userns: int = 0, flags: int = 0) -> None:
-    """Set MOUNT_ATTR_* of a detached mount."""
+    """Set MOUNT_ATTR_* of a mount by a descriptor of its root; of a detached one too."""
     attributes = _MountAttr(attr_set=wanted, userns_fd=userns)
     done = _libc.syscall(
         ctypes.c_long(_MOUNT_SETATTR),
@@ -140,6 +146,29 @@ def attach(tree: int, target: str) -> None:
         ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
     )
     _checked(done, f"move_mount to {target}")
+
+
+def forget_names(path: str) -> None:
+    """Drop the names that the file system mounted at `path` remembers and nobody uses.
+
+    The kernel does that whenever a file system is reconfigured (fs/super.c, reconfigure_super);
+    here no option changes.
+    """
+    fd = _libc.syscall(
+        ctypes.c_long(_FSPICK),
+        ctypes.c_int(AT_FDCWD),
+        os.fsencode(path),
+        ctypes.c_uint(FSPICK_CLOEXEC),
+    )
+    _checked(fd, f"fspick {path}")
+    try:
+        command = ctypes.c_uint(FSCONFIG_CMD_RECONFIGURE)
+        done = _libc.syscall(
+            ctypes.c_long(_FSCONFIG), ctypes.c_int(fd), command, None, None, ctypes.c_int(0)
+        )
+        _checked(done, f"fsconfig {path}")
+    finally:
+        os.close(fd)
 
 
 def set_fs_ids(uid: int, gid: int) -> None:

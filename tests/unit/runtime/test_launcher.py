@@ -59,14 +59,14 @@ def launcher(tmp_path):
         [*LOG, "ps", "", "a b", "*", "$HOME", "new\nline", "'", '"', "\\"],
         ["--log", "create", "start", "x"],
         [*LOG, "exec", "--process", "/tmp/p", "--detach", "c0ffee"],
-        ["--systemd-cgroup", "--root", "exec", "pause", "create"],
+        ["--systemd-cgroup", "--root", "exec", "resume", "create"],
     ],
 )
 def test_other_commands_reach_runc_exactly(launcher, words):
     assert launcher(*words) == ("runc", words, 0)
 
 
-@pytest.mark.parametrize("command", ["create", "run", "delete", "ranges"])
+@pytest.mark.parametrize("command", ["create", "run", "delete", "pause", "ranges"])
 @pytest.mark.parametrize("before", [[], LOG, ["--debug", "--criu", "x"]])
 def test_what_is_rewritten_goes_to_python(launcher, command, before):
     words = [*before, command, "--bundle", "/a b", "", "x'y"]
