@@ -25,10 +25,6 @@ COMMAND_OPTIONS = frozenset(
 )  # fmt: skip
 
 
-#: Where the engine puts its own init for --init; in Debian the program is a link.
-DOCKER_INIT = "/sbin/docker-init"
-
-
 class Call(NamedTuple):
     """runc's command line, taken apart: global options, command, its options, container ids."""
 
@@ -206,14 +202,14 @@ def _may_score(score: int) -> bool:
 
 def _place(
     stage: "Stage", bundle: str, base: int, engine_data: str, mountinfo: str
-) -> Callable[[str, str], str]:
-    """Return a function from a bind's source and destination to where the source is staged."""
-    from . import spec, staging
+) -> Callable[[str], str]:
+    """Return a function from a bind's source to where it is staged."""
+    from . import links, spec, staging
 
-    def place(source: str, destination: str) -> str:
-        source = os.path.join(bundle, source)
-        if destination == DOCKER_INIT:
-            source = os.path.realpath(source)
+    guests = os.path.realpath(engine_data)
+
+    def place(source: str) -> str:
+        source = links.resolved(os.path.join(bundle, source), guests)
         if source == spec.HOST_SYSFS:
             return stage.sysfs(source)
         own = staging.is_engine_data(source, engine_data, mountinfo)
@@ -222,14 +218,14 @@ def _place(
     return place
 
 
-def _staged(mounts: list[dict[str, Any]], place: Callable[[str, str], str]) -> list[dict[str, Any]]:
+def _staged(mounts: list[dict[str, Any]], place: Callable[[str], str]) -> list[dict[str, Any]]:
     """Return the mounts with the source of each bind replaced by where `place` staged it."""
     from . import spec
 
     found = []
     for mount in mounts:
         if spec.is_bind(mount):
-            source = place(mount.get("source") or "", mount.get("destination") or "")
+            source = place(mount.get("source") or "")
             mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
         found.append(mount)
     return found

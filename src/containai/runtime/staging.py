@@ -171,7 +171,8 @@ class Stage:
         except OSError as wrong:
             if wrong.errno == errno.ELOOP:
                 raise RuntimeRefusal(
-                    f"bind source {source} leads through a symbolic link: give the real path"
+                    f"bind source {source} leads through a symbolic link that not only root could "
+                    "have made: give the real path"
                 ) from None
             raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
         try:
