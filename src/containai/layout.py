@@ -29,6 +29,7 @@ LABEL_RECIPE = LABEL + "recipe"
 
 IMAGE_REPOSITORY = "ghcr.io/containai"
 RUNTIME = "cai-runc"
+SYSBOX = "sysbox-runc"
 DOCKER_CONTEXT = "docker-containai"
 
 
@@ -144,6 +145,47 @@ class Layout:
         if self.is_default:
             return 0x70000000, 1023 * 262144
         return 0x90000000 + (self._hash % 64) * 0x1000000, 64 * 262144
+
+    # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.
+
+    @property
+    def sysbox_dir(self) -> str:
+        """Where the programs of the pinned release are; only root writes there."""
+        return self._at("usr/local/lib/containai-sysbox")
+
+    @property
+    def sysbox_program(self) -> str:
+        """Its runtime, that daemon.json names."""
+        return os.path.join(self.sysbox_dir, SYSBOX)
+
+    @property
+    def sysbox_data(self) -> str:
+        """The data of sysbox-mgr."""
+        return self._at("var/lib/containai-sysbox")
+
+    @property
+    def sysbox_mount(self) -> str:
+        """Where sysbox-fs mounts its file systems."""
+        return self._at("var/lib/containai-sysboxfs")
+
+    @property
+    def sysbox_log(self) -> str:
+        """Log of its daemons where systemd does not keep one."""
+        return self._at("var/log/containai-sysbox.log")
+
+    def sysbox_unit_file(self, daemon: str) -> str:
+        """Path of the unit of sysbox-mgr or sysbox-fs."""
+        return self._at(f"etc/systemd/system/containai-{daemon}.service")
+
+    @property
+    def runtime_choice(self) -> str:
+        """Which runtime `cai setup` chose for this machine, and why."""
+        return self._at("var/lib/containai/runtime.json")
+
+    @property
+    def downloads(self) -> str:
+        """Pinned files from the network."""
+        return self._at("var/lib/containai/downloads")
 
     @property
     def install_record(self) -> str:

@@ -18,8 +18,12 @@ def routes(*destinations):
     return json.dumps([{"dst": each} for each in destinations])
 
 
+def programs(layout):
+    return {"cai-runc": layout.runtime_program}
+
+
 def test_daemon_json():
-    config = json.loads(daemon.daemon_json(MACHINE, SUBNET))
+    config = json.loads(daemon.daemon_json(MACHINE, SUBNET, programs(MACHINE), "cai-runc"))
     assert config == {
         "hosts": ["unix:///var/run/containai-docker.sock"],
         "data-root": "/var/lib/containai-docker",
@@ -42,8 +46,8 @@ def test_daemon_json():
 
 def test_engines_of_two_roots_share_nothing(tmp_path):
     one, other = (
-        json.loads(daemon.daemon_json(Layout(str(tmp_path / each), "/h", 0), SUBNET))
-        for each in "ab"
+        json.loads(daemon.daemon_json(each, SUBNET, programs(each), "cai-runc"))
+        for each in (Layout(str(tmp_path / name), "/h", 0) for name in "ab")
     )
     for key in ("hosts", "data-root", "exec-root", "pidfile", "bridge", "runtimes"):
         assert one[key] != other[key]
@@ -98,7 +102,7 @@ def test_configuration(layout):
     assert daemon.configuration(layout) is None
     os.makedirs(os.path.dirname(layout.engine_config))
     with open(layout.engine_config, "w", encoding="utf-8") as file:
-        file.write(daemon.daemon_json(layout, SUBNET))
+        file.write(daemon.daemon_json(layout, SUBNET, programs(layout), "cai-runc"))
     assert daemon.configuration(layout)["fixed-cidr"] == SUBNET
     with open(layout.engine_config, "w", encoding="utf-8") as file:
         file.write("{")

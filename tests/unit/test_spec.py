@@ -33,6 +33,16 @@ def test_create_arguments():
     ]  # fmt: skip
 
 
+def test_sysbox_needs_no_rights_from_docker():
+    ours = create_arguments(SPEC)
+    sysbox = create_arguments(SPEC._replace(runtime="sysbox-runc"))
+    rights = ours[ours.index("--cap-add") : ours.index("--cap-add") + 6]
+    assert rights[::2] == ["--cap-add", "--security-opt", "--security-opt"]
+    assert [each for each in ours if each not in rights] == [
+        "cai-runc" if each == "sysbox-runc" else each for each in sysbox
+    ]
+
+
 def test_nothing_is_privileged_and_no_socket_is_shared():
     words = " ".join(create_arguments(SPEC))
     assert "privileged" not in words

@@ -10,10 +10,11 @@ from contextlib import ExitStack
 
 from containai import layout as fixed
 from containai.boxes import box as boxes
-from containai.boxes import ports, spec
+from containai.boxes import ids, ports, spec
 from containai.boxes.box import Box, Status
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.settings import PortRange
+from containai.engine import runtimes
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, proc
@@ -105,6 +106,8 @@ class Boxes:
             proc.run(argv, root=True, ok=None)
 
     def _make(self, name: str, workspace: Workspace, image: str) -> None:
+        runtime = runtimes.chosen(self.layout)
+        agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
         key = ssh.new_key()
         self.engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
@@ -112,8 +115,8 @@ class Boxes:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             with ExitStack() as undo:
                 undo.callback(self._discard, name)
-                port = self._create(name, workspace, image, tried)
-                self._place(name, key, public)
+                port = self._create(name, workspace, image, runtime, tried)
+                self._place(name, key, public, agent)
                 ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
                 try:
                     self._boot(name, port)
@@ -126,7 +129,9 @@ class Boxes:
                 return
         raise AssertionError("unreachable")
 
-    def _create(self, name: str, workspace: Workspace, image: str, tried: set[int]) -> int:
+    def _create(
+        self, name: str, workspace: Workspace, image: str, runtime: str, tried: set[int]
+    ) -> int:
         lock = os.path.join(self.layout.state_dir, "ports.lock")
         with files.lock(lock, wait=60, what="choosing a port"):
             promised = {box.ssh_port for box in boxes.every(self.engine)}
@@ -137,11 +142,14 @@ class Boxes:
                 image=image,
                 ssh_port=port,
                 owner=self.layout.uid,
+                runtime=runtime,
             )
             self.engine.docker(*spec.create_arguments(made))
         return port
 
-    def _place(self, name: str, key: ssh.KeyPair, public: str) -> None:
+    def _place(
+        self, name: str, key: ssh.KeyPair, public: str, agent: dict[str, tuple[str, int]]
+    ) -> None:
         # Before first boot and through the engine: nothing of it is ever trusted from the network.
         archive = tar(
             {
@@ -149,6 +157,7 @@ class Boxes:
                 HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
                 AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
             }
+            | agent
         )
         self.engine.docker("cp", "-", f"{name}:/", stdin=archive)
 

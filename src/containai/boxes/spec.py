@@ -9,8 +9,9 @@ STOP_SIGNAL = "SIGRTMIN+3"
 STOP_TIMEOUT = 100
 INIT = ("/sbin/init", "--log-level=err")
 SSH_PORT_IN_BOX = 22
-#: What systemd and a nested Docker need. It all holds in the box's own user namespace only; which
-#: runtime starts the box is what makes it so.
+#: What systemd and a nested Docker need from cai-runc; Sysbox gives it by itself, and with Docker's
+#: masks in place. It all holds in the box's own user namespace only; which runtime starts the box
+#: is what makes it so.
 RIGHTS = (
     "--cap-add", "ALL",
     # docker-default forbids every mount.
@@ -30,6 +31,7 @@ class BoxSpec(NamedTuple):
     image: str
     ssh_port: int
     owner: int
+    runtime: str = fixed.RUNTIME
     network: str = "bridge"
 
     @property
@@ -69,9 +71,9 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "create",
         "--name", spec.name,
         "--hostname", spec.name,
-        "--runtime", fixed.RUNTIME,
+        "--runtime", spec.runtime,
         "--cgroupns", "private",
-        *RIGHTS,
+        *(RIGHTS if spec.runtime == fixed.RUNTIME else ()),
         "--stop-signal", STOP_SIGNAL,
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

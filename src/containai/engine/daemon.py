@@ -12,7 +12,7 @@ from typing import Any
 from containai.engine.client import Engine
 from containai.errors import EngineError
 from containai.host import files, machine, proc
-from containai.layout import RUNTIME, Layout
+from containai.layout import Layout
 
 #: How long dockerd may take until it answers, in seconds: it loads its containers first.
 START_TIMEOUT = 90.0
@@ -26,8 +26,11 @@ POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16"
 PREFIX = 20
 
 
-def daemon_json(layout: Layout, subnet: str) -> str:
-    """Return daemon.json: nothing in it is shared with the host's own Docker."""
+def daemon_json(layout: Layout, subnet: str, programs: dict[str, str], runtime: str) -> str:
+    """Return daemon.json: nothing in it is shared with the host's own Docker.
+
+    `programs` are the runtimes that are there, by name; `runtime` is the one that starts boxes.
+    """
     config = {
         "hosts": [f"unix://{layout.engine_socket}"],
         "data-root": layout.engine_data,
@@ -38,8 +41,8 @@ def daemon_json(layout: Layout, subnet: str) -> str:
         "bridge": layout.bridge,
         "fixed-cidr": subnet,
         "icc": False,
-        "default-runtime": RUNTIME,
-        "runtimes": {RUNTIME: {"path": layout.runtime_program}},
+        "default-runtime": runtime,
+        "runtimes": {name: {"path": path} for name, path in programs.items()},
         "default-cgroupns-mode": "private",
         "storage-driver": "overlay2",
         "features": {"containerd-snapshotter": False},

@@ -1,6 +1,6 @@
 """The engine: its configuration and unit, and that it runs."""
 
-from containai.engine import daemon
+from containai.engine import daemon, runtimes
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import Layout
@@ -50,7 +50,9 @@ class EngineFiles:
         if subnet is None:
             routes = proc.run(["ip", "-json", "route"]).out if proc.which("ip") else "[]"
             subnet = daemon.free_subnet(routes)
-        wanted = [WriteFile(layout.engine_config, daemon.daemon_json(layout, subnet))]
+        there = runtimes.programs(layout)
+        config_text = daemon.daemon_json(layout, subnet, there, runtimes.chosen(layout))
+        wanted = [WriteFile(layout.engine_config, config_text)]
         if machine.has_systemd() and layout.is_default:
             dockerd = proc.which("dockerd") or "/usr/sbin/dockerd"
             wanted.append(WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, subnet)))
