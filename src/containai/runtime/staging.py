@@ -36,21 +36,40 @@ def find_overlay(mountinfo: str, root: str) -> Overlay | None:
     the writable layer's.
     """
     options = None
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        if unescaped(before.split(" ")[4]) == root:
+    for line in mountinfo.split("\n"):
+        before, dash, after = line.partition(" - ")
+        if dash and unescaped(before.split(" ")[4]) == root:
             kind, _, super_options = after.split(" ", 2)
-            options = unescaped(super_options) if kind == "overlay" else None
-    if options is None:
+            options = super_options if kind == "overlay" else None
+    fields: dict[str, list[str]] = {}
+    # A comma, blank or backslash in a value is an octal escape; what is left separates.
+    for pair in (options or "").split(","):
+        name, _, value = pair.partition("=")
+        fields.setdefault(name, []).append(unescaped(value))
+    if "upperdir" not in fields or "workdir" not in fields:
         return None
-    # The kernel shows ":" and "\" of a lower path escaped once more, and a "," likewise.
-    fields = dict(pair.partition("=")[::2] for pair in options.split(","))
-    if "upperdir" not in fields:
-        return None
-    upper = fields["upperdir"]
+    (upper,), (work,) = (_parts(fields[name][-1], "") for name in ("upperdir", "workdir"))
     above = os.path.dirname(os.path.dirname(upper))
-    lower = tuple(os.path.join(above, each) for each in fields["lowerdir"].split(":"))
-    return Overlay(lower, upper, fields["workdir"])
+    # One option with colons, or with fsconfig(2) one a layer, which has no escapes of its own.
+    lower = [each for value in fields.get("lowerdir", []) for each in _parts(value, ":")]
+    lower += fields.get("lowerdir+", [])
+    if not all(lower) or "datadir+" in fields:
+        raise RuntimeRefusal(f"{root}: an overlay with data-only layers")
+    return Overlay(tuple(os.path.join(above, each) for each in lower), upper, work)
+
+
+def _parts(value: str, separator: str) -> list[str]:
+    """Return the parts of a value of overlay's, in which a backslash takes the next one's sense."""
+    parts, escaped = [""], False
+    for character in value:
+        if not escaped and character == "\\":
+            escaped = True
+        elif not escaped and character == separator:
+            parts.append("")
+        else:
+            parts[-1] += character
+            escaped = False
+    return parts
 
 
 class Stage:
@@ -58,11 +77,13 @@ class Stage:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        #: Where `root` stages the root file system.
+        self.root_path = os.path.join(directory, "root")
         syscalls.unshare(syscalls.CLONE_NEWNS)
         # Slave: mounts of the host still arrive, ours never leave.
         syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
         # `runc exec` changes into the root file system's path on the host, where it is empty.
-        os.makedirs(os.path.join(directory, "root"), mode=0o711, exist_ok=True)
+        os.makedirs(self.root_path, mode=0o711, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=4m")
         self._namespaces: dict[Mapping, int] = {}
@@ -84,8 +105,7 @@ class Stage:
         finally:
             os.close(tree)
 
-    def _place_path(self, source: str, target: str, mapping: Mapping) -> None:
-        fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+    def _place_opened(self, fd: int, target: str, mapping: Mapping) -> None:
         try:
             os.mkdir(target)
             self._place(fd, target, mapping, recursive=False)
@@ -98,9 +118,10 @@ class Stage:
         A new overlay over shifted copies of the layers: no inode is changed, whatever its size.
         `plain` is the root file system as it is, for storage drivers that are no overlay.
         """
-        target = os.path.join(self.directory, "root")
+        target = self.root_path
         if overlay is None:
-            self._place_path(plain, target, mapping)
+            fd = syscalls.open_without_links(os.path.realpath(plain))
+            self._place_opened(fd, target, mapping)
             return target
         above = os.path.dirname(overlay.upper)
         if os.path.dirname(overlay.work) != above:
@@ -108,9 +129,18 @@ class Stage:
         os.mkdir(target)
         layers = os.path.join(self.directory, "l")
         os.mkdir(layers)
-        for index, lower in enumerate(overlay.lower):
-            self._place_path(lower, os.path.join(layers, str(index)), mapping)
-        self._place_path(above, os.path.join(self.directory, "u"), mapping)
+        # Nothing is opened outside the directory that holds the layers, whoever made the links in
+        # it: Docker's short names of layers are some.
+        home = os.path.dirname(above)
+        beneath = syscalls.open_without_links(os.path.realpath(home))
+        try:
+            for index, lower in enumerate(overlay.lower):
+                fd = syscalls.open_beneath(beneath, os.path.relpath(lower, home))
+                self._place_opened(fd, os.path.join(layers, str(index)), mapping)
+            fd = syscalls.open_beneath(beneath, os.path.basename(above))
+            self._place_opened(fd, os.path.join(self.directory, "u"), mapping)
+        finally:
+            os.close(beneath)
         self._mount_overlay(layers, overlay, base)
         if os.statvfs(target).f_flag & os.ST_RDONLY:
             raise RuntimeRefusal("the kernel made the container's root file system read-only")

@@ -1,6 +1,7 @@
 """The mount and namespace system calls that Python's standard library lacks."""
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -38,7 +39,9 @@ _FSPICK = 433
 _MOUNT_SETATTR = 442
 _OPENAT2 = 437
 
+RESOLVE_NO_MAGICLINKS = 2
 RESOLVE_NO_SYMLINKS = 4
+RESOLVE_BENEATH = 8
 
 FSPICK_CLOEXEC = 1
 FSCONFIG_CMD_RECONFIGURE = 7
@@ -72,11 +75,11 @@ def unshare(flags: int) -> None:
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     """mount(2)."""
     done = _libc.mount(
-        os.fsencode(source),
-        os.fsencode(target),
+        _encoded(source),
+        _encoded(target),
         kind.encode(),
         ctypes.c_ulong(flags),
-        os.fsencode(data),
+        _encoded(data),
     )
     _checked(done, f"mount {kind} on {target}")
 
@@ -97,15 +100,35 @@ def open_without_links(path: str) -> int:
     Raises OSError; its errno is ELOOP where one is.
     """
     # Without O_NOFOLLOW: with it, a link in the last place would be opened itself.
-    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, resolve=RESOLVE_NO_SYMLINKS)
+    return _open_path(AT_FDCWD, path, RESOLVE_NO_SYMLINKS)
+
+
+def open_beneath(directory: int, path: str) -> int:
+    """Return an O_PATH descriptor of a path in a directory, which no link and no ".." leaves.
+
+    Raises OSError; its errno is EXDEV where one would.
+    """
+    return _open_path(directory, path, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+
+
+def _open_path(directory: int, path: str, resolve: int) -> int:
+    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, resolve=resolve)
     fd = _libc.syscall(
         ctypes.c_long(_OPENAT2),
-        ctypes.c_int(AT_FDCWD),
-        os.fsencode(path),
+        ctypes.c_int(directory),
+        _encoded(path),
         ctypes.byref(how),
         ctypes.c_size_t(ctypes.sizeof(how)),
     )
     return _checked(fd, f"openat2 {path}")
+
+
+def _encoded(path: str) -> bytes:
+    raw = os.fsencode(path)
+    if b"\0" in raw:
+        # The kernel would take what is before it for the whole.
+        raise OSError(errno.EINVAL, f"{path!r} has a null byte")
+    return raw
 
 
 def open_tree(fd: int, flags: int) -> int:
@@ -142,7 +165,7 @@ def attach(tree: int, target: str) -> None:
         ctypes.c_int(tree),
         b"",
         ctypes.c_int(AT_FDCWD),
-        os.fsencode(target),
+        _encoded(target),
         ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
     )
     _checked(done, f"move_mount to {target}")
