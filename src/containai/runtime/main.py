@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,12 @@ COMMAND_OPTIONS = frozenset(
         "-g", "--additional-gids", "--process-label", "--apparmor", "-c", "--cap", "--cgroup",
     }
 )  # fmt: skip
+
+
+#: Options whose value is a path that runc takes from where it was called.
+_PATHS = frozenset({"--root", "--log", "--pid-file"})
+#: What runc takes for a container's id, and short enough for the name of a file.
+_CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}")
 
 
 class Call(NamedTuple):
@@ -92,11 +99,13 @@ def main(arguments: list[str], library: str) -> int:
         if call.command == "ranges":
             return _ranges(config, call)
         if call.command in ("create", "run"):
+            arguments = _without_bundle(call, os.getcwd())
             _create(config, call)
         elif call.command == "delete":
             return _delete(config, call, arguments)
         elif call.command == "pause":
             _pause(config, call)
+        _close_on_exec(int(call.options.get("--preserve-fds") or 0))
         os.execv(config.runc, [config.runc, *arguments])
     except (RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError) as failed:
         _report(call, f"cai-runc: {call.command}: {failed}")
@@ -117,69 +126,82 @@ def _report(call: Call, message: str) -> None:
             file.write(line + "\n")
 
 
-def _load(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
-    if not isinstance(found, dict):
-        raise RuntimeRefusal(f"{os.path.basename(path)}: expected an object")
-    return found
+def _container(call: Call) -> str:
+    """Return the id of the container of a call. Raises RuntimeRefusal for what is none."""
+    container = call.words[-1] if call.words else ""
+    if not _CONTAINER.fullmatch(container):
+        shown = container if len(container) < 80 else container[:80] + "…"
+        raise RuntimeRefusal(f"{shown!r} is no container id")
+    return container
 
 
-def _store(path: str, value: dict[str, Any]) -> None:
-    # containerd puts exec's process, with its environment, into /tmp: nobody else may read it, nor
-    # have put a link where we write.
-    temporary = f"{path}.{os.urandom(8).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def _without_bundle(call: Call, here: str) -> list[str]:
+    """Return the command line for a bundle that is the current directory, called from `here`."""
+    options = {k: v for k, v in call.options.items() if k not in ("--bundle", "-b")}
+    return [*_words(call.globals, here), call.command, *_words(options, here), *call.words]
+
+
+def _words(options: dict[str, str], here: str) -> list[str]:
+    words = []
+    for name, value in options.items():
+        path = os.path.join(here, value) if name in _PATHS else value
+        valued = value or name in GLOBAL_OPTIONS | COMMAND_OPTIONS
+        words.append(f"{name}={path}" if valued else name)
+    return words
+
+
+def _close_on_exec(preserved: int) -> None:
+    """Keep descriptors from runc and thereby from the container (CVE-2024-21626).
+
+    All but the first three and the `preserved` ones after them, which the caller wants in there.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 + preserved:
+            # The one that listed them is gone by now.
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
 
 
 def _create(config: Config, call: Call) -> None:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import cgroup, idmap, spec, staging, view
+    from . import bundle, cgroup, idmap, spec, staging, view
 
-    bundle = os.path.realpath(call.options.get("--bundle") or call.options.get("-b") or ".")
-    path = os.path.join(bundle, "config.json")
-    original = path + ".original"
-    # A second attempt on one bundle starts from what the engine wrote.
-    given = _load(original if os.path.exists(original) else path)
-    container = call.words[-1] if call.words else ""
-    if not container or "/" in container or container.startswith("."):
-        raise RuntimeRefusal(f"{container!r} is no container id")
+    container = _container(call)
+    directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
+    stage_path = os.path.join(config.state, "stage")
+    given = bundle.load(staging.root_path(stage_path))
     spec.check(given)
-    plain = os.path.join(bundle, spec.field(given, "root.path", str, ""))
+    group = cgroup.checked(spec.field(given, "linux.cgroupsPath", str, "") or container)
+    plain = os.path.join(directory, spec.field(given, "root.path", str, ""))
     mountinfo = _text("/proc/self/mountinfo")
     overlay = staging.find_overlay(mountinfo, plain)
     hybrid = cgroup.is_hybrid()
-    group = ""
-    if hybrid:
-        group = cgroup.hybrid_path(spec.field(given, "linux.cgroupsPath", str, container))
-    base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
-    if overlay:
-        view.protect(plain)
-    stage = staging.Stage(os.path.join(config.state, "stage"))
-    new = spec.edited(
-        given,
-        base=base,
-        size=SIZE,
-        root=stage.root(overlay, plain, idmap.shifted(base, SIZE), base),
-        hybrid=hybrid,
-        machine=os.uname().machine,
-        may_score=_may_score,
-    )
-    new["mounts"] = _staged(
-        spec.mounts(new), _place(stage, bundle, base, config.engine_data, mountinfo)
-    )
-    if hybrid:
-        cgroup.delegate(group, base)
-    _store(original, given)
-    _store(path, new)
+    with contextlib.ExitStack() as undo:
+        if config.ranges.get(container) is None:
+            undo.callback(config.ranges.release, container)
+        witness = overlay.upper if overlay else plain
+        base = config.ranges.allocate(container, witness, group).base
+        if overlay:
+            view.protect(plain)
+        stage = staging.Stage(stage_path)
+        new = spec.edited(
+            given,
+            base=base,
+            size=SIZE,
+            root=stage.root(overlay, plain, idmap.shifted(base, SIZE), base),
+            hybrid=hybrid,
+            machine=os.uname().machine,
+            may_score=_may_score,
+        )
+        new["mounts"] = _staged(
+            spec.mounts(new), _place(stage, directory, base, config.engine_data, mountinfo)
+        )
+        if hybrid and group:
+            cgroup.delegate(group, base)
+            undo.callback(cgroup.remove, group)
+        bundle.store(bundle.ORIGINAL, given)
+        bundle.store(bundle.NAME, new)
+        undo.pop_all()
 
 
 def _text(path: str) -> str:
@@ -234,12 +256,14 @@ def _staged(mounts: list[dict[str, Any]], place: Callable[[str], str]) -> list[d
 def _delete(config: Config, call: Call, arguments: list[str]) -> int:
     from . import cgroup
 
+    container = _container(call)
     child = os.fork()
     if child == 0:
         os.execv(config.runc, [config.runc, *arguments])
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    found = config.ranges.get(call.words[-1]) if call.words else None
-    if found and found.cgroup:
+    found = config.ranges.get(container)
+    if found is not None:
+        # A killed runc leaves cgroups that its successor does not know of.
         cgroup.remove(found.cgroup)
     return code if code >= 0 else 128 - code
 

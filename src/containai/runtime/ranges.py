@@ -2,7 +2,10 @@
 
 runc's `delete` comes at every stop, so it cannot free a range: a container that is started again
 keeps its ids. A range has a witness instead, a path that goes with the container (the writable
-layer of its root file system); a range whose witness is gone is free.
+layer of its root file system); a range whose witness is gone is free, and so are its cgroups.
+
+A record that cannot be read keeps nobody else from starting. Which range it was of is asked of the
+kernel, which knows the mappings of all living processes; where none has it, the record goes.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from . import cgroup
 from .errors import RuntimeRefusal
 
 #: Ids a container: room for the 65,536 of an ordinary system, and above them for subordinate ids
@@ -20,7 +24,7 @@ SIZE = 262_144
 
 
 class Range(NamedTuple):
-    """A container's range: its first host id, its witness, and its cgroup on a hybrid host."""
+    """A container's range: its first host id, its witness, its cgroup below the root of a tree."""
 
     container: str
     base: int
@@ -42,11 +46,13 @@ class Ranges:
         Raises RuntimeRefusal where all are taken.
         """
         with self._locked():
-            used = self._pruned()
+            used, damaged = self._pruned()
             for each in used:
                 if each.container == container:
                     return each
             taken = [(each.base, each.base + SIZE) for each in used] + foreign()
+            if damaged:
+                taken += self._living()
             base = choose(self.first, self.count, taken)
             mine = Range(container, base, witness, cgroup)
             self._write(mine)
@@ -54,39 +60,55 @@ class Ranges:
 
     def get(self, container: str) -> Range | None:
         """Return the container's range, or None."""
-        with contextlib.suppress(OSError, RuntimeRefusal):
-            return self._read(container + ".json")
-        return None
+        return self._read(container + ".json")
+
+    def release(self, container: str) -> None:
+        """Free the container's range, which nothing has used."""
+        with self._locked(), contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self._directory, container + ".json"))
 
     def prune(self) -> list[Range]:
         """Free the ranges of containers that are gone; return those in use, by first id."""
         with self._locked():
-            return sorted(self._pruned(), key=lambda each: each.base)
+            return sorted(self._pruned()[0], key=lambda each: each.base)
 
-    def _pruned(self) -> list[Range]:
-        kept = []
+    def _pruned(self) -> tuple[list[Range], bool]:
+        """Free what is unused. Return the rest, and whether a damaged record may be in use."""
+        kept, damaged = [], []
         for name in os.listdir(self._directory):
             path = os.path.join(self._directory, name)
             if not name.endswith(".json"):
                 os.unlink(path)  # a write that was cut short
                 continue
             found = self._read(name)
-            if os.path.lexists(found.witness):
+            if found is None:
+                damaged.append(path)
+            elif os.path.lexists(found.witness) or cgroup.is_used(found.cgroup):
                 kept.append(found)
             else:
+                cgroup.remove(found.cgroup)
                 os.unlink(path)
-        return kept
+        recorded = {(each.base, each.base + SIZE) for each in kept}
+        if damaged and recorded.issuperset(self._living()):
+            for path in damaged:
+                os.unlink(path)
+            damaged = []
+        return kept, bool(damaged)
 
-    def _read(self, name: str) -> Range:
-        path = os.path.join(self._directory, name)
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+    def _living(self) -> list[tuple[int, int]]:
+        return [each for each in living() if self.first <= each[0] < self.first + self.count]
+
+    def _read(self, name: str) -> Range | None:
+        """Return what a record says, or None where there is none or it is damaged."""
         try:
-            said = json.loads(text)
-            container = name.removesuffix(".json")
-            return Range(container, int(said["base"]), said["witness"], said["cgroup"])
-        except (ValueError, KeyError, TypeError) as wrong:
-            raise RuntimeRefusal(f"{path} is damaged ({wrong!r}); remove it if unused") from None
+            with open(os.path.join(self._directory, name), encoding="utf-8") as file:
+                said = json.load(file)
+            base, witness, group = said["base"], said["witness"], said["cgroup"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
+        if not (type(base) is int and isinstance(witness, str) and isinstance(group, str)):
+            return None
+        return Range(name.removesuffix(".json"), base, witness, group)
 
     def _write(self, mine: Range) -> None:
         path = os.path.join(self._directory, mine.container + ".json")
@@ -96,6 +118,12 @@ class Ranges:
             file.flush()
             os.fsync(file.fileno())
         os.replace(path + ".new", path)
+        # The name too outlives a power cut: what a box wrote elsewhere has its ids.
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -145,3 +173,18 @@ def foreign(root: str = "/") -> list[tuple[int, int]]:
             elif not name.startswith("sub"):
                 taken += [(number, number + 1) for number in numbers]
     return taken
+
+
+def living() -> list[tuple[int, int]]:
+    """Return the ids of the host that root of some process's user namespace and those after it are.
+
+    From the mappings of all living processes (user_namespaces(7)), without the host's own.
+    """
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
+                inside, outside, length = map(int, file.readline().split())
+            if inside == 0 and outside != 0:
+                found.add((outside, outside + length))
+    return sorted(found)

@@ -72,18 +72,21 @@ def _parts(value: str, separator: str) -> list[str]:
     return parts
 
 
+def root_path(stage: str) -> str:
+    """Return where a stage at that path has the root file system."""
+    return os.path.join(stage, "root")
+
+
 class Stage:
     """A private mount namespace with a small tmpfs in it, on which everything is staged."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        #: Where `root` stages the root file system.
-        self.root_path = os.path.join(directory, "root")
         syscalls.unshare(syscalls.CLONE_NEWNS)
         # Slave: mounts of the host still arrive, ours never leave.
         syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
         # `runc exec` changes into the root file system's path on the host, where it is empty.
-        os.makedirs(self.root_path, mode=0o711, exist_ok=True)
+        os.makedirs(root_path(directory), mode=0o711, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=4m")
         self._namespaces: dict[Mapping, int] = {}
@@ -118,7 +121,7 @@ class Stage:
         A new overlay over shifted copies of the layers: no inode is changed, whatever its size.
         `plain` is the root file system as it is, for storage drivers that are no overlay.
         """
-        target = self.root_path
+        target = root_path(self.directory)
         if overlay is None:
             fd = syscalls.open_without_links(os.path.realpath(plain))
             self._place_opened(fd, target, mapping)

@@ -180,7 +180,7 @@ def forget_names(path: str) -> None:
     fd = _libc.syscall(
         ctypes.c_long(_FSPICK),
         ctypes.c_int(AT_FDCWD),
-        os.fsencode(path),
+        _encoded(path),
         ctypes.c_uint(FSPICK_CLOEXEC),
     )
     _checked(fd, f"fspick {path}")

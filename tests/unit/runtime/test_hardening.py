@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import containai.runtime
-from containai.runtime import idmap, main, seccomp, spec, staging
+from containai.runtime import bundle, idmap, main, seccomp, spec, staging
 from containai.runtime.errors import RuntimeRefusal
 
 BASE, SIZE = 0x70000000, 262144
@@ -171,7 +171,7 @@ def test_what_is_stored_is_for_its_reader_alone(tmp_path):
     path = tmp_path / "process"
     path.write_text("{}", encoding="utf-8")
     path.chmod(0o644)
-    main._store(str(path), {"env": ["SECRET=1"]})
+    bundle.store(str(path), {"env": ["SECRET=1"]})
     assert json.loads(path.read_text(encoding="utf-8")) == {"env": ["SECRET=1"]}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["process"]

@@ -67,8 +67,9 @@ def test_parse_without_a_command(words):
 
 
 @pytest.fixture
-def library(tmp_path):
+def library(tmp_path, monkeypatch):
     """Return an installed runtime's directory."""
+    monkeypatch.chdir(tmp_path)  # create goes into its bundle
     config = {
         "runc": "/bin/false",
         "state": str(tmp_path / "state"),
@@ -89,7 +90,7 @@ def test_error_goes_to_the_log_as_json(tmp_path, library, capsys):
     assert first == {"level": "info"}
     assert second["level"] == "error"
     assert second["msg"].startswith("cai-runc: create: ")
-    assert "config.json" in second["msg"]
+    assert "/no\\nwhere" in second["msg"]
     assert second["time"].endswith("Z")
     assert capsys.readouterr().err == second["msg"] + "\n"
 
@@ -105,7 +106,9 @@ def test_not_installed(tmp_path, capsys):
     assert "runtime.json" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("container", ["", "a/b", "../x", ".", "/"])
+@pytest.mark.parametrize(
+    "container", ["", "a/b", "../x", ".", "..", "/", "a" * 300, "a\n", "a b", "é"]
+)
 def test_odd_container_ids_are_refused(tmp_path, library, capsys, container):
     (tmp_path / "config.json").write_text('{"root": {"path": "rootfs"}}', encoding="utf-8")
     words = ["create", "--bundle", str(tmp_path), *([container] if container else [])]

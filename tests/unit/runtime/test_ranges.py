@@ -1,6 +1,8 @@
+import contextlib
 import json
 import multiprocessing
 import os
+import subprocess
 
 import pytest
 
@@ -73,20 +75,73 @@ def test_exhaustion(state, witness):
     assert store.allocate("c", witness("c"), "").base == FIRST + SIZE
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "{}", "[]", "3", '{"base": "x", "witness": "", "cgroup": ""}', "\x00"]
-)
-def test_damaged_file(state, witness, text):
-    store = Ranges(state, FIRST, 4 * SIZE)
-    store.allocate("a", witness("a"), "")
-    path = os.path.join(state, "ranges", "a.json")
+DAMAGED = [
+    "",
+    "{",
+    "{}",
+    "[]",
+    "3",
+    '{"base": "x", "witness": "", "cgroup": ""}',
+    "\0",
+    "[" * 99999,
+]
+
+
+def damage(state, name, text):
+    path = os.path.join(state, "ranges", name + ".json")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    for attempt in (store.prune, lambda: store.allocate("b", witness("b"), "")):
-        with pytest.raises(RuntimeRefusal, match=r"a\.json is damaged"):
-            attempt()
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_record_keeps_nobody_from_starting(state, witness, text):
+    store = Ranges(state, FIRST, 4 * SIZE)
+    store.allocate("a", witness("a"), "")
+    store.allocate("b", witness("b"), "")
+    damage(state, "a", text)
     assert store.get("a") is None
-    assert os.path.exists(path)
+    assert store.allocate("b", witness("b"), "").base == FIRST + SIZE
+    # No living process has its range: the record is gone, and what it stood for free.
+    assert [each.container for each in store.prune()] == ["b"]
+    assert store.allocate("a", witness("a"), "").base == FIRST
+
+
+def test_a_damaged_record_does_not_free_what_a_process_has(state, witness):
+    store = Ranges(state, FIRST, 4 * SIZE)
+    store.allocate("a", witness("a"), "")
+    damage(state, "a", "")
+    with process_in(FIRST):
+        assert (FIRST, FIRST + SIZE) in ranges.living()
+        assert store.allocate("b", witness("b"), "").base == FIRST + SIZE
+        assert store.allocate("a", witness("a"), "").base == FIRST + 2 * SIZE
+        damage(state, "a", "{")
+        assert store.allocate("c", witness("c"), "").base == FIRST + 2 * SIZE
+    assert [each.container for each in store.prune()] == ["b", "c"]
+
+
+@contextlib.contextmanager
+def process_in(base):
+    """Run a process in a user namespace whose ids begin at `base` of the host."""
+    sleeper = subprocess.Popen(
+        ["unshare", "--user", "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE
+    )
+    try:
+        sleeper.stdout.readline()
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{sleeper.pid}/{name}", "w", encoding="ascii") as file:
+                file.write(f"0 {base} {SIZE}")
+        yield
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
+
+
+def test_release(state, witness):
+    store = Ranges(state, FIRST, 4 * SIZE)
+    store.allocate("a", witness("a"), "")
+    store.release("a")
+    store.release("a")
+    assert store.prune() == []
 
 
 def test_leftover_of_a_write_is_removed(state, witness):
