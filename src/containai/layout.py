@@ -109,6 +109,36 @@ class Layout:
         return self._at(f"etc/systemd/system/{self.engine_unit}")
 
     @property
+    def engine_running_config(self) -> str:
+        """The copy of daemon.json that the running dockerd has read."""
+        return os.path.join(self.engine_exec, "daemon.json")
+
+    @property
+    def engine_program(self) -> str:
+        """The program that surrounds a start and a stop of dockerd."""
+        return os.path.join(self.runtime_dir, "engine")
+
+    @property
+    def engine_group(self) -> str:
+        """The group that may use the engine's socket: it is root on this machine."""
+        return "containai" if self.is_default else "root"
+
+    @property
+    def network_program(self) -> str:
+        """The program that makes the network of boxes."""
+        return os.path.join(self.runtime_dir, "network")
+
+    @property
+    def network_unit(self) -> str:
+        """Name of the systemd unit that makes the network of boxes."""
+        return "containai-network.service"
+
+    @property
+    def network_unit_file(self) -> str:
+        """Path of that unit."""
+        return self._at(f"etc/systemd/system/{self.network_unit}")
+
+    @property
     def bridge(self) -> str:
         """Name of the engine's bridge (a host-wide name, at most 15 characters)."""
         return "cai0" if self.is_default else f"cai{self._hash:08x}"

@@ -7,15 +7,18 @@ import subprocess
 import pytest
 
 from containai.engine import daemon
+from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.layout import Layout
 
 MACHINE = Layout("/", "/home/u", 1000)
-SUBNET = "10.203.0.0/20"
+NETWORK = Network("10.203.0.0/20")
 
 
-def routes(*destinations):
-    return json.dumps([{"dst": each} for each in destinations])
+def golden(name):
+    path = os.path.join(os.path.dirname(__file__), "golden", name)
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def programs(layout):
@@ -23,16 +26,19 @@ def programs(layout):
 
 
 def test_daemon_json():
-    config = json.loads(daemon.daemon_json(MACHINE, SUBNET, programs(MACHINE), "cai-runc"))
+    config = json.loads(daemon.daemon_json(MACHINE, NETWORK, programs(MACHINE), "cai-runc"))
     assert config == {
         "hosts": ["unix:///var/run/containai-docker.sock"],
         "data-root": "/var/lib/containai-docker",
         "exec-root": "/var/run/containai-docker",
         "pidfile": "/var/run/containai-docker.pid",
-        "group": "root",
+        "group": "containai",
         "bridge": "cai0",
-        "fixed-cidr": SUBNET,
-        "icc": False,
+        "fixed-cidr": "10.203.0.0/21",
+        "default-address-pools": [{"base": "10.203.8.0/21", "size": 26}],
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
         "default-runtime": "cai-runc",
         "runtimes": {"cai-runc": {"path": "/usr/local/lib/containai/cai-runc"}},
         "default-cgroupns-mode": "private",
@@ -46,28 +52,11 @@ def test_daemon_json():
 
 def test_engines_of_two_roots_share_nothing(tmp_path):
     one, other = (
-        json.loads(daemon.daemon_json(each, SUBNET, programs(each), "cai-runc"))
+        json.loads(daemon.daemon_json(each, NETWORK, programs(each), "cai-runc"))
         for each in (Layout(str(tmp_path / name), "/h", 0) for name in "ab")
     )
     for key in ("hosts", "data-root", "exec-root", "pidfile", "bridge", "runtimes"):
         assert one[key] != other[key]
-
-
-def test_subnet_avoids_routes():
-    first, second = "10.203.0.0/20", "10.203.16.0/20"
-    elsewhere, third = "172.29.240.0/20", "192.168.240.0/20"
-    assert daemon.free_subnet("") == daemon.free_subnet("[]") == first
-    assert daemon.free_subnet(routes("default", "192.0.2.7")) == first
-    assert daemon.free_subnet(routes(first)) == second
-    assert daemon.free_subnet(routes("10.0.0.0/8")) == elsewhere
-    assert daemon.free_subnet(routes("10.203.3.1")) == second
-    assert daemon.free_subnet(routes("10.0.0.0/8", "172.16.0.0/12")) == third
-
-
-def test_no_subnet_left():
-    with pytest.raises(EngineError) as caught:
-        daemon.free_subnet(routes(*daemon.POOLS))
-    assert daemon.POOLS[0] in caught.value.hint
 
 
 def test_bridge_name_fits():
@@ -80,30 +69,66 @@ def test_bridge_name_fits():
         assert name.isalnum()
 
 
-def test_bridge_script_is_valid():
-    script = daemon.bridge_script(MACHINE, SUBNET)
-    subprocess.run(["sh", "-n", "-c", script], check=True)
-    assert "10.203.0.1/20 dev cai0" in script
-    # The unit has it between single quotes, and systemd takes % and $ for its own.
-    assert not set("'%$\\") & set(script)
+def test_units():
+    dockerd = "/usr/sbin/dockerd"
+    assert daemon.unit(MACHINE, dockerd) == golden("containai-docker.service")
+    assert daemon.network_unit(MACHINE, NETWORK) == golden("containai-network.service")
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-def test_unit_is_valid(tmp_path):
-    path = tmp_path / MACHINE.engine_unit
-    path.write_text(daemon.unit(MACHINE, shutil.which("true"), SUBNET), encoding="utf-8")
-    argv = ["systemd-analyze", "verify", "--recursive-errors=no", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    ours = [line for line in done.stderr.splitlines() if MACHINE.engine_unit in line]
-    assert (done.returncode, ours) == (0, [])
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="./test.sh installs it")
+def test_units_are_valid(tmp_path):
+    """The programs that the units name are replaced by one that is here."""
+    true = shutil.which("true")
+    units = {
+        MACHINE.engine_unit: daemon.unit(MACHINE, true),
+        MACHINE.network_unit: daemon.network_unit(MACHINE, NETWORK),
+    }
+    for name, text in units.items():
+        path = tmp_path / name
+        path.write_text(text.replace(MACHINE.runtime_dir + "/", true + " "), encoding="utf-8")
+        argv = ["systemd-analyze", "verify", "--recursive-errors=no", str(path)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        ours = [line for line in done.stderr.splitlines() if name in line]
+        assert (done.returncode, ours) == (0, [])
+
+
+def test_engine_script_is_valid():
+    subprocess.run(["sh", "-n", "-c", daemon.engine_script()], check=True)
+
+
+def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
+    """dockerd is a shell here: it says what its configuration is when it is asked to read it."""
+    config, copy, script = (
+        tmp_path / each for each in ("daemon.json", "run/daemon.json", "engine")
+    )
+    config.write_text(
+        daemon.daemon_json(MACHINE, NETWORK, programs(MACHINE), "cai-runc"), encoding="utf-8"
+    )
+    script.write_text(daemon.engine_script(), encoding="utf-8")
+    subprocess.run(["sh", str(script), "prepare", str(config), str(copy)], check=True)
+    assert copy.read_text(encoding="utf-8") == config.read_text(encoding="utf-8")
+    said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM"
+    fake = said + "; while :; do sleep .05; done"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["sh", "-c", fake, str(copy)], stdout=pipe, text=True) as dockerd:
+        stop = ["sh", str(script), "stop", str(copy), str(tmp_path / "none"), str(dockerd.pid)]
+        subprocess.run(stop, check=True)
+        assert dockerd.communicate()[0].split() == ['"live-restore":', "false,", "end"]
+    assert '"live-restore": true' in config.read_text(encoding="utf-8")
+
+
+def test_stop_of_nothing(tmp_path):
+    argv = ["sh", "-c", daemon.engine_script(), "engine", "stop", str(tmp_path / "x"), "/none"]
+    for pid in ([], [""], ["99999999"]):
+        subprocess.run([*argv, *pid], check=True)
 
 
 def test_configuration(layout):
     assert daemon.configuration(layout) is None
     os.makedirs(os.path.dirname(layout.engine_config))
     with open(layout.engine_config, "w", encoding="utf-8") as file:
-        file.write(daemon.daemon_json(layout, SUBNET, programs(layout), "cai-runc"))
-    assert daemon.configuration(layout)["fixed-cidr"] == SUBNET
+        file.write(daemon.daemon_json(layout, NETWORK, programs(layout), "cai-runc"))
+    assert daemon.configuration(layout)["fixed-cidr"] == NETWORK.boxes
     with open(layout.engine_config, "w", encoding="utf-8") as file:
         file.write("{")
     with pytest.raises(EngineError, match="is damaged"):
@@ -121,7 +146,7 @@ def test_pid_file_alone_proves_nothing(layout, text):
 
 def test_running_pid(layout):
     os.makedirs(os.path.dirname(layout.engine_pidfile))
-    argv = ["sh", "-c", "echo up; read line", "dockerd", layout.engine_config]
+    argv = ["sh", "-c", "echo up; read line", "dockerd", layout.engine_running_config]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as child:
         # Until then its command line may not be in /proc yet.

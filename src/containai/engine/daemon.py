@@ -3,13 +3,14 @@
 Under systemd it is a unit. Elsewhere it is a background process with a pid file and a log.
 """
 
-import ipaddress
 import json
 import os
 import time
 from typing import Any
 
+from containai.engine import network as networks
 from containai.engine.client import Engine
+from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import files, machine, proc
 from containai.layout import Layout
@@ -19,14 +20,8 @@ START_TIMEOUT = 90.0
 #: How long a stop may take, in seconds: boxes have 100 s of their own.
 STOP_TIMEOUT = 120.0
 
-#: Networks to cut the bridge's subnet from. Docker's own pools start at 172.17; these are rarely
-#: used.
-POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16", "10.77.0.0/16")
-#: A bridge's prefix length: 4,093 boxes.
-PREFIX = 20
 
-
-def daemon_json(layout: Layout, subnet: str, programs: dict[str, str], runtime: str) -> str:
+def daemon_json(layout: Layout, network: Network, programs: dict[str, str], runtime: str) -> str:
     """Return daemon.json: nothing in it is shared with the host's own Docker.
 
     `programs` are the runtimes that are there, by name; `runtime` is the one that starts boxes.
@@ -37,10 +32,15 @@ def daemon_json(layout: Layout, subnet: str, programs: dict[str, str], runtime: 
         "exec-root": layout.engine_exec,
         "pidfile": layout.engine_pidfile,
         # Whoever may use this socket is root on the host: not the host's docker group.
-        "group": "root",
+        "group": layout.engine_group,
         "bridge": layout.bridge,
-        "fixed-cidr": subnet,
-        "icc": False,
+        "fixed-cidr": network.boxes,
+        "default-address-pools": [{"base": network.made, "size": networks.MADE_PREFIX}],
+        # Two dockerds would rewrite each other's chains. engine/network.sh does all of it, boxes
+        # that cannot reach each other included.
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
         "default-runtime": runtime,
         "runtimes": {name: {"path": path} for name, path in programs.items()},
         "default-cgroupns-mode": "private",
@@ -53,35 +53,35 @@ def daemon_json(layout: Layout, subnet: str, programs: dict[str, str], runtime: 
     return json.dumps(config, indent=4) + "\n"
 
 
-def bridge_script(layout: Layout, subnet: str) -> str:
-    """Return the shell script that makes the bridge where it is missing. Runs as root."""
-    network = ipaddress.ip_network(subnet)
-    address = f"{network[1]}/{network.prefixlen}"
-    name = layout.bridge
-    return (
-        f"ip link show {name} >/dev/null 2>&1 || ip link add {name} type bridge; "
-        f"ip address replace {address} dev {name} && ip link set {name} up"
-    )
+def engine_script() -> str:
+    """Return the program around dockerd; it is installed where only root writes."""
+    return files.read(os.path.join(os.path.dirname(__file__), "engine.sh")) or ""
 
 
-def unit(layout: Layout, dockerd: str, subnet: str) -> str:
+def unit(layout: Layout, dockerd: str) -> str:
     """Return the engine's systemd unit."""
+    around, copy = layout.engine_program, layout.engine_running_config
     return f"""\
 [Unit]
 Description=ContainAI's own Docker engine
 Documentation=https://github.com/containai/containai
-After=network-online.target nss-lookup.target firewalld.service time-set.target
-Wants=network-online.target
+Wants=network-online.target {layout.network_unit}
+After=network-online.target nss-lookup.target time-set.target {layout.network_unit}
+StartLimitIntervalSec=60
+StartLimitBurst=5
 
 [Service]
 Type=notify
-ExecStartPre=/bin/sh -c '{bridge_script(layout, subnet)}'
-ExecStart={dockerd} --config-file {layout.engine_config}
+ExecStartPre={around} prepare {layout.engine_config} {copy}
+ExecStart={dockerd} --config-file {copy}
+ExecReload={around} prepare {layout.engine_config} {copy}
 ExecReload=/bin/kill -s HUP $MAINPID
+ExecStop={around} stop {copy} {layout.engine_socket} $MAINPID
 Restart=always
 RestartSec=2
-TimeoutStartSec=0
+TimeoutStartSec={START_TIMEOUT:.0f}
 TimeoutStopSec={STOP_TIMEOUT:.0f}
+# Boxes live on when dockerd crashes.
 KillMode=process
 Delegate=yes
 LimitNOFILE=infinity
@@ -95,20 +95,26 @@ WantedBy=multi-user.target
 """
 
 
-def free_subnet(routes: str) -> str:
-    """Return the first subnet that overlaps no route. `routes` is what `ip -json route` prints."""
-    used = []
-    for route in json.loads(routes or "[]"):
-        if route["dst"] != "default":
-            used.append(ipaddress.ip_network(route["dst"], strict=False))
-    for pool in map(ipaddress.ip_network, POOLS):
-        for subnet in pool.subnets(new_prefix=PREFIX):
-            if not any(subnet.overlaps(taken) for taken in used):
-                return str(subnet)
-    raise EngineError(
-        "every subnet that the engine may use overlaps a route of this machine",
-        hint="free one of: " + ", ".join(POOLS),
-    )
+def network_unit(layout: Layout, network: Network) -> str:
+    """Return the unit of the boxes' network: made again whenever a firewall is restarted."""
+    up = " ".join(networks.argv(layout, network, "up"))
+    firewalls = "nftables.service ufw.service firewalld.service"
+    return f"""\
+[Unit]
+Description=Network of ContainAI's boxes
+Documentation=https://github.com/containai/containai
+After=network-pre.target {firewalls}
+PartOf={firewalls}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={up}
+ExecReload={up}
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def configuration(layout: Layout) -> dict[str, Any] | None:
@@ -162,20 +168,40 @@ def start(layout: Layout) -> None:
                 return
             time.sleep(0.02)
         if running_pid(layout) is None:
-            _spawn(layout, str(config["fixed-cidr"]))
+            _spawn(layout, networks.of(config["fixed-cidr"]))
         _wait(layout)
 
 
-def _spawn(layout: Layout, subnet: str) -> None:
+def renew(layout: Layout) -> None:
+    """Start the engine, or exchange a running one for one that reads the configuration anew.
+
+    Boxes live on: without a stop of ours, live-restore keeps them.
+    """
+    pid = running_pid(layout)
+    if pid is not None:
+        # The shell's kill: Debian's program of that name is in procps, which may be missing.
+        proc.run(["sh", "-c", 'kill -TERM "$1"', "sh", str(pid)], root=True, ok=(0, 1))
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while running_pid(layout) == pid and time.monotonic() < deadline:
+            time.sleep(0.05)
+    if machine.has_systemd() and layout.is_default:
+        # Units may have changed too; a stopped one would start by itself 2 s later.
+        proc.run(["systemctl", "restart", layout.network_unit], root=True)
+    start(layout)
+
+
+def _spawn(layout: Layout, network: Network) -> None:
     dockerd = proc.which("dockerd")
     if dockerd is None:
         raise EngineError("dockerd is missing", hint="run: cai setup")
-    proc.run(["sh", "-c", bridge_script(layout, subnet)], root=True)
+    proc.run(networks.argv(layout, network, "up"), root=True)
     for directory in (os.path.dirname(layout.engine_log), os.path.dirname(layout.engine_socket)):
         proc.run(["mkdir", "-p", directory], root=True)
     _clear_pidfiles(layout)
-    # `env PATH` as dockerd looks for containerd, docker-proxy and iptables there.
-    argv = ["env", f"PATH={proc.SYSTEM_PATH}", dockerd, "--config-file", layout.engine_config]
+    copy = layout.engine_running_config
+    proc.run([layout.engine_program, "prepare", layout.engine_config, copy], root=True)
+    # `env PATH` as dockerd looks for containerd and docker-proxy there.
+    argv = ["env", f"PATH={proc.SYSTEM_PATH}", dockerd, "--config-file", copy]
     proc.start(argv, log=layout.engine_log)
 
 
@@ -214,7 +240,7 @@ def _clear_pidfiles(layout: Layout) -> None:
 
 def running_pid(layout: Layout) -> int | None:
     """Return the pid of our dockerd, or None. A pid file alone proves nothing."""
-    return _pid_of(layout.engine_pidfile, layout.engine_config)
+    return _pid_of(layout.engine_pidfile, layout.engine_running_config)
 
 
 def _pid_of(pidfile: str, word: str) -> int | None:
@@ -228,33 +254,28 @@ def _pid_of(pidfile: str, word: str) -> int | None:
 
 
 def stop(layout: Layout) -> None:
-    """Stop every box through its systemd, then the engine. Does nothing where it is stopped."""
-    if answering(layout):
-        engine = Engine(layout)
-        names = engine.docker("ps", "--quiet").out.split()
-        if names:
-            engine.docker("stop", *names, timeout=STOP_TIMEOUT)
+    """Stop every box through its systemd, and the engine. Does nothing where it is stopped."""
+    answering(layout)
     if machine.has_systemd() and layout.is_default:
-        proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT)
+        proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
         _end_orphans(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
-        # The shell's kill: Debian's program of that name is in procps, which may be missing.
-        proc.run(["sh", "-c", 'kill -TERM "$1"', "sh", str(pid)], root=True, ok=(0, 1))
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while running_pid(layout) is not None:
-            if time.monotonic() > deadline:
-                raise EngineError(
-                    f"dockerd (pid {pid}) did not end within {STOP_TIMEOUT:g} s",
-                    hint="see: cai engine logs",
-                )
-            time.sleep(0.05)
+        around = [layout.engine_program, "stop", layout.engine_running_config]
+        try:
+            proc.run([*around, layout.engine_socket, str(pid)], root=True, timeout=STOP_TIMEOUT)
+        except proc.ProcessError as failed:
+            raise EngineError(
+                f"dockerd (pid {pid}) did not end: {failed}", hint="see: cai engine logs"
+            ) from None
     _end_orphans(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)
-    proc.run(["ip", "link", "delete", layout.bridge], root=True, ok=None)
+    config = configuration(layout)
+    if config is not None:
+        proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
 
 
 def _end_orphans(layout: Layout) -> None:

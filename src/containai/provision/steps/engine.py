@@ -1,6 +1,7 @@
 """The engine: its configuration and unit, and that it runs."""
 
 from containai.engine import daemon, runtimes
+from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import Layout
@@ -32,7 +33,7 @@ class EngineFiles:
         if wrong and machine.has_systemd() and layout.is_default:
             wrong += [
                 Run(["systemctl", "daemon-reload"]),
-                Run(["systemctl", "enable", layout.engine_unit]),
+                Run(["systemctl", "enable", layout.network_unit, layout.engine_unit]),
             ]
         return wrong
 
@@ -47,15 +48,20 @@ class EngineFiles:
         except ContainAIError:
             config = {}
         subnet = config.get("fixed-cidr")
-        if subnet is None:
-            routes = proc.run(["ip", "-json", "route"]).out if proc.which("ip") else "[]"
-            subnet = daemon.free_subnet(routes)
-        there = runtimes.programs(layout)
-        config_text = daemon.daemon_json(layout, subnet, there, runtimes.chosen(layout))
-        wanted = [WriteFile(layout.engine_config, config_text)]
+        chosen = networks.choose() if subnet is None else networks.of(subnet)
+        there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
+        config_text = daemon.daemon_json(layout, chosen, there, runtime)
+        wanted = [
+            WriteFile(layout.network_program, networks.script(), 0o755),
+            WriteFile(layout.engine_program, daemon.engine_script(), 0o755),
+            WriteFile(layout.engine_config, config_text),
+        ]
         if machine.has_systemd() and layout.is_default:
             dockerd = proc.which("dockerd") or "/usr/sbin/dockerd"
-            wanted.append(WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, subnet)))
+            wanted += [
+                WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
+                WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd)),
+            ]
         return wanted
 
 
@@ -65,18 +71,21 @@ class EngineRunning:
     title = "engine"
 
     def check(self, layout: Layout) -> Finding:
-        """Ask it."""
-        if proc.which("docker") is None:
+        """Ask it; compare the configuration that it has read with the one that is written."""
+        if proc.which("docker") is None or not daemon.answering(layout):
             return Finding(False, "not running")
-        up = daemon.answering(layout)
-        return Finding(up, layout.engine_socket if up else "not running")
+        if files.read(layout.engine_running_config) != files.read(layout.engine_config):
+            return Finding(False, "runs with an older configuration")
+        return Finding(True, layout.engine_socket)
 
     def plan(self, layout: Layout) -> list[Action]:
-        """Start it."""
+        """Start it, or exchange a running one; boxes live on."""
+        if self.check(layout).ok:
+            return []
 
         def start(progress: Progress) -> None:
             progress("starting the engine", None)
-            daemon.start(layout)
+            daemon.renew(layout)
 
         return [Do("start the engine and wait until it answers", start)]
 

@@ -15,6 +15,7 @@ PACKAGES = {
     "containerd": "containerd",
     "iptables": "iptables",
     "ip": "iproute2",
+    "nft": "nftables",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }

@@ -1,0 +1,44 @@
+#!/bin/sh
+# What surrounds a dockerd that is started and stopped. Written by cai. Runs as root.
+#
+#     engine prepare CONFIG COPY            before dockerd starts, and before it reloads
+#     engine stop COPY SOCKET PID           instead of a plain SIGTERM
+#
+# dockerd reads a copy of its configuration, because of live-restore: with it boxes outlive a
+# dockerd that crashes or is upgraded, but also one that is told to stop. So `stop` first switches
+# it off in the copy. dockerd then shuts the boxes down itself, each through its own systemd, and
+# remembers which of them to start again.
+set -eu
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+
+prepare() {
+    mkdir -p -m 0711 "${2%/*}"
+    cp "$1" "$2.new"
+    mv -T "$2.new" "$2"
+}
+
+stop() {
+    copy=$1 socket=$2 pid=$3
+    # A unit whose dockerd ended by itself has nothing left to stop.
+    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 0
+    sed 's/"live-restore": true/"live-restore": false/' "$copy" >"$copy.new"
+    mv -T "$copy.new" "$copy"
+    kill -HUP "$pid"
+    tries=0
+    while [ -S "$socket" ] && [ $tries -lt 100 ]; do
+        [ "$(timeout 5 docker --host "unix://$socket" info --format '{{.LiveRestoreEnabled}}')" = false ] && break
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    kill -TERM "$pid"
+    while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
+        sleep 0.1
+    done
+}
+
+case $1 in
+    prepare) prepare "$2" "$3" ;;
+    stop) stop "$2" "$3" "${4:-}" ;;
+    *) echo "engine: there is no action '$1'" >&2; exit 2 ;;
+esac

@@ -1,0 +1,112 @@
+"""The network of boxes: which addresses of the machine it takes, and the script that makes it."""
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from containai.errors import EngineError
+from containai.host import files, proc
+from containai.layout import Layout
+
+#: Networks to cut ours from. Docker's own pools start at 172.17; these are rarely used.
+POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16", "10.77.0.0/16")
+#: Prefix length of all that is an engine's: half of it for boxes (2,045 of them), half for
+#: networks that somebody makes on our engine (32 of them).
+PREFIX = 20
+MADE_PREFIX = 26
+
+
+class Network(NamedTuple):
+    """The addresses of an engine: `pool` is all of them."""
+
+    pool: str
+
+    @property
+    def boxes(self) -> str:
+        """The subnet of the bridge."""
+        return str(self._halves()[0])
+
+    @property
+    def made(self) -> str:
+        """Where networks come from that are made on the engine."""
+        return str(self._halves()[1])
+
+    @property
+    def address(self) -> str:
+        """The bridge's own address, with its prefix length."""
+        boxes = self._halves()[0]
+        return f"{boxes[1]}/{boxes.prefixlen}"
+
+    def _halves(self) -> list[ipaddress.IPv4Network]:
+        return list(ipaddress.IPv4Network(self.pool).subnets())
+
+
+def of(subnet: str) -> Network:
+    """Return the network whose bridge has this subnet."""
+    found = ipaddress.IPv4Network(subnet)
+    return Network(str(found if found.prefixlen <= PREFIX else found.supernet(new_prefix=PREFIX)))
+
+
+def choose() -> Network:
+    """Return a network that overlaps no route of this machine, nor what its own Docker is to take.
+
+    Raises EngineError where there is none.
+    """
+    routes = "[]"
+    if proc.which("ip"):
+        routes = proc.run(["ip", "-json", "-4", "route", "show", "table", "all"]).out
+    return free(routes, docker_networks(files.read("/etc/docker/daemon.json") or ""))
+
+
+def free(routes: str, taken: Iterable[str] = ()) -> Network:
+    """Return the first network that overlaps neither a route nor what is taken.
+
+    `routes` is what `ip -json route` prints. Raises EngineError where there is none.
+    """
+    words = [str(route["dst"]) for route in json.loads(routes or "[]")] + list(taken)
+    used = [
+        ipaddress.IPv4Network(word, strict=False)
+        for word in words
+        if word not in ("default", "0.0.0.0/0")
+    ]
+    for pool in map(ipaddress.IPv4Network, POOLS):
+        for network in pool.subnets(new_prefix=PREFIX):
+            if not any(network.overlaps(other) for other in used):
+                return Network(str(network))
+    raise EngineError(
+        "every subnet that the engine may use overlaps a route of this machine",
+        hint="free one of: " + ", ".join(POOLS),
+    )
+
+
+def docker_networks(daemon_json: str) -> list[str]:
+    """Return the IPv4 networks that another dockerd's daemon.json keeps for it.
+
+    That dockerd may be stopped now, and its networks without a route.
+    """
+    try:
+        config = json.loads(daemon_json or "{}")
+        pools = [pool["base"] for pool in config.get("default-address-pools", [])]
+        words = [config.get("bip"), config.get("fixed-cidr"), *pools]
+        return [str(ipaddress.IPv4Network(word, strict=False)) for word in words if word]
+    except (ValueError, TypeError, AttributeError, KeyError):
+        # Damaged, or IPv6: what dockerd itself cannot use is not taken.
+        return []
+
+
+def script() -> str:
+    """Return the program that makes the network; it is installed where only root writes."""
+    return files.read(os.path.join(os.path.dirname(__file__), "network.sh")) or ""
+
+
+def argv(layout: Layout, network: Network, action: str) -> list[str]:
+    """Return the command that makes (`up`), checks or removes (`down`) the network."""
+    return [layout.network_program, action, layout.bridge, network.address, network.pool]
+
+
+def missing(layout: Layout, network: Network) -> list[str]:
+    """Return what is not there of the network, in words. Asks as root."""
+    done = proc.run(argv(layout, network, "check"), root=True, ok=None)
+    return done.out.splitlines() or (["all of it"] if done.code else [])

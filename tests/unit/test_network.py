@@ -1,0 +1,67 @@
+import json
+import subprocess
+
+import pytest
+
+from containai.engine import network
+from containai.engine.network import Network
+from containai.errors import EngineError
+from containai.layout import Layout
+
+MACHINE = Layout("/", "/home/u", 1000)
+
+
+def routes(*destinations):
+    return json.dumps([{"dst": each} for each in destinations])
+
+
+def test_halves():
+    one = Network("10.203.0.0/20")
+    assert one.boxes == "10.203.0.0/21"
+    assert one.made == "10.203.8.0/21"
+    assert one.address == "10.203.0.1/21"
+    assert network.of(one.boxes) == one
+    assert network.of("10.203.0.0/20") == one
+
+
+def test_avoids_routes():
+    first, second = "10.203.0.0/20", "10.203.16.0/20"
+    assert network.free("").pool == network.free("[]").pool == first
+    assert network.free(routes("default", "0.0.0.0/0", "192.0.2.7")).pool == first
+    assert network.free(routes(first)).pool == second
+    assert network.free(routes("10.203.3.1")).pool == second
+    assert network.free(routes("10.0.0.0/8")).pool == "172.29.240.0/20"
+    assert network.free(routes("10.0.0.0/8", "172.16.0.0/12")).pool == "192.168.240.0/20"
+    assert network.free(routes("10.203.17.0/24"), ["10.203.0.0/24"]).pool == "10.203.32.0/20"
+
+
+def test_none_left():
+    with pytest.raises(EngineError) as caught:
+        network.free(routes(*network.POOLS))
+    assert network.POOLS[0] in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("{", []),
+        ("[]", []),
+        ('{"log-driver": "local"}', []),
+        ('{"bip": "10.203.1.1/24"}', ["10.203.1.0/24"]),
+        ('{"default-address-pools": [{"base": "10.203.0.0/16", "size": 24}]}', ["10.203.0.0/16"]),
+        ('{"default-address-pools": 7, "bip": "10.203.1.1/24"}', []),
+    ],
+)
+def test_networks_of_another_docker(text, expected):
+    assert network.docker_networks(text) == expected
+
+
+def test_script_is_valid():
+    subprocess.run(["sh", "-n", "-c", network.script()], check=True)
+
+
+def test_argv():
+    assert network.argv(MACHINE, Network("10.203.0.0/20"), "up") == [
+        "/usr/local/lib/containai/network", "up", "cai0", "10.203.0.1/21", "10.203.0.0/20",
+    ]  # fmt: skip
