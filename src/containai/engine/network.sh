@@ -82,7 +82,7 @@ END
 is_isolated() {
     nft list table bridge "$bridge" >/dev/null 2>&1 ||
         { nft list table ip6 "$bridge" >/dev/null 2>&1 &&
-            [ "$(cat "/sys/class/net/$bridge/bridge/nf_call_iptables")" = 1 ]; }
+            ip -details link show "$bridge" | grep -q 'nf_call_iptables 1'; }
 }
 
 # Print "FAMILY TABLE CHAIN HANDLE" of every chain of others that ends in a drop: by its policy, or
@@ -113,8 +113,8 @@ dropping_chains() {
 our_handles() { nft -a list chain "$1" "$2" "$3" 2>/dev/null | sed -n "s/.*comment \"$bridge\" # handle //p"; }
 
 withdraw_from() {
-    for handle in $(our_handles "$1" "$2" "$3"); do
-        nft delete rule "$1" "$2" "$3" handle "$handle"
+    for old in $(our_handles "$1" "$2" "$3"); do
+        nft delete rule "$1" "$2" "$3" handle "$old"
     done
 }
 
@@ -165,8 +165,10 @@ leave_iptables() {
     iptables -w -X "$bridge"
 }
 
+has_bridge() { ip link show "$bridge" >/dev/null 2>&1; }
+
 up() {
-    ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
+    has_bridge || ip link add "$bridge" type bridge
     ip address replace "$address" dev "$bridge"
     ip -4 -oneline address show dev "$bridge" | awk '{ print $4 }' | while read -r other; do
         [ "$other" = "$address" ] || ip address delete "$other" dev "$bridge"
@@ -182,10 +184,10 @@ up() {
 # Print what is missing, a line each; end with 1 if anything is.
 check() {
     missing=$(
-        [ -d "/sys/class/net/$bridge" ] || echo "the bridge $bridge"
+        has_bridge || echo "the bridge $bridge"
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
-        [ ! -d "/sys/class/net/$bridge" ] || is_isolated || echo "the isolation of boxes"
+        ! has_bridge || is_isolated || echo "the isolation of boxes"
         ! has_iptables || iptables -w -C FORWARD -j "$bridge" 2>/dev/null || echo "the rule in iptables' FORWARD"
         dropping_chains | while read -r family table chain _; do
             [ -n "$(our_handles "$family" "$table" "$chain")" ] || echo "the rule in $family $table $chain"
