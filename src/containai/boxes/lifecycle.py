@@ -14,7 +14,7 @@ from containai.boxes import ids, ports, spec
 from containai.boxes.box import Box, Status
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.settings import PortRange
-from containai.engine import runtimes
+from containai.engine import runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, proc
@@ -99,6 +99,7 @@ class Boxes:
         volume = spec.docker_volume(name)
         if self.engine.inspect("volume", volume) is not None:
             self.engine.docker("volume", "rm", volume)
+        shims.end_forgotten(self.engine)
         # The id range is freed with the container; whoever may not do that now leaves it to the
         # next start of any box, which does.
         with contextlib.suppress(ContainAIError):

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from containai.engine import network as networks
+from containai.engine import shims
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
@@ -155,12 +156,6 @@ def start(layout: Layout) -> None:
     config = configuration(layout)
     if config is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
-    subnet = str(config["fixed-cidr"])
-    if user := networks.user_of(networks.routes(), subnet, layout.bridge):
-        raise EngineError(
-            f"the engine's subnet {subnet} is in use by {user} now",
-            hint="let setup choose another: cai setup",
-        )
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "start", layout.engine_unit], root=True, timeout=START_TIMEOUT)
         _wait(layout)
@@ -174,7 +169,7 @@ def start(layout: Layout) -> None:
                 return
             time.sleep(0.02)
         if running_pid(layout) is None:
-            _spawn(layout, networks.of(subnet))
+            _spawn(layout, networks.of(config["fixed-cidr"]))
         _wait(layout)
 
 
@@ -264,7 +259,7 @@ def stop(layout: Layout) -> None:
     answering(layout)
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
-        _end_orphans(layout)
+        shims.end_all(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
@@ -275,41 +270,13 @@ def stop(layout: Layout) -> None:
             raise EngineError(
                 f"dockerd (pid {pid}) did not end: {failed}", hint="see: cai engine logs"
             ) from None
-    _end_orphans(layout)
+    shims.end_all(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)
     config = configuration(layout)
     if config is not None:
         proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
-
-
-def _end_orphans(layout: Layout) -> None:
-    """End the shims that a killed containerd forgot, and what they hold.
-
-    With all boxes and the engine stopped, no shim of this engine has anything to do.
-    """
-    address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
-    script = 'for pid do kill -KILL $(cat "/proc/$pid/task/$pid/children") "$pid"; done'
-    deadline = time.monotonic() + 5
-    while shims := _shims(address):
-        if time.monotonic() > deadline:
-            raise EngineError(f"these processes of the engine do not end: {' '.join(shims)}")
-        proc.run(["sh", "-c", script, "sh", *shims], root=True, ok=None)
-        time.sleep(0.05)
-
-
-def _shims(address: str) -> list[str]:
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if b"containerd-shim" in words[0] and address.encode() in words:
-            found.append(pid)
-    return found
 
 
 def binds_itself(mountinfo: str, path: str) -> bool:

@@ -1,0 +1,57 @@
+"""The shims of containers: processes that outlive dockerd and containerd, as they should.
+
+One whose containerd was killed at the wrong moment, or whose runtime was, is forgotten: the engine
+has no container of that id any more, and nobody will ever end it.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+
+from containai.engine.client import Engine
+from containai.errors import EngineError
+from containai.host import proc
+from containai.layout import Layout
+
+#: How long killed processes may take to be gone, in seconds.
+PATIENCE = 5.0
+
+
+def end_all(layout: Layout) -> None:
+    """End every shim of a stopped engine, and what it holds. Raises EngineError where one stays."""
+    deadline = time.monotonic() + PATIENCE
+    while found := _shims(layout):
+        if time.monotonic() > deadline:
+            raise EngineError(f"these processes of the engine do not end: {' '.join(found)}")
+        _kill(found)
+        time.sleep(0.05)
+
+
+def end_forgotten(engine: Engine) -> None:
+    """End the shims of containers that a running engine does not have. It removes their files."""
+    # In this order: a container is known to the engine before it has a shim.
+    found = _shims(engine.layout)
+    if found:
+        known = set(engine.docker("ps", "--all", "--quiet", "--no-trunc").out.split())
+        _kill({pid: container for pid, container in found.items() if container not in known})
+
+
+def _kill(shims: Mapping[str, str]) -> None:
+    if shims:
+        script = 'for pid do kill -KILL $(cat "/proc/$pid/task/$pid/children") "$pid"; done'
+        proc.run(["sh", "-c", script, "sh", *shims], root=True, ok=None)
+
+
+def _shims(layout: Layout) -> dict[str, str]:
+    """Return the pids of this engine's shims, with the container of each."""
+    address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = os.fsdecode(file.read()).split("\0")
+        except OSError:
+            continue
+        if "containerd-shim" in words[0] and address in words and "-id" in words:
+            found[pid] = words[words.index("-id") + 1]
+    return found

@@ -1,0 +1,257 @@
+"""Chaos: in the middle of something, something is killed. Then all works, and nothing is left.
+
+Moments, operations and victims come from a seed, which is printed: CONTAINAI_CHAOS_SEED repeats a
+run, CONTAINAI_CHAOS_ROUNDS makes it longer.
+"""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+ROUNDS = int(os.environ.get("CONTAINAI_CHAOS_ROUNDS", "12"))
+SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+#: Every how many rounds it is a real box that is started.
+BOX_EVERY = 6
+CONTAINER = "chaos"
+#: Operations on a small container, and whether it runs before.
+OPERATIONS = {
+    "run": None,
+    "start": False,
+    "exec": True,
+    "stop": True,
+    "restart": True,
+    "kill": True,
+    "rm": True,
+}
+VICTIMS = ("runtime", "runtime", "runtime", "init", "hook", "shim", "containerd", "dockerd", "all")
+ID = re.compile(r"[0-9a-f]{64}")
+
+
+class Machine:
+    """What runs and lies around on this machine of a site's engine."""
+
+    def __init__(self, site):
+        self.site = site
+        self.layout = site.layout
+        self.roots = f"{self.layout.engine_exec}/runtime-runc/moby"
+        self.bundles = f"{self.layout.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task"
+
+    def kind(self, pid):
+        """Return which kind of victim a process is, or None."""
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = os.fsdecode(file.read()).split("\0")
+        for kind, word in (
+            ("dockerd", self.layout.engine_running_config),
+            ("containerd", f"{self.layout.engine_exec}/containerd/containerd.toml"),
+            ("runtime", self.roots),
+            ("hook", f"-exec-root={self.layout.engine_exec}"),
+        ):
+            if word in words:
+                return kind
+        if "containerd-shim" in words[0]:
+            address = f"{self.layout.engine_exec}/containerd/containerd.sock"
+            return "shim" if address in words else None
+        if words[:2] == ["runc", "init"]:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                parent = file.read().rpartition(")")[2].split()[1]
+            return "init" if self.kind(parent) == "runtime" else None
+        return None
+
+    def victims(self, wanted):
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError, IndexError):
+                kind = self.kind(pid)
+                if kind is not None and wanted in (kind, "all"):
+                    found.append(int(pid))
+        return found
+
+    def kill(self, wanted, chance, operation):
+        """Kill what is wanted a random while after it is there; return how many it were."""
+        deadline = time.monotonic() + 3
+        while not self.victims(wanted):
+            if operation.poll() is not None or time.monotonic() > deadline:
+                return 0
+        time.sleep(chance.choice((0, 0.3)) * chance.random() ** 2)
+        victims = self.victims(wanted)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(victims)
+
+    def containers(self):
+        return set(self.site.docker("ps", "--all", "--quiet", "--no-trunc").split())
+
+    def known(self):
+        """Return the ids of containers that anything of the engine's knows."""
+        names = []
+        for directory in (
+            self.roots,
+            f"{self.bundles}/moby",
+            f"{self.layout.runtime_state}/ranges",
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                names += os.listdir(directory)
+        return {found[0] for name in names if (found := ID.match(name))}
+
+    def left(self, gone):
+        """Return what is left of the containers `gone`, and of others that the engine lacks."""
+        self.site.cai("engine", "start")
+        subprocess.run([self.layout.runtime_program, "ranges", "--prune"], check=True)
+        there = self.containers()
+        gone = gone | (self.known() - there)
+        left = [f"cgroup {path}" for path in self.site.cgroups(gone)]
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            left += [f"mount {line}" for line in file if any(each in line for each in gone)]
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = os.fsdecode(file.read()).replace("\0", " ")
+                left += [f"process {pid} {words}" for each in gone if each in words]
+        for parent in (self.roots, f"{self.bundles}/moby", f"{self.layout.runtime_state}/ranges"):
+            for name in os.listdir(parent) if os.path.isdir(parent) else ():
+                left += [f"file {parent}/{name}" for each in gone if each in name]
+        stage = f"{self.layout.runtime_state}/stage"
+        left += [f"stage {each}" for each in os.listdir(stage) if os.listdir(f"{stage}/{each}")]
+        running = len(self.site.docker("ps", "--quiet").split())
+        bridge = ["ip", "-oneline", "link", "show", "master", self.layout.bridge]
+        links = subprocess.run(bridge, capture_output=True, check=True).stdout.splitlines()
+        if len(links) != running:
+            left.append(f"network {running} containers run, links: {links}")
+        return left
+
+
+def until(what, seconds=45):
+    """Return the first true answer, asked for again and again, or the last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def machine(site):
+    yield Machine(site)
+    site.cai("engine", "start")
+    site.docker("rm", "--force", CONTAINER, check=False)
+
+
+def docker(site, *words):
+    socket = f"unix://{site.layout.engine_socket}"
+    return subprocess.run(
+        ["docker", "--host", socket, *words], capture_output=True, text=True, check=False
+    )
+
+
+def run_arguments(image):
+    network = ("--publish", "127.0.0.1::22", "--volume", "chaos:/v", "--memory", "1g")
+    return ["run", "--detach", "--name", CONTAINER, *network, image, "sleep", "infinity"]
+
+
+def works(site, image):
+    """Assert that the container runs, made anew if it is gone; say what was wrong last."""
+    last = []
+
+    def attempt():
+        site.cai("engine", "start", check=False)
+        if docker(site, "container", "inspect", CONTAINER).returncode != 0:
+            last.append(docker(site, *run_arguments(image)))
+        else:
+            last.append(docker(site, "start", CONTAINER))
+        last.append(docker(site, "exec", CONTAINER, "sh", "-c", "echo fine"))
+        return last[-1].stdout == "fine\n"
+
+    assert until(attempt), last[-4:]
+
+
+def gone(site):
+    def attempt():
+        docker(site, "rm", "--force", CONTAINER)
+        return docker(site, "container", "inspect", CONTAINER).returncode != 0
+
+    assert until(attempt)
+
+
+def interrupted(machine, operation, victim, chance):
+    """Let an operation be interrupted by a death; return how many died."""
+    try:
+        killed = machine.kill(victim, chance, operation)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            operation.wait(60)
+    finally:
+        operation.kill()
+        operation.wait()
+    return killed
+
+
+def round_of_a_container(machine, image, chance):
+    site = machine.site
+    name = chance.choice(sorted(OPERATIONS))
+    victim = chance.choice(VICTIMS)
+    gone(site)
+    runs = OPERATIONS[name]
+    if runs is not None:
+        works(site, image)
+        if not runs:
+            docker(site, "kill", CONTAINER)
+    seen = machine.known()
+    words = {
+        "run": run_arguments(image),
+        "exec": ["exec", CONTAINER, "sleep", "0.2"],
+        "stop": ["stop", "--time", "0", CONTAINER],
+        "restart": ["restart", "--time", "0", CONTAINER],
+        "rm": ["rm", "--force", CONTAINER],
+    }.get(name, [name, CONTAINER])
+    argv = ["docker", "--host", f"unix://{site.layout.engine_socket}", *words]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    killed = interrupted(machine, subprocess.Popen(argv, **quiet), victim, chance)
+    works(site, image)
+    seen |= machine.known()
+    gone(site)
+    return f"{name}: killed {killed} x {victim}", seen
+
+
+def round_of_a_box(machine, space, chance):
+    site = machine.site
+    victim = chance.choice((*VICTIMS, "cai", "cai"))
+    space.close_connection()
+    docker(site, "kill", space.box)
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    run = site.start("run", space.path, "--", "true", stderr=subprocess.DEVNULL, **quiet)
+    if victim == "cai":
+        time.sleep(chance.random())
+        run.kill()
+        run.wait()
+        killed = 1
+    else:
+        killed = interrupted(machine, run, victim, chance)
+    until(lambda: site.cai("run", space.path, "--", "true", check=False).returncode == 0)
+    assert space.sh("cat ~/note; systemctl is-system-running --wait") == "kept\nrunning"
+    return f"box: killed {killed} x {victim}", machine.known()
+
+
+@pytest.mark.timeout(60 * ROUNDS + 300)
+def test_whatever_is_killed_all_works_and_nothing_is_left(site, machine, make_space):
+    print(f"CONTAINAI_CHAOS_SEED={SEED} CONTAINAI_CHAOS_ROUNDS={ROUNDS}")
+    chance = random.Random(SEED)
+    space = make_space()
+    space.sh("echo kept >~/note")
+    ids, image = space.id_range(), space.inspect()["Image"]
+    for number in range(1, ROUNDS + 1):
+        if number % BOX_EVERY == 0:
+            what, seen = round_of_a_box(machine, space, chance)
+        else:
+            what, seen = round_of_a_container(machine, image, chance)
+        own = {space.inspect()["Id"]}
+        clean = until(lambda: not machine.left(seen - own), 15)  # noqa: B023
+        left = [] if clean else machine.left(seen - own)
+        print(f"{number}: {what}; left: {left}", flush=True)
+        assert left == [], f"round {number}, {what}, seed {SEED}"
+    assert space.id_range() == ids
