@@ -12,6 +12,8 @@ DEFAULT_ROOT = "/"
 
 #: Where a box sees its workspace.
 WORKSPACE_IN_BOX = "/home/agent/workspace"
+#: A tmpfs here makes a container a box for `cai-runc`, which puts a proc and a sysfs into it.
+GUEST_DIRECTORY = "/dev/.containai"
 #: The unprivileged user that the agent runs as, in every image.
 AGENT_USER = "agent"
 AGENT_UID = 1000
@@ -112,6 +114,26 @@ class Layout:
     def engine_running_config(self) -> str:
         """The copy of daemon.json that the running dockerd has read."""
         return os.path.join(self.engine_exec, "daemon.json")
+
+    @property
+    def lxcfs_unit(self) -> str:
+        """Name of the systemd unit of our lxcfs."""
+        return "containai-lxcfs.service"
+
+    @property
+    def lxcfs_unit_file(self) -> str:
+        """Path of the systemd unit of our lxcfs."""
+        return self._at(f"etc/systemd/system/{self.lxcfs_unit}")
+
+    @property
+    def lxcfs_log(self) -> str:
+        """Log of our lxcfs where systemd does not keep one."""
+        return self._at("var/log/containai-lxcfs.log")
+
+    @property
+    def lxcfs_lock(self) -> str:
+        """Locked by the process that keeps our lxcfs alive (`cai-runc lxcfs`)."""
+        return os.path.join(self.runtime_state, "lxcfs.lock")
 
     @property
     def engine_program(self) -> str:

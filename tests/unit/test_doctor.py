@@ -46,4 +46,12 @@ def test_one_wrong(setup_of, capsys):
 def test_json(setup_of, capsys):
     setup_of(Finding(False, "gone"))
     assert cli.main(["doctor", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out) == [{"step": "step 1", "ok": False, "seen": "gone"}]
+    assert json.loads(capsys.readouterr().out) == [
+        {"step": "step 1", "ok": False, "seen": "gone", "optional": False}
+    ]
+
+
+def test_what_is_optional_is_no_finding(setup_of, capsys):
+    setup_of(Finding(False, "gone", optional=True))
+    assert cli.main(["doctor"]) == 0
+    assert capsys.readouterr() == ("none   step 1: gone\n", "")

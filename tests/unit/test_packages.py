@@ -95,7 +95,14 @@ def test_what_came_is_disabled_and_what_was_there_is_not(run, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("docker", 101), ("docker.socket", 101), ("containerd", 101), ("ssh", 0), ("cron", 0)],
+    [
+        ("docker", 101),
+        ("docker.socket", 101),
+        ("containerd", 101),
+        ("lxcfs", 101),
+        ("ssh", 0),
+        ("cron", 0),
+    ],
 )
 def test_policy_forbids_only_the_engine(name, code):
     argv = ["sh", "-c", packages.POLICY_TEXT, "policy-rc.d", name, "start"]

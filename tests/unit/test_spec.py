@@ -26,6 +26,7 @@ def test_create_arguments():
         "--publish", "127.0.0.1:2301:22",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
+        "--tmpfs", "/dev/.containai:mode=700,size=16k",
         "--mount", "type=bind,source=/srv/api,target=/home/agent/workspace",
         "--mount", "type=volume,source=api-1-docker,target=/var/lib/docker",
         "i:t",

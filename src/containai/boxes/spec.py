@@ -80,6 +80,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--publish", f"127.0.0.1:{spec.ssh_port}:{SSH_PORT_IN_BOX}",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
+        "--tmpfs", f"{fixed.GUEST_DIRECTORY}:mode=700,size=16k",
         "--mount", mount(type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX),
         "--mount", mount(type="volume", source=spec.docker_volume, target=DOCKER_IN_BOX),
         spec.image,

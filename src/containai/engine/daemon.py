@@ -8,8 +8,8 @@ import os
 import time
 from typing import Any
 
+from containai.engine import lxcfs, shims
 from containai.engine import network as networks
-from containai.engine import shims
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
@@ -66,8 +66,9 @@ def unit(layout: Layout, dockerd: str) -> str:
 [Unit]
 Description=ContainAI's own Docker engine
 Documentation=https://github.com/containai/containai
-Wants=network-online.target {layout.network_unit}
-After=network-online.target nss-lookup.target time-set.target {layout.network_unit}
+Wants=network-online.target {layout.network_unit} {layout.lxcfs_unit}
+After=network-online.target nss-lookup.target time-set.target
+After={layout.network_unit} {layout.lxcfs_unit}
 StartLimitIntervalSec=60
 StartLimitBurst=5
 
@@ -151,9 +152,11 @@ def answering(layout: Layout) -> bool:
 
 def start(layout: Layout) -> None:
     """Start the engine and wait until it answers. Does nothing where it runs."""
+    config = configuration(layout)
+    if config is not None:
+        lxcfs.start(layout)
     if answering(layout):
         return
-    config = configuration(layout)
     if config is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
     if machine.has_systemd() and layout.is_default:
@@ -260,6 +263,7 @@ def stop(layout: Layout) -> None:
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
         shims.end_all(layout)
+        lxcfs.stop(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
@@ -271,6 +275,7 @@ def stop(layout: Layout) -> None:
                 f"dockerd (pid {pid}) did not end: {failed}", hint="see: cai engine logs"
             ) from None
     shims.end_all(layout)
+    lxcfs.stop(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)

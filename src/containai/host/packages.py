@@ -12,10 +12,10 @@ POLICY = "/usr/sbin/policy-rc.d"
 POLICY_TEXT = """\
 #!/bin/sh
 # Written by cai for the time of one installation.
-case $1 in docker* | containerd*) exit 101 ;; esac
+case $1 in docker* | containerd* | lxcfs*) exit 101 ;; esac
 exit 0
 """
-SERVICES = ("docker", "containerd")
+SERVICES = ("docker", "containerd", "lxcfs")
 
 
 def missing(names: Sequence[str]) -> list[str]:
@@ -98,7 +98,9 @@ def _has_service(name: str) -> bool:
 def _disable(name: str) -> str:
     script = f"update-rc.d {name} disable 2>/dev/null || true\n"
     if machine.has_systemd():
-        script += f"systemctl disable --now {name}.service {name}.socket 2>/dev/null || true\n"
+        # One at a time: systemctl does nothing at all where one of several units is unknown.
+        for unit in (f"{name}.service", f"{name}.socket"):
+            script += f"systemctl disable --now {unit} 2>/dev/null || true\n"
     else:
         # deb-systemd-helper enables units also where systemd does not run.
         script += f"deb-systemd-helper disable {name}.service {name}.socket 2>/dev/null || true\n"

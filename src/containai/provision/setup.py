@@ -38,13 +38,19 @@ def apply(
     Raises ContainAIError where a step is still wrong after its plan.
     """
     for number, step in enumerate(steps, 1):
-        if step.check(layout).ok:
+        before = step.check(layout)
+        if before.ok:
             continue
         progress = progress_of(step.title, number, len(steps))
-        for action in step.plan(layout):
-            action.apply(progress)
+        try:
+            for action in step.plan(layout):
+                action.apply(progress)
+        except ContainAIError as failed:
+            if not before.optional:
+                raise
+            progress(f"going on without: {failed}", None)
         after = step.check(layout)
-        if not after.ok:
+        if not after.ok and not after.optional:
             raise ContainAIError(
                 f"{step.title} is still not right: {after.seen}", hint="run: cai setup"
             )

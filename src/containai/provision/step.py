@@ -30,10 +30,14 @@ class Scope(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check saw: whether all is right, and in a few words what is there or missing."""
+    """What a check saw: whether all is right, and in a few words what is there or missing.
+
+    `optional`: setup tries to make it right, and goes on where that fails.
+    """
 
     ok: bool
     seen: str
+    optional: bool = False
 
 
 class Run(NamedTuple):

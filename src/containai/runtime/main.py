@@ -82,6 +82,12 @@ class Config(NamedTuple):
     id_base: int
     id_count: int
     engine_data: str
+    lxcfs: str = "/usr/bin/lxcfs"
+
+    @property
+    def stage(self) -> str:
+        """Where containers are staged, each in a mount namespace of its own."""
+        return os.path.join(self.state, "stage")
 
     @property
     def ranges(self) -> Ranges:
@@ -98,6 +104,8 @@ def main(arguments: list[str], library: str) -> int:
         _refuse_unknown(call)
         if call.command == "ranges":
             return _ranges(config, call)
+        if call.command == "lxcfs":
+            return _lxcfs(config)
         if call.command in ("create", "run"):
             arguments = _without_bundle(call, os.getcwd())
             _create(config, call)
@@ -164,12 +172,11 @@ def _close_on_exec(preserved: int) -> None:
 
 def _create(config: Config, call: Call) -> None:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import bundle, cgroup, idmap, spec, staging, view
+    from . import bundle, cgroup, guest, idmap, lxcfs, spec, staging, view
 
     container = _container(call)
     directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
-    stage_path = os.path.join(config.state, "stage")
-    given = bundle.load(staging.root_path(stage_path))
+    given = bundle.load(staging.root_path(config.stage))
     spec.check(given)
     group = cgroup.checked(spec.field(given, "linux.cgroupsPath", str, "") or container)
     plain = os.path.join(directory, spec.field(given, "root.path", str, ""))
@@ -179,11 +186,12 @@ def _create(config: Config, call: Call) -> None:
     with contextlib.ExitStack() as undo:
         if config.ranges.get(container) is None:
             undo.callback(config.ranges.release, container)
-        witness = overlay.upper if overlay else plain
-        base = config.ranges.allocate(container, witness, group).base
+        base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
         if overlay:
             view.protect(plain)
-        stage = staging.Stage(stage_path)
+        box = guest.is_box(given)
+        figures = lxcfs.trees(config.state) if box else {}
+        stage = staging.Stage(config.stage)
         new = spec.edited(
             given,
             base=base,
@@ -196,6 +204,9 @@ def _create(config: Config, call: Call) -> None:
         new["mounts"] = _staged(
             spec.mounts(new), _place(stage, directory, base, config.engine_data, mountinfo)
         )
+        if box:
+            files = {path: stage.file(tree) for path, tree in figures.items()}
+            new = guest.edited(new, files)
         if hybrid and group:
             cgroup.delegate(group, base)
             undo.callback(cgroup.remove, group)
@@ -286,3 +297,11 @@ def _ranges(config: Config, call: Call) -> int:
         for each in used:
             print(f"{each.base}-{each.base + SIZE - 1}  {each.container}")
     return 0
+
+
+def _lxcfs(config: Config) -> int:
+    """`cai-runc lxcfs`: keep lxcfs alive, for the files of /proc in boxes, until SIGTERM."""
+    from . import lxcfs
+
+    # Ids are of one installation, so this name is, too: a host may have several, and its own lxcfs.
+    return lxcfs.Keeper(config.state, config.lxcfs, f"cai-lxcfs-{config.id_base:x}").run()

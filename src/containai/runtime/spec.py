@@ -205,10 +205,10 @@ def edited(
         linux["resources"]["devices"] = _device_rules(linux["devices"])
     linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
     new["mounts"] = [
-        _mount(mount, hybrid=hybrid, confined=confined, own_network=_owns(spec, "network"))
+        _mount(mount, hybrid=hybrid, confined=confined, own_network=owns(spec, "network"))
         for mount in mounts(new)
         # An mqueue can only be mounted by the owner of the IPC namespace.
-        if mount.get("type") != "mqueue" or _owns(spec, "ipc")
+        if mount.get("type") != "mqueue" or owns(spec, "ipc")
     ]
     process = field(spec, "process", dict)
     if process is not None:
@@ -222,7 +222,7 @@ def _namespaces(namespaces: list[Json]) -> list[Json]:
     return [*kept, {"type": "user"}, {"type": "cgroup"}]
 
 
-def _owns(spec: Json, kind: str) -> bool:
+def owns(spec: Json, kind: str) -> bool:
     """Whether the container gets a new namespace of this type."""
     found = _objects(spec, "linux.namespaces")
     return any(each.get("type") == kind and not each.get("path") for each in found)

@@ -191,6 +191,18 @@ class Stage:
             os.close(fd)
         return target
 
+    def file(self, tree: int) -> str:
+        """Stage a detached mount of a file, as it is; return where it is."""
+        target = self._new_target()
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        syscalls.attach(tree, target)
+        os.close(tree)
+        return target
+
+    def _new_target(self) -> str:
+        self._binds += 1
+        return os.path.join(self.directory, f"m{self._binds}")
+
     def bind(self, source: str, base: int, size: int, *, own: bool) -> str:
         """Stage the source of a bind mount; return where it is.
 
@@ -214,8 +226,7 @@ class Stage:
                 mapping = idmap.shifted(base, size)
             else:
                 mapping = idmap.owned(seen.st_uid, seen.st_gid, base, size)
-            target = os.path.join(self.directory, f"m{self._binds}")
-            self._binds += 1
+            target = self._new_target()
             if stat.S_ISDIR(seen.st_mode):
                 os.mkdir(target)
             else:

@@ -13,6 +13,9 @@ MS_NODEV = 4
 MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
 AT_EMPTY_PATH = 0x1000
@@ -70,6 +73,17 @@ def _checked(result: int, what: str) -> int:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def enter(fd: int, kind: int) -> None:
+    """Enter the namespace, of this CLONE_NEW* kind, that a descriptor names (setns(2))."""
+    _checked(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def unmount(path: str) -> None:
+    """Detach what is mounted at a path, busy or not, and never through a link (umount2(2))."""
+    done = _libc.umount2(os.fsencode(path), ctypes.c_int(MNT_DETACH | UMOUNT_NOFOLLOW))
+    _checked(done, f"umount {path}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:

@@ -66,7 +66,7 @@ def test_other_commands_reach_runc_exactly(launcher, words):
     assert launcher(*words) == ("runc", words, 0)
 
 
-@pytest.mark.parametrize("command", ["create", "run", "delete", "pause", "ranges"])
+@pytest.mark.parametrize("command", ["create", "run", "delete", "pause", "ranges", "lxcfs"])
 @pytest.mark.parametrize("before", [[], LOG, ["--debug", "--criu", "x"]])
 def test_what_is_rewritten_goes_to_python(launcher, command, before):
     words = [*before, command, "--bundle", "/a b", "", "x'y"]

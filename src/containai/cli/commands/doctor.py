@@ -33,9 +33,10 @@ def examine(layout: Layout, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
         for row in rows:
-            mark = "ok" if row.finding.ok else "wrong"
+            wrong = "none" if row.finding.optional else "wrong"
+            mark = "ok" if row.finding.ok else wrong
             sys.stdout.write(f"{mark:5}  {row.step.title}: {row.finding.seen}\n")
-    if all(row.finding.ok for row in rows):
+    if all(row.finding.ok or row.finding.optional for row in rows):
         return 0
     sys.stderr.write("cai: something is missing or wrong\n  hint: run: cai setup\n")
     return FOUND

@@ -3,6 +3,7 @@
 from containai.provision.step import Choices, Step
 from containai.provision.steps.engine import EngineFiles, EngineRunning
 from containai.provision.steps.image import Image
+from containai.provision.steps.lxcfs import Lxcfs
 from containai.provision.steps.platform import Kernel
 from containai.provision.steps.programs import Programs
 from containai.provision.steps.runtime import Runtime
@@ -13,6 +14,7 @@ def steps(choices: Choices) -> list[Step]:
     return [
         Kernel(),
         Programs(),
+        Lxcfs(),
         Runtime(),
         EngineFiles(),
         EngineRunning(),

@@ -1,6 +1,6 @@
 """The engine: its configuration and unit, and that it runs."""
 
-from containai.engine import daemon, runtimes
+from containai.engine import daemon, lxcfs, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
@@ -61,6 +61,7 @@ class EngineFiles:
             wanted += [
                 WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
                 WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd)),
+                WriteFile(layout.lxcfs_unit_file, lxcfs.unit(layout)),
             ]
         return wanted
 

@@ -2,6 +2,7 @@
 
 import os
 
+from containai.engine import lxcfs
 from containai.errors import UnsupportedError
 from containai.host import packages, proc
 from containai.layout import Layout
@@ -25,6 +26,8 @@ CLIENT = "docker-cli"
 
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
+#: Wanted, not needed: see the step of that name.
+LXCFS = "lxcfs"
 
 
 class Programs:
@@ -54,6 +57,7 @@ class Programs:
             )
         names = {PACKAGES.get(program, "python3") for program in missing}
         if_known = [CLIENT] if "docker" in missing else []
+        if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
         return [Run(["sh", "-c", packages.quiet_install_script(sorted(names), if_known)])]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:

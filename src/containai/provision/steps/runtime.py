@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import containai
+from containai.engine import lxcfs
 from containai.host import files, proc
 from containai.layout import RUNTIME, Layout
 from containai.provision.step import Action, Finding, Run, Scope, WriteFile
@@ -63,6 +64,7 @@ class Runtime:
             "id_base": base,
             "id_count": count,
             "engine_data": layout.engine_data,
+            "lxcfs": lxcfs.PROGRAM,
         }
         found = {
             layout.runtime_program: (launcher, 0o755),

@@ -1,0 +1,33 @@
+"""lxcfs, by which a box sees its own limits. Boxes do without."""
+
+from containai.engine import lxcfs
+from containai.host import packages
+from containai.layout import Layout
+from containai.provision.step import Action, Finding, Run, Scope
+from containai.provision.steps.programs import LXCFS
+
+
+class Lxcfs:
+    """Debian's lxcfs. Its own service stays off: the engine has an instance of its own."""
+
+    title = "lxcfs"
+
+    def check(self, layout: Layout) -> Finding:
+        """Look for the program and for FUSE."""
+        missing = lxcfs.missing()
+        if not missing:
+            return Finding(True, lxcfs.PROGRAM)
+        seen = f"{missing} is missing; optional: without it free and top in a box show the host's"
+        # Nothing to install makes a /dev/fuse.
+        installable = missing == lxcfs.PROGRAM and packages.has_apt()
+        return Finding(not installable, seen, optional=True)
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Install it."""
+        if self.check(layout).ok:
+            return []
+        return [Run(["sh", "-c", packages.quiet_install_script([LXCFS])])]
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Packages stay: others may use them by now."""
+        return []

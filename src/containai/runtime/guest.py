@@ -1,0 +1,71 @@
+"""What a box sees of the machine, beyond what any container does. Pure: values in, values out.
+
+A box is a container whose creator mounted a tmpfs at BOX (`docker create --tmpfs`). An image cannot
+ask for that: what it declares becomes a volume.
+"""
+
+from typing import Any
+
+from . import spec
+
+#: The directory in a box that is ContainAI's own.
+BOX = "/dev/.containai"
+
+#: What ordinary tools should not find. This is tidiness, no wall: whoever mounts a proc or sysfs of
+#: its own in there sees the names again, and what is secret in them the kernel gives to the host's
+#: root alone, by ids and capabilities that nobody inside has.
+HIDDEN = (
+    # Docker's own list (oci.DefaultLinuxSpec in moby).
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+    # The host's disks.
+    "/proc/partitions",
+    "/sys/block",
+    "/sys/class/block",
+    "/sys/dev/block",
+)
+
+
+def is_box(given: spec.Json) -> bool:
+    """Whether this container is a box."""
+    return any(
+        each.get("destination") == BOX and each.get("type") == "tmpfs"
+        for each in spec.mounts(given)
+    )
+
+
+def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
+    """Return a box's spec with the host hidden and /proc telling the box's own limits.
+
+    `files` are lxcfs's: path in the box → where it is staged.
+    """
+    linux = spec.field(given, "linux", dict, {})
+    flags = ["nosuid", "noexec", "nodev"]
+    mounts: list[dict[str, Any]] = [
+        # In a nested user namespace the kernel allows a new proc or sysfs only if one without
+        # anything mounted in it is there already (mount_too_revealing() in fs/namespace.c): these.
+        # bubblewrap, `unshare --mount-proc` and rootless containers depend on it.
+        {"destination": f"{BOX}/proc", "type": "proc", "source": "proc", "options": flags}
+    ]
+    if spec.owns(given, "network"):
+        mounts.append(
+            {"destination": f"{BOX}/sys", "type": "sysfs", "source": "sysfs", "options": flags}
+        )
+    mounts += [
+        {"destination": path, "type": "bind", "source": source, "options": ["bind"]}
+        for path, source in files.items()
+    ]
+    return given | {
+        "mounts": [*spec.mounts(given), *mounts],
+        "linux": linux | {"maskedPaths": list(HIDDEN)},
+    }

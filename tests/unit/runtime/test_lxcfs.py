@@ -1,0 +1,89 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from containai.engine import lxcfs as engine
+from containai.layout import Layout
+from containai.runtime import lxcfs
+from containai.runtime.lxcfs import Stale, stale
+
+LINE = "493 476 0:57 {file} {path} ro,nosuid - fuse.lxcfs {name} rw,user_id=0"
+
+
+def line(path="/proc/meminfo", file="/proc/meminfo", name="cai-lxcfs-70000000"):
+    return LINE.format(path=path, file=file, name=name)
+
+
+@pytest.mark.parametrize("live", [None, os.makedev(0, 58), os.makedev(1, 57)])
+def test_files_of_another_instance_are_stale(live):
+    assert stale(line(), "cai-lxcfs-70000000", live) == [Stale("/proc/meminfo", "/proc/meminfo")]
+
+
+def test_files_of_the_running_instance_are_not():
+    assert stale(line(), "cai-lxcfs-70000000", os.makedev(0, 57)) == []
+
+
+def test_other_mounts_are_left_alone():
+    others = [
+        line(name="lxcfs"),  # Debian's own service
+        line(name="cai-lxcfs-90000000"),  # another installation's
+        line(file="/"),
+        line(file="/proc/kcore"),
+        line().replace("fuse.lxcfs", "fuse.sshfs"),
+        "23 1 0:21 / /proc rw shared:5 - proc proc rw",
+        "no mount",
+        "",
+    ]
+    assert stale("\n".join(others), "cai-lxcfs-70000000", None) == []
+
+
+def test_a_copy_elsewhere_is_found_with_the_file_it_is_of():
+    text = line(path="/newroot/proc/stat", file="/proc/stat")
+    assert stale(text, "cai-lxcfs-70000000", None) == [Stale("/newroot/proc/stat", "/proc/stat")]
+
+
+HOLD = """
+import fcntl, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.lockf(fd, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_lock_tells_who_keeps_it_alive(tmp_path):
+    layout = Layout(str(tmp_path), str(tmp_path), os.getuid())
+    state = layout.runtime_state
+    assert lxcfs.holder(state) == engine.keeper(layout) == 0
+    os.makedirs(state)
+    assert layout.lxcfs_lock == os.path.join(state, "lxcfs.lock")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, layout.lxcfs_lock], **pipes) as child:
+        child.stdout.readline()
+        assert lxcfs.holder(state) == engine.keeper(layout) == child.pid
+        assert not lxcfs.Keeper(state, "/nonexistent", "x").run()
+        child.stdin.close()
+        child.wait(10)
+    # The file alone proves nothing.
+    assert lxcfs.holder(state) == engine.keeper(layout) == 0
+    assert lxcfs.trees(state) == {}
+
+
+def test_unit_is_ours_and_the_engine_waits_for_it():
+    layout = Layout("/", "/root", 0)
+    text = engine.unit(layout)
+    assert "ExecStart=/usr/local/lib/containai/cai-runc lxcfs\n" in text
+    assert "ConditionPathExists=/dev/fuse\n" in text
+    assert layout.lxcfs_unit != "lxcfs.service"
+
+
+def test_missing(monkeypatch, tmp_path):
+    for name in ("PROGRAM", "DEVICE"):
+        monkeypatch.setattr(engine, name, str(tmp_path / name))
+    assert engine.missing() == str(tmp_path / "PROGRAM")
+    (tmp_path / "PROGRAM").touch()
+    assert engine.missing() == str(tmp_path / "DEVICE")
+    (tmp_path / "DEVICE").touch()
+    assert engine.missing() == ""

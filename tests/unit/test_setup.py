@@ -1,0 +1,65 @@
+"""Setup with steps that are not really of a machine."""
+
+import pytest
+
+from containai.errors import ContainAIError
+from containai.layout import Layout
+from containai.provision import setup
+from containai.provision.step import Do, Finding
+from containai.provision.steps import lxcfs as lxcfs_step
+
+LAYOUT = Layout("/nonexistent", "/nonexistent", 0)
+
+
+class Broken:
+    title = "thing"
+
+    def __init__(self, *, optional, raises):
+        self.optional, self.raises = optional, raises
+
+    def check(self, layout):
+        return Finding(False, "gone", self.optional)
+
+    def plan(self, layout):
+        def act(progress):
+            if self.raises:
+                raise ContainAIError("no such package")
+
+        return [Do("make it", act)]
+
+    def undo(self, layout, scope):
+        return []
+
+
+def apply(step):
+    said = []
+    setup.apply(LAYOUT, [step], lambda title, number, of: lambda what, share: said.append(what))
+    return said
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_setup_ends_where_a_step_stays_wrong(raises):
+    with pytest.raises(ContainAIError, match=r"no such package|still not right: gone"):
+        apply(Broken(optional=False, raises=raises))
+
+
+def test_setup_goes_on_without_what_is_optional_and_says_so():
+    assert apply(Broken(optional=True, raises=True)) == ["going on without: no such package"]
+    assert apply(Broken(optional=True, raises=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "apt", "ok"),
+    [("", True, True), ("program", True, False), ("program", False, True), ("fuse", True, True)],
+)
+def test_lxcfs_is_offered_where_installing_helps(monkeypatch, missing, apt, ok):
+    monkeypatch.setattr(lxcfs_step.lxcfs, "PROGRAM", "program")
+    monkeypatch.setattr(lxcfs_step.lxcfs, "missing", lambda: missing)
+    monkeypatch.setattr(lxcfs_step.packages, "has_apt", lambda: apt)
+    found = lxcfs_step.Lxcfs().check(LAYOUT)
+    assert found.ok is ok
+    assert found.optional is bool(missing)
+    assert ("optional" in found.seen) is bool(missing)
+    plan = lxcfs_step.Lxcfs().plan(LAYOUT)
+    assert len(plan) == (not ok)
+    assert all(" lxcfs " in action.describe() for action in plan)
