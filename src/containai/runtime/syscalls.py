@@ -49,6 +49,9 @@ RESOLVE_BENEATH = 8
 FSPICK_CLOEXEC = 1
 FSCONFIG_CMD_RECONFIGURE = 7
 
+#: How often a path is looked up again.
+_ATTEMPTS = 1000
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -127,13 +130,17 @@ def open_beneath(directory: int, path: str) -> int:
 
 def _open_path(directory: int, path: str, resolve: int) -> int:
     how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, resolve=resolve)
-    fd = _libc.syscall(
-        ctypes.c_long(_OPENAT2),
-        ctypes.c_int(directory),
-        _encoded(path),
-        ctypes.byref(how),
-        ctypes.c_size_t(ctypes.sizeof(how)),
-    )
+    for _ in range(_ATTEMPTS):
+        fd: int = _libc.syscall(
+            ctypes.c_long(_OPENAT2),
+            ctypes.c_int(directory),
+            _encoded(path),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        # EAGAIN: something, anywhere on the machine, was renamed or mounted meanwhile (openat2(2)).
+        if fd >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
     return _checked(fd, f"openat2 {path}")
 
 
