@@ -149,3 +149,32 @@ def test_run_detached_does_not_wait_for_what_stays_behind():
 def test_replace():
     script = "from containai.host import proc; proc.replace(['sh', b'-c', 'exit 9'])"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+
+
+def limited(script, **options):
+    given = {"stdin": b"", "limit": 1000, "timeout": 20.0} | options
+    return proc.run_limited(["sh", "-c", script], **given)
+
+
+def test_limited_passes_everything_on():
+    # More than a pipe holds, and nobody reads it until the end.
+    assert limited("echo out; echo err >&2; wc -c; exit 3", stdin=b"x" * 200_000) == proc.Done(
+        3, "out\n200000\n", "err\n"
+    )
+
+
+@pytest.mark.parametrize("script", ["yes", "yes >&2"])
+def test_limited_ends_what_says_too_much(script):
+    with pytest.raises(proc.ProcessError, match="more than 1000 bytes"):
+        limited(script)
+
+
+@pytest.mark.parametrize("script", ["sleep 30", "exec >&- 2>&-; sleep 30"])
+def test_limited_ends_what_takes_too_long(script):
+    with pytest.raises(proc.ProcessError, match="longer than"):
+        limited(script, timeout=0.2)
+
+
+def test_limited_without_a_program():
+    with pytest.raises(proc.ProcessError, match="missing"):
+        proc.run_limited(["/nowhere/x"], stdin=b"", limit=1, timeout=1)

@@ -5,7 +5,7 @@ It is on the warm path, for `replace`: what only the others need is imported by 
 
 import os
 from collections.abc import Callable, Sequence
-from typing import IO, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 from containai.errors import ContainAIError, PrivilegeError
 
@@ -112,6 +112,71 @@ def run(
     if ok is not None and done.code not in ok:
         raise failure(argv, done)
     return done
+
+
+def run_limited(
+    argv: Sequence[str], *, stdin: bytes, limit: int, timeout: float, root: bool = False
+) -> Done:
+    """Run a program whose output nobody answers for; return what it printed, whatever its code.
+
+    Raises ProcessError for more than `limit` bytes, more than `timeout` seconds, or no program.
+    """
+    import subprocess
+    import tempfile
+    import time
+
+    argv = as_root(argv) if root else list(argv)
+    end = time.monotonic() + timeout
+    with tempfile.TemporaryFile() as words:
+        words.write(stdin)
+        words.seek(0)
+        pipe = subprocess.PIPE
+        try:
+            child = subprocess.Popen(argv, stdin=words, stdout=pipe, stderr=pipe, env=environment())
+        except (FileNotFoundError, PermissionError):
+            raise ProcessError(f"the program {argv[0]!r} is missing", Done(127, "", "")) from None
+    with child:
+        try:
+            out, err = _collected((child.stdout, child.stderr), limit, end)
+            code = child.wait(max(0.0, end - time.monotonic()))
+        except (_TooMuch, subprocess.TimeoutExpired) as why:
+            child.kill()
+            what = (
+                f"more than {limit} bytes" if isinstance(why, _TooMuch) else "longer than allowed"
+            )
+            raise ProcessError(f"{what}: {describe(argv)}", Done(124, "", "")) from None
+        except BaseException:
+            child.kill()
+            raise
+    return Done(code, _text(out), _text(err))
+
+
+class _TooMuch(Exception):  # noqa: N818 - never leaves this module
+    """A program said more than it may."""
+
+
+def _collected(streams: Sequence[Any], limit: int, end: float) -> list[bytes]:
+    """Read streams to their ends, which other processes may delay; stop at `end` (monotonic)."""
+    import selectors
+    import subprocess
+    import time
+
+    said: dict[Any, bytes] = dict.fromkeys(streams, b"")
+    with selectors.DefaultSelector() as selector:
+        for each in streams:
+            selector.register(each, selectors.EVENT_READ)
+        while selector.get_map():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired("", 0)
+            for key, _ in selector.select(left):
+                part = os.read(key.fd, 1 << 16)
+                said[key.fileobj] += part
+                if not part:
+                    selector.unregister(key.fileobj)
+            if sum(map(len, said.values())) > limit:
+                raise _TooMuch
+    return list(said.values())
 
 
 def failure(argv: Sequence[str], done: Done) -> ProcessError:
