@@ -264,6 +264,7 @@ def stop(layout: Layout) -> None:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
         shims.end_all(layout)
         lxcfs.stop(layout)
+        _unmount_network(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
@@ -276,12 +277,20 @@ def stop(layout: Layout) -> None:
             ) from None
     shims.end_all(layout)
     lxcfs.stop(layout)
+    _unmount_network(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)
     config = configuration(layout)
     if config is not None:
         proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
+
+
+def _unmount_network(layout: Layout) -> None:
+    """Unmount the host's network namespace, which dockerd leaves after `--network host`."""
+    path = os.path.join(layout.engine_exec, "netns/default")
+    if f" {os.path.realpath(path)} " in (files.read("/proc/self/mountinfo") or ""):
+        proc.run(["umount", path], root=True, ok=None)
 
 
 def binds_itself(mountinfo: str, path: str) -> bool:
