@@ -16,7 +16,8 @@
     ├── PortsExhaustedError    21
     ├── ImageError             22
     ├── WorkspaceError         23
-    └── DownloadError          24
+    ├── DownloadError          24
+    └── SelfTestError          25
 
 The exit code of a command that ran in a box is passed through as it is.
 """
@@ -126,3 +127,9 @@ class DownloadError(ContainAIError):
     """A pinned file cannot be had, or is not what is pinned."""
 
     exit_code = 24
+
+
+class SelfTestError(ContainAIError):
+    """The probes of the escape self-test could not run, or a box answered something else."""
+
+    exit_code = 25

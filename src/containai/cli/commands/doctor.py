@@ -14,11 +14,28 @@ FOUND = 1
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--attack",
+        nargs="?",
+        const="",
+        metavar="BOX",
+        type=_box_or_none,
+        help="try what must not be possible in a box (default: the current directory's)",
+    )
+
+
+def _box_or_none(text: str) -> str:
+    return shared.box_name(text) if text else text
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check what was asked for; end with 1 where something is not as it should be."""
-    return examine(Layout.from_environment(), as_json=arguments.json)
+    layout = Layout.from_environment()
+    if arguments.attack is not None:
+        from containai.cli import attack
+
+        return attack.run(layout, arguments.attack or None, as_json=arguments.json)
+    return examine(layout, as_json=arguments.json)
 
 
 def examine(layout: Layout, *, as_json: bool) -> int:

@@ -1,0 +1,132 @@
+"""What the host knows of a box: from the engine and from /proc, nothing from inside the box."""
+
+import json
+import os
+import re
+from typing import Any, NamedTuple
+
+from containai.attack.inside.look import Mount, mounts
+from containai.engine.client import Engine
+from containai.errors import SelfTestError
+from containai.host import files, proc
+
+#: The system's Python, which only root writes.
+PYTHON = "/usr/bin/python3"
+Json = dict[str, Any]
+
+
+class Process(NamedTuple):
+    """A process as /proc shows it."""
+
+    namespaces: dict[str, str]
+    uid_map: list[list[int]]
+    gid_map: list[list[int]]
+    status: dict[str, str]
+    mounts: list[Mount]
+
+    @classmethod
+    def from_json(cls, value: Json) -> "Process":
+        """Read what gather.process wrote."""
+        return cls(**value | {"mounts": mounts(value["mounts"])})
+
+
+class Facts(NamedTuple):
+    """All that the probes on the host decide on."""
+
+    #: `docker inspect` of the container.
+    container: Json
+    #: Its first process, and of the host ours and, where it can be seen, the first.
+    box: Process
+    hosts: list[Process]
+    #: uid_map of the first processes of all other running containers.
+    others: list[list[list[int]]]
+    #: Value by interface, and the interfaces that lead to the container.
+    route_localnet: dict[str, str]
+    bridges: list[str]
+    #: Whose the runtime's files are: path, uid, mode.
+    files: list[Json]
+    #: Ids of users that may log in, and of the ranges of /etc/subuid, as (first, count).
+    taken: list[tuple[int, int]]
+    #: What runc prints of itself, and the engine's version and swarm state.
+    runc: str
+    engine: str
+    swarm: str
+    engine_data: str
+
+
+def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
+    """Return the facts about a running container. `pid` looks at another process in its place.
+
+    Raises SelfTestError where the container does not run or something cannot be read.
+    """
+    container = engine.inspect("container", name)
+    if container is None or not container["State"]["Running"]:
+        raise SelfTestError(f"{name} does not run", hint="see: cai ls")
+    own = str(pid or container["State"]["Pid"])
+    others = [
+        str(each["State"]["Pid"])
+        for each in engine.containers("status=running")
+        if each["Id"] != container["Id"]
+    ]
+    runc = proc.which("runc") or "/usr/sbin/runc"
+    paths = _with_parents([runc, *_below(engine.layout.runtime_dir)])
+    raw = _from_proc(own, others, paths)
+    info = json.loads(engine.docker("info", "--format", "{{json .}}").out)
+    return Facts(
+        container=container,
+        box=Process.from_json(raw["box"]),
+        hosts=[Process.from_json(each) for each in raw["hosts"]],
+        others=list(raw["others"].values()),
+        route_localnet=raw["route_localnet"],
+        bridges=_bridges(engine, container),
+        files=raw["files"],
+        taken=taken_ids(*(files.read(each) or "" for each in ("/etc/passwd", "/etc/subuid"))),
+        runc=proc.run([runc, "--version"]).out,
+        engine=info["ServerVersion"],
+        swarm=info.get("Swarm", {}).get("LocalNodeState", "inactive"),
+        engine_data=info["DockerRootDir"],
+    )
+
+
+def _from_proc(pid: str, others: list[str], paths: list[str]) -> Json:
+    program = files.read(os.path.join(os.path.dirname(__file__), "gather.py")) or ""
+    argv = [PYTHON, "-IS", "-", json.dumps([pid, others, paths])]
+    done = proc.run(argv, stdin=program, root=True, timeout=60, ok=None)
+    if done.code != 0:
+        why = done.err.strip().splitlines()[-1:] or [f"code {done.code}"]
+        raise SelfTestError(f"/proc/{pid} cannot be read from the host: {why[0]}")
+    found: Json = json.loads(done.out)
+    return found
+
+
+def _below(top: str) -> list[str]:
+    return [os.path.join(parent, n) for parent, _, names in os.walk(top) for n in names]
+
+
+def _with_parents(paths: list[str]) -> list[str]:
+    every = set(paths)
+    for path in paths:
+        while path != "/":
+            path = os.path.dirname(path)
+            every.add(path)
+    return sorted(every)
+
+
+def _bridges(engine: Engine, container: Json) -> list[str]:
+    names = []
+    for network in container["NetworkSettings"]["Networks"]:
+        found = engine.inspect("network", network) or {}
+        options = found.get("Options") or {}
+        own = options.get("com.docker.network.bridge.name")
+        names.append(own or "br-" + found.get("Id", "")[:12])
+    return names
+
+
+def taken_ids(passwd: str, subuid: str) -> list[tuple[int, int]]:
+    """Return the ids of the host that belong to somebody, as (first, count)."""
+    taken = [(int(m), 1) for m in re.findall(r"^[^:\n]*:[^:]*:(\d+):", passwd, re.MULTILINE)]
+    for line in subuid.splitlines():
+        words = line.split(":")
+        if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
+            taken.append((int(words[1]), int(words[2])))
+    return taken

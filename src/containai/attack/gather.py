@@ -1,0 +1,83 @@
+"""What /proc says about a process, for the probes on the host. Standard library only.
+
+Run as root by the system's Python, from its standard input; prints one object of JSON.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+#: As in /proc/PID/ns.
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+def process(pid: str) -> dict[str, Any]:
+    """Return a process's namespaces, id maps, status and mounts. Raises OSError."""
+    top = f"/proc/{pid}"
+    return {
+        "namespaces": {each: os.readlink(f"{top}/ns/{each}") for each in NAMESPACES},
+        "uid_map": _id_map(f"{top}/uid_map"),
+        "gid_map": _id_map(f"{top}/gid_map"),
+        "status": {
+            name: value.strip()
+            for name, _, value in (line.partition(":") for line in _lines(f"{top}/status"))
+        },
+        "mounts": _read(f"{top}/mountinfo"),
+    }
+
+
+def _id_map(path: str) -> list[list[int]]:
+    return [[int(word) for word in line.split()] for line in _lines(path)]
+
+
+def _lines(path: str) -> list[str]:
+    return _read(path).splitlines()
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def owner(path: str) -> dict[str, Any]:
+    """Return whose a path is, following links as whoever runs it does."""
+    seen = os.stat(path)
+    return {"path": path, "uid": seen.st_uid, "mode": seen.st_mode}
+
+
+def route_localnet() -> dict[str, str]:
+    """Return the sysctl of that name by interface."""
+    top = "/proc/sys/net/ipv4/conf"
+    return {each: _read(f"{top}/{each}/route_localnet").strip() for each in os.listdir(top)}
+
+
+def hosts() -> list[dict[str, Any]]:
+    """Return our own process, and process 1 where the machine lets its root look at it."""
+    found = [process("self")]
+    with contextlib.suppress(PermissionError):
+        found.append(process("1"))
+    return found
+
+
+def everything(pid: str, others: list[str], paths: list[str]) -> dict[str, Any]:
+    """Return all facts about a process, the host, other containers' processes and files."""
+    maps = {}
+    for other in others:
+        # A container that has ended meanwhile has no ids.
+        if os.path.exists(f"/proc/{other}/uid_map"):
+            maps[other] = _id_map(f"/proc/{other}/uid_map")
+    return {
+        "box": process(pid),
+        "hosts": hosts(),
+        "others": maps,
+        "route_localnet": route_localnet(),
+        "files": [owner(path) for path in paths if os.path.exists(path)],
+        "kernel": os.uname().release,
+    }
+
+
+if __name__ == "__main__":
+    PID, OTHERS, PATHS = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(everything(PID, OTHERS, PATHS)))

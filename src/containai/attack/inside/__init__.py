@@ -1,0 +1,1 @@
+"""Probes that run in the box, with the standard library only."""

@@ -1,0 +1,178 @@
+"""Namespaces, ids, capabilities and mounts, as the host's kernel has them."""
+
+import os
+
+from containai.attack.facts import Facts
+from containai.attack.inside.look import Mount
+from containai.attack.probe import OUTSIDE, Probe, Seen, fine, found, outside, verdict
+
+#: Namespace as in /proc/PID/ns → (what stands for it, how to start a box without the fault).
+_NAMESPACES = {
+    "pid": ("pid-namespace", "CIS 5.16; SandboxEscapeBench PID namespace", "--pid host"),
+    "net": ("net-namespace", "CIS 5.10; CDK net namespace", "--network host"),
+    "ipc": ("ipc-namespace", "CIS 5.17; amicontained namespaces", "--ipc host"),
+    "uts": ("uts-namespace", "CIS 5.21; amicontained namespaces", "--uts host"),
+    "cgroup": ("cgroup-namespace", "CIS 5.25; amicontained namespaces", "--cgroupns host"),
+    "mnt": ("mount-namespace", "amicontained namespaces; nsenter", "anything that shares it"),
+    "user": ("own-user-namespace", "CIS 5.31; amicontained user namespace", "another runtime"),
+}
+
+
+def _own(kind: str) -> Probe:
+    name, stands_for, option = _NAMESPACES[kind]
+
+    def check(facts: Facts) -> Seen:
+        own = facts.box.namespaces[kind]
+        if any(own == host.namespaces[kind] for host in facts.hosts):
+            return found(f"it is in the host's: {own}")
+        return fine(own)
+
+    return Probe(
+        name,
+        stands_for,
+        f"/proc/PID/ns/{kind} of its first process against the host's",
+        f"start it without {option}",
+        check,
+    )
+
+
+OUTSIDE += map(_own, _NAMESPACES)
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[0] + other[1] and other[0] < one[0] + one[1]
+
+
+@outside(
+    "host-ids",
+    stands_for="CIS 5.31; CVE-2022-0492, CVE-2025-31133: ids inside must be nobody outside",
+    looks_at="its uid_map and gid_map against /etc/passwd and /etc/subuid of the host",
+    remedy="start it with the runtime cai-runc",
+)
+def host_ids(facts: Facts) -> Seen:
+    """No id of the box is somebody's on the host."""
+    ranges = [(each[1], each[2]) for each in facts.box.uid_map + facts.box.gid_map]
+    for own in ranges:
+        for taken in [(0, 1), *facts.taken]:
+            if _overlap(own, taken):
+                return found(f"{own[0]} and the next {own[1]} overlap {taken[0]} of the host")
+    return fine(", ".join(f"{first} + {count}" for first, count in ranges[:1]))
+
+
+@outside(
+    "ids-of-others",
+    stands_for="other boxes: root of one would be root of another",
+    looks_at="its uid_map against that of every other running container",
+    remedy="start it with the runtime cai-runc",
+)
+def ids_of_others(facts: Facts) -> Seen:
+    """No two boxes share an id."""
+    # A container with the host's ids is above all others, as the host is; that is its own fault.
+    others = [each for maps in facts.others for each in maps if each[1] != 0]
+    for own in facts.box.uid_map:
+        for other in others:
+            if _overlap((own[1], own[2]), (other[1], other[2])):
+                return found(f"{own[1]} + {own[2]} overlaps another container's")
+    return fine(f"{len(facts.others)} other containers have other ids")
+
+
+@outside(
+    "capabilities-on-host",
+    stands_for="CIS 5.4; amicontained capabilities",
+    looks_at="CapEff and CapBnd of its first process, and whether they count on the host",
+    remedy="start it with the runtime cai-runc",
+)
+def capabilities_on_host(facts: Facts) -> Seen:
+    """Its capabilities are worth nothing outside."""
+    held = int(facts.box.status["CapEff"], 16) | int(facts.box.status["CapBnd"], 16)
+    shared = any(facts.box.namespaces["user"] == host.namespaces["user"] for host in facts.hosts)
+    if shared and held:
+        return found(f"{held.bit_count()} capabilities count on the host")
+    return fine("they count in the box only")
+
+
+@outside(
+    "system-call-filter",
+    stands_for="CIS 5.22; amicontained seccomp mode",
+    looks_at="Seccomp of its first process in /proc/PID/status",
+    remedy="start it without --security-opt seccomp=unconfined",
+)
+def system_call_filter(facts: Facts) -> Seen:
+    """Its system calls are filtered."""
+    mode = facts.box.status["Seccomp"]
+    return fine("filtered") if mode == "2" else found(f"mode {mode}: not filtered")
+
+
+@outside(
+    "mount-propagation",
+    stands_for="CIS 5.20",
+    looks_at="mountinfo of its first process: no peer group that the host has too",
+    remedy="start it without :shared on a volume",
+)
+def mount_propagation(facts: Facts) -> Seen:
+    """What is mounted in the box does not appear on the host."""
+    hosts = {peer for host in facts.hosts for mount in host.mounts for peer in _shared(mount)}
+    bad = [mount.point for mount in facts.box.mounts if set(_shared(mount)) & hosts]
+    return verdict(bad, "nothing is shared with the host")
+
+
+def _shared(mount: Mount) -> list[str]:
+    return [each for each in mount.peers if each.startswith("shared:")]
+
+
+#: What of the host's /dev a runtime may bind into a box, since nobody inside can make it.
+_DEVICES = {"null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun"}
+
+
+@outside(
+    "host-paths",
+    stands_for="CIS 5.6; SandboxEscapeBench writable host mount; CDK mount escape",
+    looks_at="mountinfo of its first process, each mount traced to its path on the host: only the "
+    "workspace, the engine's own files of this container, lxcfs and harmless devices",
+    remedy="start it without --volume and --mount of host directories",
+)
+def host_paths(facts: Facts) -> Seen:
+    """The only path of the host in a box is the workspace."""
+    bad = []
+    for mount in facts.box.mounts:
+        path = _on_host(mount, facts)
+        if path is not None and not _allowed(path, mount, facts):
+            bad.append(f"{mount.point} is {path}")
+    return verdict(bad, "only the workspace and the engine's own files")
+
+
+#: Kinds whose content is the namespace's own, whichever path shows it.
+_OWN_KINDS = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "binfmt_misc"}
+
+
+def _on_host(mount: Mount, facts: Facts) -> str | None:
+    """Return where on the host the content of a mount is found, or None where nowhere."""
+    if mount.kind in _OWN_KINDS:
+        return None
+    best = None
+    for each in facts.hosts[0].mounts:
+        if each.device == mount.device and _is_below(mount.root, each.root):
+            path = os.path.normpath(
+                os.path.join(each.point, os.path.relpath(mount.root, each.root))
+            )
+            if best is None or len(path) < len(best):
+                best = path
+    return best
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
+def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
+    labels = facts.container["Config"]["Labels"] or {}
+    workspace = labels.get("containai.workspace")
+    volumes = [each["Source"] for each in facts.container["Mounts"] if each["Type"] == "volume"]
+    own = os.path.join(facts.engine_data, "containers", facts.container["Id"])
+    if workspace is not None and path == os.path.realpath(workspace):
+        return True
+    if path.startswith("/dev/"):
+        return path.removeprefix("/dev/") in _DEVICES
+    if "lxcfs" in (mount.source, mount.kind.removeprefix("fuse.")):
+        return mount.root.startswith(("/proc/", "/sys/devices/system/cpu"))
+    return path in volumes or _is_below(path, own)

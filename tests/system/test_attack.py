@@ -1,0 +1,285 @@
+"""The escape self-test: a box passes it, and every probe bites where its fault is.
+
+The weakened containers are on this machine's own kernel. They are looked at, never used: nothing is
+written but files of the test's own.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import zlib
+
+import pytest
+
+from attack_cases import CASES
+from containai.attack import facts, gather, report, send
+from containai.attack.inside import kernel
+from containai.attack.outside import machine
+from containai.attack.probe import Seen
+from containai.engine.client import Engine
+
+#: Capabilities by number (capabilities(7)), up to the last that Docker 20.10 knows.
+CAPABILITIES = """
+CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT
+SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
+AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+"""
+#: In the unconfined container: fakes of what a fault of the runtime would leave.
+FAKES = r"""
+set -e
+touch /dev/console; mount --bind /proc/version /dev/console
+mount --bind /proc/uptime /proc/loadavg
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+mkdir -p /mnt/lxcfs; mount -t tmpfs lxcfs /mnt/lxcfs
+rm /dev/full; touch /dev/full
+ip address add 169.254.169.254/32 dev lo
+"""
+METADATA = """
+import socket
+with socket.create_server(("169.254.169.254", 80)) as server:
+    while True:
+        with server.accept()[0] as client:
+            client.recv(100)
+            client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+"""
+
+
+class Weak:
+    """The weakened containers, and what surrounds them on this host."""
+
+    def __init__(self, site, image):
+        self.site, self.image = site, image
+        self.engine = Engine(site.layout)
+        self.mark = f"weak-{zlib.crc32(site.root.encode()):08x}"
+        self.undo = contextlib.ExitStack()
+        self.top = tempfile.mkdtemp(prefix="w", dir=site.root)
+        self.undo.callback(subprocess.run, ["rm", "-rf", self.top], check=True)
+
+    def listen(self, address):
+        family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+        server = self.undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(address)
+        server.listen(50)
+
+    def start(self, kind, *options):
+        name = f"{self.mark}-{kind}"
+        self.undo.callback(self.site.docker, "rm", "--force", "--volumes", name)
+        words = ["run", "--detach", "--name", name, "--runtime", "runc", *options]
+        self.site.docker(*words, "--entrypoint", "sleep", self.image, "infinity")
+
+    def created(self):
+        """Return a container that was made with --privileged; not every machine can start it."""
+        name = f"{self.mark}-created"
+        self.undo.callback(self.site.docker, "rm", name)
+        self.site.docker("create", "--name", name, "--privileged", self.image)
+        return self.site.inspect(name)
+
+    def probe(self, kind):
+        """Return the status of every probe in and around a container."""
+        name = f"{self.mark}-{kind}"
+        answers = send.run(self.engine.argv("exec", "-i", name, *send.PYTHON))
+        rows = report.from_host(facts.gather(self.engine, name))
+        return {each.probe: each for each in answers} | {row.probe.name: row for row in rows}
+
+    def all_privileges(self):
+        """Return --privileged, or its parts where root itself lacks a capability; and these."""
+        with open("/proc/self/status") as file:
+            bounding = next(line for line in file if line.startswith("CapBnd")).split()[1]
+        held = {
+            name for bit, name in enumerate(CAPABILITIES.split()) if int(bounding, 16) >> bit & 1
+        }
+        caps = [word for name in sorted(held) for word in ("--cap-add", name)]
+        if len(held) == len(CAPABILITIES.split()):
+            return ["--privileged"], ["--cap-add", "ALL"]
+        options = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
+        unconfined = [word for each in options for word in ("--security-opt", each)]
+        disk = ["--device-cgroup-rule", "b *:* rwm", "--volume", "/sys:/sys"]
+        return [*caps, *unconfined, *disk], caps
+
+    def start_privileged(self):
+        shared = os.path.join(self.top, "shared")
+        os.mkdir(shared)
+        subprocess.run(["mount", "-t", "tmpfs", "weak", shared], check=True)
+        self.undo.callback(subprocess.run, ["umount", "-l", shared], check=True)
+        subprocess.run(["mount", "--make-shared", shared], check=True)
+        service = os.path.join(self.top, "service.sock")
+        self.listen(service)
+        self.start(
+            "privileged",
+            *self.all_privileges()[0],
+            *("--pid", "host", "--network", "host", "--ipc", "host"),
+            *("--uts", "host", "--cgroupns", "host", "--volume", "/:/host"),
+            *("--volume", "/dev:/hostdev", "--volume", f"{shared}:/shared:shared"),
+            *("--volume", f"{self.site.layout.engine_socket}:/var/run/docker.sock"),
+            *("--volume", f"{service}:/service.sock"),
+        )
+
+    def start_unconfined(self):
+        for name in ("service.sock", "docker.sock"):
+            os.makedirs(os.path.join(self.top, "run"), exist_ok=True)
+            self.listen(os.path.join(self.top, "run", name))
+        subnet = f"10.254.{zlib.crc32(self.mark.encode()) % 250}"
+        self.site.docker("network", "create", "--subnet", f"{subnet}.0/24", self.mark)
+        self.undo.callback(self.site.docker, "network", "rm", self.mark)
+        bridge = "br-" + json.loads(self.site.docker("network", "inspect", self.mark))[0]["Id"][:12]
+        with open(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "w") as file:
+            file.write("1")
+        self.listen((f"{subnet}.1", 2375))
+        token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+        self.undo.callback(self.remove_cgroups)
+        self.start(
+            "unconfined",
+            *self.all_privileges()[1],
+            *("--security-opt", "seccomp=unconfined"),
+            *("--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined"),
+            *("--device", "/dev/kmsg", "--cgroup-parent", f"/{self.mark}"),
+            *("--network", self.mark, "--publish", f"{self.site.ports[1]}:22"),
+            *("--env", "DOCKER_HOST=tcp://host", "--volume", f"{self.top}/run:/run/host"),
+            *("--volume", f"{self.top}/run:{token}", "--volume", "/run/host/inner"),
+        )
+        name = f"{self.mark}-unconfined"
+        self.site.docker("exec", name, "sh", "-c", FAKES)
+        self.site.docker("exec", "--detach", name, "python3", "-c", METADATA)
+        self.leak(self.site.inspect(name)["State"]["Pid"])
+
+    def leak(self, pid):
+        """Run a program of the host's in the container, with a directory of the host's open."""
+        directory = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
+        program = os.open("/usr/bin/sleep", os.O_RDONLY)
+        argv = ["nsenter", "-t", str(pid), "-m", "-p", f"/proc/self/fd/{program}", "600"]
+        child = subprocess.Popen(argv, pass_fds=[directory, program])
+        os.close(directory)
+        os.close(program)
+        self.undo.callback(child.wait)
+        self.undo.callback(child.kill)
+
+    def remove_cgroups(self):
+        for parent, children, _ in os.walk("/sys/fs/cgroup", topdown=False):
+            for child in children:
+                if child == self.mark:
+                    os.rmdir(os.path.join(parent, child))
+
+
+@pytest.fixture(scope="module")
+def weak(site, shared_space):
+    shared_space.run("true")
+    weak = Weak(site, shared_space.inspect()["Image"])
+    with weak.undo:
+        abstract = f"\0/containerd-shim/{weak.mark}"
+        weak.listen(abstract)
+        starts = [weak.start_privileged, weak.start_unconfined]
+        for each in starts:
+            each()
+        weak.start("plain", "--network", "host")
+        yield weak
+
+
+@pytest.fixture(scope="module")
+def seen(weak):
+    """What every probe says of every weakened container: by its name, then the probe's."""
+    seen = {}
+
+    def probe(kind):
+        seen[kind] = weak.probe(kind)
+
+    kinds = ("privileged", "unconfined", "plain")
+    threads = [threading.Thread(target=probe, args=(kind,)) for kind in kinds]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert set(seen) == set(kinds)
+    real = facts.gather(weak.engine, f"{weak.mark}-plain")
+    seen["created"] = _by_name(report.from_host(real._replace(container=weak.created())))
+    host = facts.gather(weak.engine, f"{weak.mark}-plain", pid=os.getpid())
+    seen["host-process"] = _by_name(report.from_host(host))
+    opened = os.path.join(weak.top, "open")
+    with open(opened, "w") as file:
+        os.fchmod(file.fileno(), 0o666)
+    seen["open-file"] = _by_name(report.from_host(real._replace(files=[gather.owner(opened)])))
+    seen["old-version"] = _by_name(
+        report.from_host(real._replace(runc="runc version 0.1.1", engine="18.9.0", swarm="active"))
+    ) | {hole.name: _old(hole) for hole in kernel.HOLES}
+    return seen
+
+
+def _by_name(rows):
+    return {row.probe.name: row for row in rows}
+
+
+def _old(hole):
+    answer = kernel.judged(hole, "{}.{}.1".format(*hole.begins), "#1 SMP")
+    assert isinstance(answer, Seen)
+    return send.Answer(hole.name, "found" if answer.found else "ok", answer.text)
+
+
+@pytest.mark.parametrize("probe", CASES)
+def test_probe_bites(seen, probe):
+    assert {kind: seen[kind][probe].status for kind in CASES[probe]} == dict.fromkeys(
+        CASES[probe], "found"
+    ), {kind: seen[kind][probe].seen for kind in CASES[probe]}
+
+
+def test_no_probe_fails_to_look(seen):
+    unverified = {
+        (kind, name): row.seen
+        for kind, rows in seen.items()
+        for name, row in rows.items()
+        if row.status == "unverified"
+    }
+    assert unverified == {}
+
+
+def test_box_passes_every_probe(site, shared):
+    done = site.cai("doctor", "--attack", shared.box, "--json", check=False)
+    told = json.loads(done.stdout)
+    bad = [each for each in told["probes"] if each["status"] != "ok"]
+    assert bad == []
+    assert (done.returncode, told["fine"], told["box"]) == (0, True, shared.box)
+    assert [each["probe"] for each in told["probes"]] == [each.name for each in report.probes()]
+
+
+def test_finding_ends_with_1(site, shared):
+    shared.sh("sudo mkdir -p /root/.kube && sudo touch /root/.kube/config")
+    try:
+        done = site.cai("doctor", "--attack", cwd=shared.path, check=False)
+    finally:
+        shared.sh("sudo rm -r /root/.kube")
+    assert done.returncode == 1
+    lines = done.stdout.decode().splitlines()
+    assert [line.split()[:3] for line in lines if line.startswith("found")] == [
+        ["found", "cluster-credentials", "[root]"]
+    ]
+    assert lines[-1].endswith(" 1 found, 0 unverified")
+
+
+def test_box_that_answers_something_else(site, make_space):
+    space = make_space()
+    space.sh("printf '#!/bin/sh\necho hello\n' | sudo tee /usr/local/sbin/lie >/dev/null")
+    space.sh("sudo chmod 755 /usr/local/sbin/lie; sudo ln -sf /usr/local/sbin/lie $(which sudo)")
+    done = site.cai("doctor", "--attack", space.box, check=False)
+    assert (done.returncode, done.stdout) == (25, b"")
+    assert b"answers something that is no probe's" in done.stderr
+
+
+def test_no_such_box(site):
+    done = site.cai("doctor", "--attack", "nobody", check=False)
+    assert (done.returncode, done.stdout) == (10, b"")
+
+
+def test_version_of_the_runc_that_is_here_is_understood(weak):
+    version, _ = machine.runc_version(facts.gather(weak.engine, f"{weak.mark}-plain").runc)
+    assert version > (1, 0, 0, 0)
+
+
+def test_gathered_owner_is_the_file_s(tmp_path):
+    path = tmp_path / "file"
+    path.touch(0o640)
+    assert stat.S_IMODE(gather.owner(str(path))["mode"]) == 0o640
