@@ -40,6 +40,20 @@ def test_file(path):
     assert load(path, 'agent.default = "x"')["agent.default"] == "x"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("512m", 512 << 20), ("4g", 4 << 30), ("1T", 1 << 40), ("none", 0)]
+)
+def test_memory(path, text, value):
+    assert load(path, f'box.memory = "{text}"')["box.memory"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2", 2.0), ("1.5", 1.5), ('"0.25"', 0.25), ('"none"', 0.0), ("0", 0.0)]
+)
+def test_processors(path, text, value):
+    assert load(path, f"box.cpus = {text}")["box.cpus"] == value
+
+
 def test_environment_overrides_the_file(path, monkeypatch):
     monkeypatch.setenv("CONTAINAI_SSH_PORT_RANGE", "4000-4001")
     monkeypatch.setenv("CONTAINAI_SSH_FORWARD_AGENT", "true")
@@ -79,6 +93,19 @@ def test_unknown_key(path, text):
         'agent.default = ""',
         'agent.default = "two words"',
         "image.name = []",
+        "box.memory = 4",
+        'box.memory = "4"',
+        'box.memory = "4k"',
+        'box.memory = "-4g"',
+        'box.memory = "255m"',
+        'box.memory = "9999999999t"',
+        'box.memory = ""',
+        "box.cpus = true",
+        "box.cpus = -1",
+        "box.cpus = 0.05",
+        'box.cpus = "nan"',
+        'box.cpus = "1_0"',
+        'box.cpus = "two"',
     ],
 )
 def test_wrong_value(path, text):

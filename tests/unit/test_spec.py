@@ -2,6 +2,8 @@ import csv
 
 import pytest
 
+from containai.boxes import limits
+from containai.boxes.limits import Limits
 from containai.boxes.spec import BoxSpec, create_arguments, mount
 
 SPEC = BoxSpec(name="api-1", workspace="/srv/api", image="i:t", ssh_port=2301, owner=1000)
@@ -17,6 +19,7 @@ def test_create_arguments():
         "--cap-add", "ALL",
         "--security-opt", "apparmor=unconfined",
         "--security-opt", "systempaths=unconfined",
+        "--tmpfs", "/dev/.containai:mode=700,size=16k",
         "--stop-signal", "SIGRTMIN+3",
         "--stop-timeout", "100",
         "--label", "containai.managed=true",
@@ -26,7 +29,6 @@ def test_create_arguments():
         "--publish", "127.0.0.1:2301:22",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
-        "--tmpfs", "/dev/.containai:mode=700,size=16k",
         "--mount", "type=bind,source=/srv/api,target=/home/agent/workspace",
         "--mount", "type=volume,source=api-1-docker,target=/var/lib/docker",
         "i:t",
@@ -37,11 +39,19 @@ def test_create_arguments():
 def test_sysbox_needs_no_rights_from_docker():
     ours = create_arguments(SPEC)
     sysbox = create_arguments(SPEC._replace(runtime="sysbox-runc"))
-    rights = ours[ours.index("--cap-add") : ours.index("--cap-add") + 6]
-    assert rights[::2] == ["--cap-add", "--security-opt", "--security-opt"]
-    assert [each for each in ours if each not in rights] == [
+    start = ours.index("--cap-add")
+    rights = ours[start : start + 8]
+    assert rights[::2] == ["--cap-add", "--security-opt", "--security-opt", "--tmpfs"]
+    assert ours[:start] + ours[start + 8 :] == [
         "cai-runc" if each == "sysbox-runc" else each for each in sysbox
     ]
+
+
+def test_limits():
+    words = create_arguments(SPEC._replace(limits=Limits(1 << 30, 1.5), cpuset="0,2"))
+    start = words.index("--memory")
+    assert words[start : start + 8] == limits.arguments(Limits(1 << 30, 1.5), "0,2")
+    assert "--memory" not in create_arguments(SPEC)
 
 
 def test_nothing_is_privileged_and_no_socket_is_shared():

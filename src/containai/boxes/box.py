@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from containai import layout as fixed
+from containai.boxes.limits import Limits
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, NameTakenError
 
@@ -32,6 +33,8 @@ class Box(NamedTuple):
     image: str
     created: str
     problems: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    cpuset: str = ""
 
     @classmethod
     def from_inspect(cls, found: dict[str, Any]) -> "Box":
@@ -54,6 +57,8 @@ class Box(NamedTuple):
             image=found["Config"]["Image"],
             created=found["Created"],
             problems=tuple(problems),
+            limits=Limits.from_inspect(found),
+            cpuset=found["HostConfig"]["CpusetCpus"],
         )
 
 

@@ -10,14 +10,15 @@ from contextlib import ExitStack
 
 from containai import layout as fixed
 from containai.boxes import box as boxes
-from containai.boxes import ids, ports, spec
+from containai.boxes import ids, limits, ports, spec
 from containai.boxes.box import Box, Status
+from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.settings import PortRange
 from containai.engine import runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
-from containai.host import files, proc
+from containai.host import files, machine, proc
 from containai.layout import Layout
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
@@ -34,18 +35,30 @@ class Boxes:
     """The life of boxes on one engine, for one user."""
 
     def __init__(
-        self, layout: Layout, *, port_range: PortRange, forward_agent: bool = False
+        self,
+        layout: Layout,
+        *,
+        port_range: PortRange,
+        forward_agent: bool = False,
+        limits: Limits = Limits(),  # noqa: B008 - a tuple
     ) -> None:
         self.layout = layout
         self.engine = Engine(layout)
         self.port_range = port_range
         self.forward_agent = forward_agent
+        self.limits = limits
 
     def bring_up(
-        self, workspace: Workspace, image: str, say: Callable[[str], None], name: str | None = None
+        self,
+        workspace: Workspace,
+        image: str,
+        say: Callable[[str], None],
+        name: str | None = None,
+        asked: Limits = Limits(),  # noqa: B008 - a tuple
     ) -> str:
         """Return the name of the workspace's box, running and reachable; make or start it first.
 
+        A box that is there gets the limits that were `asked` for; a new one the settings' too.
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
         own = name or box_name(workspace.path, self.layout.uid)
@@ -57,9 +70,10 @@ class Boxes:
                 found = None
             if found is None:
                 say(f"making the box {own}")
-                self._make(own, workspace, image)
+                self._make(own, workspace, image, asked.over(self.limits))
             else:
                 own = found.name
+                self._limit(found, asked)
                 self._start(found, workspace, say)
             connect.open_master(self.layout, own)
             return own
@@ -106,7 +120,8 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             proc.run(argv, root=True, ok=None)
 
-    def _make(self, name: str, workspace: Workspace, image: str) -> None:
+    def _make(self, name: str, workspace: Workspace, image: str, wanted: Limits) -> None:
+        limits.check(wanted, machine.processors())
         runtime = runtimes.chosen(self.layout)
         agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
@@ -116,7 +131,7 @@ class Boxes:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             with ExitStack() as undo:
                 undo.callback(self._discard, name)
-                port = self._create(name, workspace, image, runtime, tried)
+                port = self._create(name, workspace, image, runtime, wanted, tried)
                 self._place(name, key, public, agent)
                 ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
                 try:
@@ -131,11 +146,18 @@ class Boxes:
         raise AssertionError("unreachable")
 
     def _create(
-        self, name: str, workspace: Workspace, image: str, runtime: str, tried: set[int]
+        self,
+        name: str,
+        workspace: Workspace,
+        image: str,
+        runtime: str,
+        wanted: Limits,
+        tried: set[int],
     ) -> int:
         lock = os.path.join(self.layout.state_dir, "ports.lock")
         with files.lock(lock, wait=60, what="choosing a port"):
-            promised = {box.ssh_port for box in boxes.every(self.engine)}
+            others = boxes.every(self.engine)
+            promised = {box.ssh_port for box in others}
             port = ports.choose(self.port_range, promised | tried)
             made = spec.BoxSpec(
                 name=name,
@@ -144,9 +166,22 @@ class Boxes:
                 ssh_port=port,
                 owner=self.layout.uid,
                 runtime=runtime,
+                limits=wanted,
+                cpuset=_cpuset(wanted, others),
             )
             self.engine.docker(*spec.create_arguments(made))
         return port
+
+    def _limit(self, found: Box, asked: Limits) -> None:
+        """Give a box that is there, running or not, the limits that were asked for."""
+        new = limits.changes(found.limits, asked)
+        limits.check(new, machine.processors())
+        lock = os.path.join(self.layout.state_dir, "ports.lock")
+        if any(new):
+            with files.lock(lock, wait=60, what="choosing processors"):
+                others = [box for box in boxes.every(self.engine) if box.name != found.name]
+                options = limits.arguments(new, _cpuset(new, others))
+                self.engine.docker("update", *options, found.name)
 
     def _place(
         self, name: str, key: ssh.KeyPair, public: str, agent: dict[str, tuple[str, int]]
@@ -236,6 +271,12 @@ class Boxes:
                 f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
             )
         return " ".join(words[:2])
+
+
+def _cpuset(wanted: Limits, others: list[Box]) -> str:
+    if not wanted.cpus:
+        return ""
+    return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
 
 
 def tar(entries: dict[str, tuple[str, int]]) -> bytes:

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 from containai import layout as fixed
+from containai.boxes import limits
+from containai.boxes.limits import Limits
 
 #: systemd's request for an orderly halt of a container (systemd(1), SIGRTMIN+3).
 STOP_SIGNAL = "SIGRTMIN+3"
@@ -19,6 +21,8 @@ RIGHTS = (
     # A masked or read-only path in /proc keeps nested runtimes from mounting their own: the kernel
     # wants one fully visible proc.
     "--security-opt", "systempaths=unconfined",
+    # Makes it a box: see runtime/guest.py.
+    "--tmpfs", f"{fixed.GUEST_DIRECTORY}:mode=700,size=16k",
 )  # fmt: skip
 DOCKER_IN_BOX = "/var/lib/docker"
 
@@ -33,6 +37,8 @@ class BoxSpec(NamedTuple):
     owner: int
     runtime: str = fixed.RUNTIME
     network: str = "bridge"
+    limits: Limits = Limits()
+    cpuset: str = ""
 
     @property
     def docker_volume(self) -> str:
@@ -74,13 +80,13 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--runtime", spec.runtime,
         "--cgroupns", "private",
         *(RIGHTS if spec.runtime == fixed.RUNTIME else ()),
+        *limits.arguments(spec.limits, spec.cpuset),
         "--stop-signal", STOP_SIGNAL,
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
         "--publish", f"127.0.0.1:{spec.ssh_port}:{SSH_PORT_IN_BOX}",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
-        "--tmpfs", f"{fixed.GUEST_DIRECTORY}:mode=700,size=16k",
         "--mount", mount(type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX),
         "--mount", mount(type="volume", source=spec.docker_volume, target=DOCKER_IN_BOX),
         spec.image,

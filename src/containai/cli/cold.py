@@ -3,6 +3,7 @@
 import argparse
 
 from containai.boxes import box
+from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
 from containai.cli import shared
 from containai.cli.progress import Display
@@ -26,7 +27,8 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     with Display() as display:
         boxes = shared.boxes_of(layout)
         reference = build.reference(image)
-        return boxes.bring_up(workspace, reference, display.say, arguments.name)
+        asked = Limits(arguments.memory, arguments.cpus)
+        return boxes.bring_up(workspace, reference, display.say, arguments.name, asked)
 
 
 def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:

@@ -2,8 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from containai.boxes import workspace as workspaces
 from containai.boxes.workspace import Workspace
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from containai.boxes.box import Box
     from containai.boxes.lifecycle import Boxes
     from containai.provision.step import Choices
+
+Value = TypeVar("Value")
 
 
 def workspace_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,12 @@ def workspace_arguments(parser: argparse.ArgumentParser) -> None:
 def start_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that may make a box, or set this machine up."""
     parser.add_argument("--force", action="store_true", help="take / or $HOME as a workspace too")
+    parser.add_argument(
+        "--memory", metavar="SIZE", type=_memory, help="limit the box: 4g, 512m or none"
+    )
+    parser.add_argument(
+        "--cpus", metavar="NUMBER", type=_processors, help="limit the box: 2, 1.5 or none"
+    )
     yes_argument(parser)
 
 
@@ -47,6 +55,25 @@ def box_name(text: str) -> str:
     return text
 
 
+def _memory(text: str) -> int:
+    from containai.config import settings
+
+    return _parsed(settings.memory, text)
+
+
+def _processors(text: str) -> float:
+    from containai.config import settings
+
+    return _parsed(settings.processors, text)
+
+
+def _parsed(parse: Callable[[object], Value], text: str) -> Value:
+    try:
+        return parse(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"{text!r}: {wrong}") from None
+
+
 def agreed(arguments: argparse.Namespace) -> bool:
     """Whether the user agreed beforehand to everything that would be asked."""
     return bool(arguments.yes) or os.environ.get("CAI_YES", "") in ("1", "true", "yes")
@@ -60,6 +87,7 @@ def workspace_of(layout: Layout, arguments: argparse.Namespace, *, force: bool =
 def boxes_of(layout: Layout) -> "Boxes":
     """Return the boxes of this user, with the user's settings."""
     from containai.boxes.lifecycle import Boxes
+    from containai.boxes.limits import Limits
     from containai.config import settings
 
     values = settings.load(layout.config_file)
@@ -67,6 +95,7 @@ def boxes_of(layout: Layout) -> "Boxes":
         layout,
         port_range=values["ssh.port_range"],
         forward_agent=values["ssh.forward_agent"],
+        limits=Limits(values["box.memory"], values["box.cpus"]),
     )
 
 
@@ -103,7 +132,8 @@ def session(arguments: argparse.Namespace, command: Sequence[str]) -> int:
     layout = Layout.from_environment()
     workspace = workspace_of(layout, arguments, force=arguments.force)
     name = arguments.name or workspaces.box_name(workspace.path, layout.uid)
-    if not ssh.is_warm(layout, name, workspace.path, workspace.inode):
+    limited = arguments.memory is not None or arguments.cpus is not None
+    if limited or not ssh.is_warm(layout, name, workspace.path, workspace.inode):
         from containai.cli import cold
 
         name = cold.bring_up(layout, workspace, arguments)

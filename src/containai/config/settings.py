@@ -1,6 +1,7 @@
 """One table of settings feeds the file, the environment and the documentation."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -43,6 +44,37 @@ def flag(value: object) -> bool:
     raise ValueError("expected true or false")
 
 
+#: What a box needs to boot systemd, sshd and its own Docker, in bytes.
+LEAST_MEMORY = 256 << 20
+_UNITS = {"m": 20, "g": 30, "t": 40}
+
+
+def memory(value: object) -> int:
+    """Parse "512m", "4g" or "none" (0). Returns bytes. Raises ValueError for anything else."""
+    if value in (0, "none"):
+        return 0
+    text = str(value).lower()
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in _UNITS):
+        raise ValueError("expected a number with m, g or t, for example 4g, or none")
+    size = int(number) << _UNITS[unit]
+    if not LEAST_MEMORY <= size < 1 << 63:
+        raise ValueError(f"expected at least {LEAST_MEMORY >> 20}m, or none")
+    return size
+
+
+def processors(value: object) -> float:
+    """Parse a number of processors, or "none" (0). Raises ValueError for anything else."""
+    if value in (0, "none") and value is not False:
+        return 0.0
+    # Not float(): that takes "nan", "inf" and "1_000".
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,2})?", str(value)):
+        raise ValueError("expected a number, for example 2 or 1.5, or none")
+    if float(str(value)) < 0.1:
+        raise ValueError("expected at least 0.1, or none")
+    return float(str(value))
+
+
 class Setting(NamedTuple):
     """A row: its name in config.toml, how it is parsed, its default and what it is for."""
 
@@ -59,6 +91,8 @@ class Setting(NamedTuple):
 
 SETTINGS = (
     Setting("agent.default", word, "claude", "The agent that `cai run` starts without a COMMAND."),
+    Setting("box.memory", memory, 0, "Memory of new boxes, for example 4g; none is no limit."),
+    Setting("box.cpus", processors, 0.0, "Processors of new boxes, for example 1.5."),
     Setting("image.name", word, "base", "The image of new boxes."),
     Setting(
         "image.root",

@@ -28,6 +28,20 @@ def os_release() -> dict[str, str]:
     return pairs
 
 
+def processors() -> list[int]:
+    """Return the numbers of the processors that are online."""
+    return cpu_list(files.read("/sys/devices/system/cpu/online") or "0")
+
+
+def cpu_list(text: str) -> list[int]:
+    """Return the numbers in a list like "0-2,5" (cpuset(7), "List format")."""
+    found: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
 def free_bytes(path: str) -> int:
     """Return how much a path's file system has left for us, in bytes.
 

@@ -7,7 +7,10 @@ from containai.cli import shared
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.usage = "cai run [--name NAME] [--force] [--yes] [PATH] [-- COMMAND …]"
+    parser.usage = (
+        "cai run [--name NAME] [--memory SIZE] [--cpus NUMBER] [--force] [--yes] "
+        "[PATH] [-- COMMAND …]"
+    )
     parser.epilog = (
         "Everything after -- reaches the command exactly; its exit code is cai's. "
         "Without a COMMAND the configured agent is started."
