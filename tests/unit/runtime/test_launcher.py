@@ -20,6 +20,7 @@ def launcher(tmp_path):
         ("@RUNC@", tmp_path / "runc"),
         ("@PYTHON@", sys.executable),
         ("@LIB@", tmp_path),
+        ("@BRIDGE@", "cai-none"),
     ):
         text = text.replace(placeholder, str(value))
     assert "@" not in text.replace('"$@"', "")

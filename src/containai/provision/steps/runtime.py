@@ -55,6 +55,7 @@ class Runtime:
             ("@RUNC@", runc),
             ("@PYTHON@", PYTHON),
             ("@LIB@", layout.runtime_dir),
+            ("@BRIDGE@", layout.bridge),
         ):
             launcher = launcher.replace(placeholder, value)
         base, count = layout.id_window
