@@ -91,6 +91,11 @@ REFUSED = {
     "_sysctl": "old and unneeded",
 }
 
+#: Families of sockets that no namespace confines (address_families(7)), by number. What is asked
+#: for in a rule of its own stays. A 32 bit program may still come by socketcall(2), whose family no
+#: filter sees.
+REFUSED_FAMILIES = {40: "AF_VSOCK: the hypervisor, or this machine's virtual machines"}
+
 #: What is allowed if the profile has a rule for it with the action SCMP_ACT_LOG, which leaves a
 #: trace in the host's log. SCMP_ACT_ALLOW does not count: Docker's own default profile allows these
 #: two where the container has CAP_SYS_ADMIN, so nobody has asked for them.
@@ -118,7 +123,7 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
         return {
             "defaultAction": _ALLOW,
             "architectures": _ARCHITECTURES.get(machine, []),
-            "syscalls": [_refusal(REFUSED)],
+            "syscalls": [_refusal(REFUSED), *_socket_refusals()],
         }
     rules = profile.get("syscalls") or []
     named: dict[str, set[str]] = {}
@@ -133,10 +138,15 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
     for rule in rules:
         gone = _gone(rule.get("action"), asked, allows=allows) | needed
         names = [name for name in rule["names"] if name not in gone]
+        if "socket" in names and rule.get("action") in _PASSES and not rule.get("args"):
+            names.remove("socket")
+            kept.append({"names": ["socket"], "action": rule["action"], "args": _other_families()})
         if names:
             kept.append(rule | {"names": names})
     if allows:
         kept.append(_refusal(set(REFUSED) - asked))
+        if not any("socket" in rule["names"] for rule in kept):
+            kept += _socket_refusals()
     elif needed:
         kept.append({"names": sorted(needed), "action": _ALLOW})
     return profile | {"syscalls": kept}
@@ -151,3 +161,14 @@ def _gone(action: str | None, asked: set[str], *, allows: bool) -> set[str]:
 
 def _refusal(names: Iterable[str]) -> dict[str, Any]:
     return {"names": sorted(names), "action": _ERRNO, "errnoRet": _EPERM}
+
+
+def _other_families() -> list[dict[str, Any]]:
+    return [{"index": 0, "value": each, "op": "SCMP_CMP_NE"} for each in REFUSED_FAMILIES]
+
+
+def _socket_refusals() -> list[dict[str, Any]]:
+    return [
+        _refusal(["socket"]) | {"args": [{"index": 0, "value": each, "op": "SCMP_CMP_EQ"}]}
+        for each in REFUSED_FAMILIES
+    ]

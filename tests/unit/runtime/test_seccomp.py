@@ -96,7 +96,7 @@ def test_unconfined_becomes_a_deny_list():
     new = fitted(None)
     assert new["defaultAction"] == ALLOW
     assert "SCMP_ARCH_X86" in new["architectures"]
-    assert [rule["action"] for rule in new["syscalls"]] == [ERRNO]
+    assert [rule["action"] for rule in new["syscalls"]] == [ERRNO, ERRNO]
 
 
 def test_what_a_profile_refuses_by_name_stays_refused():
@@ -137,3 +137,36 @@ def test_input_is_not_changed():
 def test_tables():
     assert not set(NEEDED) & set(REFUSED)
     assert all(reason.strip() for reason in [*NEEDED.values(), *REFUSED.values()])
+
+
+NOT_VSOCK = [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]
+VSOCK = [{"index": 0, "value": 40, "op": "SCMP_CMP_EQ"}]
+
+
+@pytest.mark.parametrize("action", [ALLOW, LOG])
+def test_vm_sockets_are_taken_out_of_what_is_allowed(action):
+    given = {
+        "defaultAction": ERRNO,
+        "syscalls": [{"names": ["read", "socket"], "action": action}],
+    }
+    for administers in (True, False):
+        new = fitted_to(given, "x86_64", administers=administers)["syscalls"]
+        assert [rule for rule in new if "socket" in rule["names"]] == [
+            {"names": ["socket"], "action": action, "args": NOT_VSOCK}
+        ]
+        assert {"names": ["read"], "action": action} in new
+
+
+def test_conditions_of_the_profile_s_own_stay():
+    assert [rule for rule in fitted(DEFAULT)["syscalls"] if "socket" in rule["names"]] == [
+        {"names": ["socket"], "action": ALLOW, "args": NOT_VSOCK}
+    ]
+    asked = {"names": ["socket"], "action": ALLOW, "args": VSOCK}
+    new = fitted({"defaultAction": ALLOW, "syscalls": [asked]})
+    assert [rule for rule in new["syscalls"] if "socket" in rule["names"]] == [asked]
+
+
+@pytest.mark.parametrize("profile", [None, {"defaultAction": ALLOW, "syscalls": []}])
+def test_vm_sockets_are_refused_where_all_else_is_allowed(profile):
+    found = [rule for rule in fitted(profile)["syscalls"] if "socket" in rule["names"]]
+    assert found == [{"names": ["socket"], "action": ERRNO, "errnoRet": 1, "args": VSOCK}]
