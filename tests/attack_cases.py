@@ -70,6 +70,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "engine-socket": _BOTH,
     "host-sockets": _BOTH,
     "abstract-sockets": ("plain",),
+    "vm-sockets": ("unconfined",),
+    "own-limits": ("privileged",),
     "engine-ports": ("unconfined",),
     "cloud-metadata": ("unconfined",),
     "cluster-credentials": ("unconfined",),
@@ -179,7 +181,7 @@ def document() -> str:
     parts += [_table([("name", "what it is"), *WEAKENED.items()]), "\n## SandboxEscapeBench\n"]
     parts.append(_table([("scenario", "probes"), *_listed(SCENARIOS)]))
     parts += ["\n## Named holes\n", _table([("hole", "probes"), *_listed(HOLES)])]
-    parts += ["\n## Different by design\n", _DESIGN]
+    parts += ["\n## Left out\n", _LEFT_OUT, "## Different by design\n", _DESIGN]
     design = [("check", "what is different", "why it is no way out", "relies on")]
     for each in BY_DESIGN:
         names = ", ".join(f"`{name}`" for name in each.relies_on)
@@ -187,6 +189,11 @@ def document() -> str:
     return "\n".join([*parts, _table(design)]) + "\n"
 
 
+_LEFT_OUT = """\
+What those tools list and nothing follows from: the operating system, programs that are installed,
+user names, addresses, DNS names, address space randomisation, secrets in the workspace. The files
+of the agent's own logins are in a box by design; a box that leaks them has not been escaped from.
+"""
 _DESIGN = """\
 What docker-bench-security (CIS Docker Benchmark, section 5), CDK, deepce and amicontained ask for
 and a box does not have. Each relies on probes that must be fine.

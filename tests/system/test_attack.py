@@ -56,7 +56,7 @@ class Weak:
     def __init__(self, site, image):
         self.site, self.image = site, image
         self.engine = Engine(site.layout)
-        self.mark = f"weak-{zlib.crc32(site.root.encode()):08x}"
+        self.mark = f"weak{zlib.crc32(site.root.encode()):08x}"
         self.undo = contextlib.ExitStack()
         self.top = tempfile.mkdtemp(prefix="w", dir=site.root)
         self.undo.callback(subprocess.run, ["rm", "-rf", self.top], check=True)
@@ -139,7 +139,7 @@ class Weak:
             *self.all_privileges()[1],
             *("--security-opt", "seccomp=unconfined"),
             *("--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined"),
-            *("--device", "/dev/kmsg", "--cgroup-parent", f"/{self.mark}"),
+            *("--device", "/dev/kmsg", "--cgroup-parent", f"{self.mark}.slice"),
             *("--network", self.mark, "--publish", f"{self.site.ports[1]}:22"),
             *("--env", "DOCKER_HOST=tcp://host", "--volume", f"{self.top}/run:/run/host"),
             *("--volume", f"{self.top}/run:{token}", "--volume", "/run/host/inner"),
@@ -163,8 +163,9 @@ class Weak:
     def remove_cgroups(self):
         for parent, children, _ in os.walk("/sys/fs/cgroup", topdown=False):
             for child in children:
-                if child == self.mark:
-                    os.rmdir(os.path.join(parent, child))
+                if child == f"{self.mark}.slice":
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rmdir(os.path.join(parent, child))
 
 
 @pytest.fixture(scope="module")
@@ -262,11 +263,15 @@ def test_finding_ends_with_1(site, shared):
 
 def test_box_that_answers_something_else(site, make_space):
     space = make_space()
-    space.sh("printf '#!/bin/sh\necho hello\n' | sudo tee /usr/local/sbin/lie >/dev/null")
-    space.sh("sudo chmod 755 /usr/local/sbin/lie; sudo ln -sf /usr/local/sbin/lie $(which sudo)")
+    space.sh("printf '#!/bin/sh\necho hello\n' >/tmp/lie; chmod 755 /tmp/lie")
+    space.sh("sudo ln -sf /tmp/lie $(which sudo)")
     done = site.cai("doctor", "--attack", space.box, check=False)
     assert (done.returncode, done.stdout) == (25, b"")
     assert b"answers something that is no probe's" in done.stderr
+    space.sh("printf '#!/bin/sh\nexec yes\n' >/tmp/lie")
+    done = site.cai("doctor", "--attack", space.box, check=False)
+    assert (done.returncode, done.stdout) == (25, b"")
+    assert b"more than 262144 bytes" in done.stderr
 
 
 def test_no_such_box(site):

@@ -63,6 +63,8 @@ def from_host(facts: Facts) -> list[Row]:
             status, text = ("found" if seen.found else "ok"), seen.text
         except Unverified as why:
             status, text = "unverified", str(why)
+        except Exception as why:  # what a probe did not expect is no reason to believe in it
+            status, text = "unverified", f"{type(why).__name__}: {why}"
         rows.append(Row(probe, status, HOST, text))
     return rows
 

@@ -9,9 +9,12 @@ from containai.attack.design import BY_DESIGN
 from containai.boxes.box import Box, Status
 from containai.boxes.workspace import Workspace
 from containai.cli import shared
-from containai.errors import BoxStartError
+from containai.errors import BoxStartError, ContainAIError, SelfTestError
 from containai.layout import Layout
 from containai.ssh import session
+
+#: The exit code where a probe is not fine.
+FOUND = 1
 
 
 def run(layout: Layout, name: str | None, *, as_json: bool) -> int:
@@ -19,13 +22,20 @@ def run(layout: Layout, name: str | None, *, as_json: bool) -> int:
 
     A stopped box is started. Raises ContainAIError where the probes could not run.
     """
-    box = _running(layout, name)
-    rows = report.run(ways(layout, box), facts.gather(shared.boxes_of(layout).engine, box.name))
+    try:
+        box = _running(layout, name)
+        known = facts.gather(shared.boxes_of(layout).engine, box.name)
+        rows = report.run(ways(layout, box), known)
+    except (ContainAIError, OSError) as failed:
+        # 1 says that something was found.
+        if getattr(failed, "exit_code", FOUND) != FOUND:
+            raise
+        raise SelfTestError(str(failed), hint=getattr(failed, "hint", "")) from None
     if as_json:
         _print_json(box, rows)
     else:
         _print_table(box, rows)
-    return int(any(row.status != "ok" for row in rows))
+    return FOUND if any(row.status != "ok" for row in rows) else 0
 
 
 def _running(layout: Layout, name: str | None) -> Box:

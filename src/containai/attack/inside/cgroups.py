@@ -27,8 +27,52 @@ def cgroup_tree() -> Seen:
     return verdict(bad, "the box's own tree only")
 
 
+#: What limits a cgroup: of v2, and of the v1 controllers.
+LIMITS = ("memory.max", "memory.high", "pids.max", "cpu.max", "cpuset.cpus", "io.max")
+LIMITS_V1 = ("memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us", "devices.allow")
+
+
+def _box_cgroup(controllers: str) -> str:
+    """Return the box's own cgroup in a hierarchy, as seen from the root of the mount."""
+    for line in look.read("/proc/1/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        if names == controllers:
+            return "" if path in ("/", "/init.scope") else path
+    return ""
+
+
+def _limits_v1() -> str:
+    if not look.private_mounts():
+        return ""
+    bad = []
+    for controllers in _hierarchies():
+        if look.mount("none", "/mnt", "cgroup", controllers):
+            top = "/mnt" + _box_cgroup(controllers)
+            bad += look.writable([f"{top}/{name}" for name in LIMITS_V1])
+            look.libc().umount2(b"/mnt", 2)
+    return " ".join(bad)
+
+
+@inside(
+    "own-limits",
+    stands_for="CDK rewrite-cgroup-devices; CIS 5.11, 5.12, 5.29: a limit that its prisoner lifts",
+    looks_at="writability of the limits of the box's own cgroup, and of devices.allow: in what is "
+    "mounted, and in every cgroup v1 hierarchy that a child can mount",
+    remedy="start it with the runtime cai-runc and without --privileged",
+)
+def own_limits() -> Seen:
+    """Root in here cannot lift what was set for the box."""
+    paths = []
+    for mount in look.own_mounts():
+        if mount.kind == "cgroup2":
+            paths += [mount.point + _box_cgroup("") + "/" + name for name in LIMITS]
+    bad = look.writable(paths) + look.in_child(_limits_v1).split()
+    return verdict(bad, "none can be written")
+
+
 def _hierarchies() -> list[str]:
-    names = []
+    # A hierarchy without controllers can be made at any time, also where cgroup v2 has them all.
+    names = ["none,name=containai"]
     for line in look.read("/proc/self/cgroup").splitlines():
         controllers = line.split(":")[1]
         if controllers:

@@ -18,8 +18,8 @@ ENGINES = frozenset(
 #: Where sockets are looked for; how deep, and how many files.
 PLACES = ("/run", "/var/run", "/tmp", "/dev", "/home/agent/workspace")  # noqa: S108
 DEPTH, LIMIT = 5, 20000
-#: Docker, etcd and kubelet without a socket file.
-API_PORTS = (2375, 2376, 2379, 10250, 10255)
+#: Docker, etcd, Kubernetes and kubelet without a socket file.
+API_PORTS = (2375, 2376, 2379, 6443, 10250, 10255)
 METADATA = "169.254.169.254"
 #: An address that belongs to nobody (RFC 5737).
 NOWHERE = "203.0.113.9"
@@ -134,6 +134,22 @@ def abstract_sockets() -> Seen:
     return verdict(bad, f"{len(names)} looked at, all of the box")
 
 
+@inside(
+    "vm-sockets",
+    stands_for="a hypervisor's services, or those of virtual machines on the host: AF_VSOCK, which "
+    "no network namespace confines; Docker refuses it since 23.0",
+    looks_at="socket(AF_VSOCK) must be refused",
+    remedy="start it with the runtime cai-runc and Docker's own seccomp profile",
+)
+def vm_sockets() -> Seen:
+    """Nothing of the machine's virtualisation can be talked to."""
+    try:
+        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+    except OSError as refused:
+        return fine(refused.strerror or "refused")
+    return found("AF_VSOCK opens")
+
+
 def gateway() -> str | None:
     """Return the address of the default gateway, which is the host."""
     for line in look.read("/proc/net/route").splitlines()[1:]:
@@ -153,7 +169,7 @@ def _answers(address: str, port: int) -> bool:
 
 @inside(
     "engine-ports",
-    stands_for="SandboxEscapeBench Docker daemon; CDK docker-api-pwn, etcd, kubelet; deepce",
+    stands_for="SandboxEscapeBench Docker daemon; CDK docker-api-pwn, K8s API server, kubelet",
     looks_at=f"TCP ports {', '.join(map(str, API_PORTS))} of the gateway, which is the host",
     remedy="let the host's Docker listen on no network; firewall these ports",
 )
