@@ -45,6 +45,7 @@ _NAMES = {
 }
 
 
+_EXTENT: Json = {"containerID": int, "hostID": int, "size": int}
 #: Types of the fields that are read or changed here. `[shape]` is an array of that shape, "*" any
 #: name. As Go writes them, each may be null, which means absent.
 _SHAPE: Json = {
@@ -60,10 +61,19 @@ _SHAPE: Json = {
         "oomScoreAdj": int,
     },
     "root": {"path": str, "readonly": bool},
-    "mounts": [{"destination": str, "source": str, "type": str, "options": [str]}],
+    "mounts": [
+        {
+            "destination": str,
+            "source": str,
+            "type": str,
+            "options": [str],
+            "uidMappings": [_EXTENT],
+            "gidMappings": [_EXTENT],
+        }
+    ],
     "linux": {
-        "uidMappings": [{"containerID": int, "hostID": int, "size": int}],
-        "gidMappings": [{"containerID": int, "hostID": int, "size": int}],
+        "uidMappings": [_EXTENT],
+        "gidMappings": [_EXTENT],
         "namespaces": [{"type": str, "path": str}],
         "devices": [{"path": str, "type": str, "major": int, "minor": int}],
         "resources": {"devices": [{"allow": bool, "type": str, "major": int, "minor": int}]},
@@ -87,15 +97,42 @@ def check(spec: Json) -> None:
     """
     _check(spec, _SHAPE, "")
     for name in ("uidMappings", "gidMappings"):
-        if field(spec, f"linux.{name}", list):
-            raise RuntimeRefusal(f"config.json: linux.{name}: the ids are chosen here")
-    namespaces = {each.get("type"): each.get("path") for each in _objects(spec, "linux.namespaces")}
-    for kind in ("user", "mount"):
-        if namespaces.get(kind):
-            raise RuntimeRefusal(f"a box cannot join a {kind} namespace")
+        holders = [("linux", field(spec, "linux", dict, {}))]
+        holders += [(f"mounts[{index}]", each) for index, each in enumerate(mounts(spec))]
+        for path, holder in holders:
+            if holder.get(name):
+                raise RuntimeRefusal(f"config.json: {path}.{name}: the ids are chosen here")
+    profile = field(spec, "linux.seccomp", dict)
+    if profile is not None:
+        _check_seccomp(profile)
+    _check_namespaces(spec)
+
+
+def _check_namespaces(spec: Json) -> None:
+    namespaces: Json = {}
+    for each in _objects(spec, "linux.namespaces"):
+        kind = each.get("type")
+        if kind in namespaces:
+            raise RuntimeRefusal(f"config.json: linux.namespaces: {kind!r} stands twice")
+        namespaces[str(kind)] = each.get("path")
+    if namespaces.get("user"):
+        raise RuntimeRefusal("a box cannot join a user namespace")
+    if namespaces.get("mount") or "mount" not in namespaces:
+        raise RuntimeRefusal("a box cannot share a mount namespace")
     if namespaces.get("pid") or "pid" not in namespaces:
         # Nobody but its owner may mount the proc of a pid namespace.
         raise RuntimeRefusal("a box cannot share a pid namespace (--pid)")
+
+
+def _check_seccomp(profile: Json) -> None:
+    """Refuse a profile of which nobody knows what it refuses."""
+    path = "config.json: linux.seccomp"
+    if not profile.get("defaultAction"):
+        raise RuntimeRefusal(f"{path}.defaultAction: missing")
+    for index, rule in enumerate(profile.get("syscalls") or []):
+        for name in ("names", "action"):
+            if not rule.get(name):
+                raise RuntimeRefusal(f"{path}.syscalls[{index}].{name}: missing")
 
 
 def _check(value: Any, shape: Any, path: str) -> None:
@@ -116,9 +153,19 @@ def _check(value: Any, shape: Any, path: str) -> None:
     else:
         if not isinstance(value, dict):
             raise RuntimeRefusal(f"config.json: {path}: expected an object")
+        _refuse_other_spellings(value, shape, path)
         for name, inner in shape.items():
             for key in value if name == "*" else (name,):
                 _check(value.get(key), inner, f"{path}.{key}" if path else key)
+
+
+def _refuse_other_spellings(value: Json, shape: Json, path: str) -> None:
+    """Refuse `Linux` for `linux`: Go takes them for one field (encoding/json, Unmarshal)."""
+    known = {name.casefold(): name for name in shape}
+    for key in value.keys() - shape.keys():
+        if key.casefold() in known:
+            where = f"{path}.{key}" if path else key
+            raise RuntimeRefusal(f"config.json: {where}: spelled {known[key.casefold()]!r}")
 
 
 def mounts(spec: Json) -> list[Json]:
