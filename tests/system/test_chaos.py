@@ -168,7 +168,9 @@ def works(site, image):
         last.append(docker(site, "exec", CONTAINER, "sh", "-c", "echo fine"))
         return last[-1].stdout == "fine\n"
 
-    assert until(attempt), last[-4:]
+    fine = until(attempt)
+    said = [(each.args[3:5], each.returncode, each.stderr) for each in last[-4:]]
+    assert fine, f"{said}\n{docker(site, 'container', 'inspect', CONTAINER).stdout}"
 
 
 def gone(site):
