@@ -260,9 +260,7 @@ def _remove(spaces: Sequence[Space]) -> None:
     assert [(end.returncode, each) for end, each in zip(ends, said, strict=True) if each] == []
 
 
-@pytest.fixture
-def make_space(site: Site) -> Iterator[MakeSpace]:
-    """Make workspaces: a function of the last part of the path and the owner."""
+def _making(site: Site) -> Iterator[MakeSpace]:
     parent = tempfile.mkdtemp(prefix="t", dir=os.path.join(site.root, "ws"))
     os.chmod(parent, 0o755)
     made: list[Space] = []
@@ -277,6 +275,18 @@ def make_space(site: Site) -> Iterator[MakeSpace]:
     yield make
     _remove(made)
     shutil.rmtree(parent)
+
+
+@pytest.fixture
+def make_space(site: Site) -> Iterator[MakeSpace]:
+    """Make workspaces: a function of the last part of the path and the owner."""
+    yield from _making(site)
+
+
+@pytest.fixture(scope="module")
+def make_lasting(site: Site) -> Iterator[MakeSpace]:
+    """As make_space, for workspaces that a whole module shares."""
+    yield from _making(site)
 
 
 @pytest.fixture

@@ -33,6 +33,14 @@ HIDDEN = (
     "/sys/block",
     "/sys/class/block",
     "/sys/dev/block",
+    "/proc/fs/ext4",
+    "/proc/fs/jbd2",
+    "/proc/fs/xfs",
+    "/sys/fs/ext4",
+    "/sys/fs/xfs",
+    "/sys/fs/btrfs",
+    # A physical address of the kernel's.
+    "/sys/kernel/vmcoreinfo",
 )
 
 
