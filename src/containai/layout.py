@@ -230,6 +230,11 @@ class Layout:
         return self._at(f"etc/systemd/system/containai-{daemon}.service")
 
     @property
+    def subordinate_ids(self) -> tuple[str, str]:
+        """Which user owns which ids of user namespaces (subuid(5)): uids, gids."""
+        return self._at("etc/subuid"), self._at("etc/subgid")
+
+    @property
     def runtime_choice(self) -> str:
         """Which runtime `cai setup` chose for this machine, and why."""
         return self._at("var/lib/containai/runtime.json")

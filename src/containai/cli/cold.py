@@ -8,7 +8,7 @@ from containai.boxes.workspace import Workspace, box_name
 from containai.cli import shared
 from containai.cli.progress import Display
 from containai.config import settings
-from containai.engine import daemon
+from containai.engine import daemon, runtimes
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError
 from containai.host import proc
@@ -54,4 +54,6 @@ def _is_ready(layout: Layout, image: str, workspace: Workspace, name: str | None
     # A box that is there keeps the image that it was made from.
     own = name or box_name(workspace.path, layout.uid)
     engine = Engine(layout)
-    return build.exists(engine, image) or box.find(engine, workspace.path, own) is not None
+    if box.find(engine, workspace.path, own) is not None:
+        return True
+    return runtimes.read_choice(layout) is not None and build.exists(engine, image)

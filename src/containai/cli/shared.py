@@ -99,12 +99,17 @@ def boxes_of(layout: Layout) -> "Boxes":
     )
 
 
-def choices(values: dict[str, Any], *, image_archive: str = "") -> "Choices":
+def choices(
+    values: dict[str, Any], *, image_archive: str = "", runtime: str | None = None
+) -> "Choices":
     """Return what the settings, and options of `cai setup`, say about this machine's set-up."""
     from containai.provision.step import Choices
 
     return Choices(
-        image=values["image.name"], image_root=values["image.root"], image_archive=image_archive
+        image=values["image.name"],
+        image_root=values["image.root"],
+        image_archive=image_archive,
+        runtime=runtime or values["engine.runtime"],
     )
 
 

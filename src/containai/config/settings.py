@@ -75,6 +75,17 @@ def processors(value: object) -> float:
     return float(str(value))
 
 
+#: What `engine.runtime` and --runtime can be.
+RUNTIMES = ("auto", "sysbox", "embedded")
+
+
+def runtime(value: object) -> str:
+    """Parse a choice of runtimes. Raises ValueError for what is none."""
+    if value not in RUNTIMES:
+        raise ValueError("expected one of: " + ", ".join(RUNTIMES))
+    return str(value)
+
+
 class Setting(NamedTuple):
     """A row: its name in config.toml, how it is parsed, its default and what it is for."""
 
@@ -93,6 +104,12 @@ SETTINGS = (
     Setting("agent.default", word, "claude", "The agent that `cai run` starts without a COMMAND."),
     Setting("box.memory", memory, 0, "Memory of new boxes, for example 4g; none is no limit."),
     Setting("box.cpus", processors, 0.0, "Processors of new boxes, for example 1.5."),
+    Setting(
+        "engine.runtime",
+        runtime,
+        "auto",
+        "What starts boxes: sysbox, embedded, or auto: Sysbox where it works, else embedded.",
+    ),
     Setting("image.name", word, "base", "The image of new boxes."),
     Setting(
         "image.root",

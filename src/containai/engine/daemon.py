@@ -8,13 +8,13 @@ import os
 import time
 from typing import Any
 
-from containai.engine import lxcfs, shims
+from containai.engine import lxcfs, runtimes, shims, sysbox
 from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import files, machine, proc
-from containai.layout import Layout
+from containai.layout import SYSBOX, Layout
 
 #: How long dockerd may take until it answers, in seconds: it loads its containers first.
 START_TIMEOUT = 90.0
@@ -202,6 +202,8 @@ def _spawn(layout: Layout, network: Network) -> None:
     for directory in (os.path.dirname(layout.engine_log), os.path.dirname(layout.engine_socket)):
         proc.run(["mkdir", "-p", directory], root=True)
     _clear_pidfiles(layout)
+    if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX:
+        sysbox.start(layout)
     copy = layout.engine_running_config
     proc.run([layout.engine_program, "prepare", layout.engine_config, copy], root=True)
     # `env PATH` as dockerd looks for containerd and docker-proxy there.
@@ -278,6 +280,8 @@ def stop(layout: Layout) -> None:
     shims.end_all(layout)
     lxcfs.stop(layout)
     _unmount_network(layout)
+    if sysbox.is_ours(layout):
+        sysbox.stop(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)

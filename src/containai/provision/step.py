@@ -17,6 +17,8 @@ class Choices(NamedTuple):
     image_root: str
     #: An archive of the image that is loaded instead of building it, or "".
     image_archive: str = ""
+    #: auto, sysbox or embedded.
+    runtime: str = "auto"
 
 
 class Scope(NamedTuple):

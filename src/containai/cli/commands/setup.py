@@ -5,6 +5,7 @@ import os
 import sys
 
 from containai.cli import shared
+from containai.config.settings import RUNTIMES
 from containai.layout import Layout
 
 
@@ -12,6 +13,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     shared.yes_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        help="what starts boxes (default: engine.runtime of the settings)",
+    )
     parser.add_argument(
         "--image-archive",
         metavar="FILE",
@@ -28,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     layout = Layout.from_environment()
     values = settings.load(layout.config_file)
-    choices = shared.choices(values, image_archive=arguments.image_archive or "")
+    choices = shared.choices(
+        values, image_archive=arguments.image_archive or "", runtime=arguments.runtime
+    )
     if arguments.dry_run:
         lines = setup.dry_run(layout, steps.steps(choices))
         sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))

@@ -1,0 +1,98 @@
+"""Whether a runtime is any good here: a box of it boots, its Docker runs and builds, files fit."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+
+from containai.boxes import ids, lifecycle, spec
+from containai.engine.client import Engine
+from containai.errors import ContainAIError
+from containai.host import files, proc
+from containai.ssh import setup as ssh
+
+#: How long a probe's box may take to boot and to do its work, in seconds: emulated machines too.
+TIMEOUT = 400.0
+_ANSWER = "Error response from daemon: "
+
+
+def probe(engine: Engine, image: str, runtime: str, say: Callable[[str], None]) -> str:
+    """Try a runtime with a box that is gone afterwards.
+
+    Returns what does not work, "" where all does. Raises ContainAIError only where the box cannot
+    be removed again.
+    """
+    name = f"cai-probe-{secrets.token_hex(4)}"
+    with tempfile.TemporaryDirectory(prefix="cai-probe-") as workspace:
+        try:
+            _boot(engine, image, runtime, name, workspace, say)
+            return _work(engine, name, workspace, say)
+        except ContainAIError as failed:
+            return reason(str(failed))
+        finally:
+            engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
+            engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
+            _empty(workspace)
+
+
+def script() -> str:
+    """Return what is run in the box, by its root."""
+    return files.read(os.path.join(os.path.dirname(__file__), "probe.sh")) or ""
+
+
+def reason(said: str) -> str:
+    """Return the line that says why: what dockerd answered, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    answers = [line.partition(_ANSWER)[2] for line in lines if _ANSWER in line]
+    return (answers or lines[-1:] or ["no reason was given"])[0].removesuffix(": unknown")
+
+
+def _boot(
+    engine: Engine,
+    image: str,
+    runtime: str,
+    name: str,
+    workspace: str,
+    say: Callable[[str], None],
+) -> None:
+    say(f"booting a box with {runtime}")
+    made = spec.BoxSpec(
+        name=name,
+        workspace=workspace,
+        image=image,
+        ssh_port=0,
+        owner=engine.layout.uid,
+        runtime=runtime,
+    )
+    engine.docker(*spec.create_arguments(made))
+    key = ssh.new_key()
+    placed = {
+        lifecycle.HOST_KEY_IN_BOX: (key.private, 0o600),
+        **ids.agent_files(runtime, workspace),
+    }
+    engine.docker("cp", "-", f"{name}:/", stdin=lifecycle.tar(placed))
+    engine.docker("start", name)
+
+
+def _work(engine: Engine, name: str, workspace: str, say: Callable[[str], None]) -> str:
+    say("running and building in its Docker")
+    words = ("exec", "--interactive", name, "sh", "-s")
+    done = engine.docker(*words, stdin=script().encode(), ok=None, timeout=TIMEOUT)
+    if done.code != 0:
+        found = engine.inspect("container", name)
+        if found is not None and not found["State"]["Running"]:
+            last = engine.docker("logs", "--tail", "1", name, ok=None)
+            return f"it ended with code {found['State']['ExitCode']}: {reason(last.out + last.err)}"
+        return reason(done.err.strip() or done.out.strip() or f"code {done.code}")
+    seen = os.stat(os.path.join(workspace, "probe")).st_uid
+    owner = os.stat(workspace).st_uid
+    return "" if seen == owner else f"a file of the agent is {seen}'s outside, not {owner}'s"
+
+
+def _empty(workspace: str) -> None:
+    # A runtime that maps wrongly leaves files there that are not ours to remove.
+    if any(
+        os.lstat(os.path.join(workspace, each)).st_uid != os.geteuid()
+        for each in os.listdir(workspace)
+    ):
+        proc.run(["find", workspace, "-xdev", "-mindepth", "1", "-delete"], root=True, ok=None)

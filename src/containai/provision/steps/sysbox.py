@@ -1,0 +1,258 @@
+"""Sysbox: the pinned release, unpacked beside whatever the host has, and its daemons.
+
+The package is not installed with dpkg: its maintainer scripts edit the configuration of the host's
+own Docker and restart it (docs/adr/0004).
+"""
+
+import os
+
+from containai.engine import runtimes, sysbox
+from containai.errors import ContainAIError, DownloadError, NoSpaceError, UnsupportedError
+from containai.host import download, files, machine, packages, proc
+from containai.host.download import Pin
+from containai.layout import RUNTIME, SYSBOX, Layout
+from containai.provision import compat
+from containai.provision.compat import Verdict
+from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
+
+VERSION = "0.7.1"
+#: The release by machine (uname -m). The one place for its addresses and checksums: that of amd64
+#: is pinned alike by three unrelated projects, that of arm64 by one.
+RELEASES = {
+    "x86_64": Pin(
+        f"https://github.com/nestybox/sysbox/releases/download/v{VERSION}/sysbox-ce_{VERSION}.linux_amd64.deb",
+        "9d6d5484f980d0a17f86c492c1262015c2afb66280bdb97215b79fde6a0261c5",
+        128 << 20,
+    ),
+    "aarch64": Pin(
+        f"https://github.com/nestybox/sysbox/releases/download/v{VERSION}/sysbox-ce_{VERSION}.linux_arm64.deb",
+        "04ca894ae0b53f0fa54eaacc173ce40363c9a95ea5450f773716a84ef650a69b",
+        128 << 20,
+    ),
+}
+
+#: What its daemons start, by the package of the distribution. jq, which its package names too, is
+#: for the maintainer scripts only.
+PROGRAMS = {"rsync": "rsync", "modprobe": "kmod", "iptables": "iptables", "fusermount": "fuse3"}
+
+#: The ids that all boxes of Sysbox share, and the name that sysbox-mgr looks for in /etc/subuid.
+#: Above those of cai-runc and below systemd's foreign ids; without an entry sysbox-mgr would take
+#: the first ones free, and write both files anew without their comments.
+SUBORDINATE = "sysbox:2147221504:65536"
+
+# What is not one of the three programs is not even unpacked. Nothing has its name before it is all
+# there; the file `release` says what it was made from.
+_UNPACK = r"""
+set -eu; export LC_ALL=C; umask 022
+package=$1 target=$2 sha256=$3
+mkdir -p "$(dirname "$target")"
+staging=$(mktemp -d "$target.XXXXXX")
+trap 'rm -rf "$staging"' EXIT
+dpkg-deb --fsys-tarfile "$package" >"$staging/files.tar"
+tar -x -f "$staging/files.tar" -C "$staging" --no-same-owner --strip-components=3 \
+    ./usr/bin/sysbox-runc ./usr/bin/sysbox-mgr ./usr/bin/sysbox-fs
+rm "$staging/files.tar"
+for each in sysbox-runc sysbox-mgr sysbox-fs; do
+    if [ -L "$staging/$each" ] || [ ! -f "$staging/$each" ]; then
+        echo "$each in the package is no file" >&2
+        exit 1
+    fi
+done
+chmod 755 "$staging" "$staging"/sysbox-*
+echo "$sha256" >"$staging/release"
+sync
+rm -rf "$target"
+mv -T "$staging" "$target"
+"""
+_SUBORDINATE = r"""
+set -eu
+line=$1; shift
+for file do
+    mkdir -p "$(dirname "$file")"
+    touch "$file"
+    grep -q '^sysbox:' "$file" || echo "$line" >>"$file"
+done
+"""
+_FORGET = 'line=$1; shift; sed -i "/^$line\\$/d" "$@"'
+
+
+class Attempt:
+    """What was asked for, and why Sysbox is not used, once that is known.
+
+    `asked` is auto, sysbox or embedded.
+    """
+
+    def __init__(
+        self, asked: str, *, offline: str | None = None, releases: dict[str, Pin] | None = None
+    ) -> None:
+        self.asked = asked
+        self.offline = offline
+        self.releases = RELEASES if releases is None else releases
+        self.refused = ""
+
+    def settled(self, layout: Layout) -> bool:
+        """Whether an earlier choice answers what is asked for now."""
+        choice = runtimes.read_choice(layout)
+        wanted = {"sysbox": SYSBOX, "embedded": RUNTIME}.get(self.asked)
+        return choice is not None and wanted in (None, choice.runtime)
+
+    def wants_sysbox(self, layout: Layout) -> bool:
+        """Whether Sysbox has to be there: not where it was refused or is not asked for."""
+        if self.asked == "embedded" or self.refused:
+            return False
+        return not self.settled(layout) or runtimes.chosen(layout) == SYSBOX
+
+    def refuse(self, reason: str, hint: str = "") -> None:
+        """Go on without Sysbox, or raise UnsupportedError where it was asked for by name."""
+        if self.asked == "sysbox":
+            raise UnsupportedError(f"Sysbox cannot be used here: {reason}", hint=hint)
+        self.refused = reason
+
+    def guard(self, action: Action) -> Action:
+        """Return the action as one of an attempt: what fails, fails only Sysbox."""
+
+        def act(progress: Progress) -> None:
+            if self.refused:
+                return
+            try:
+                action.apply(progress)
+            except ContainAIError as failed:
+                if self.asked == "sysbox":
+                    raise
+                self.refused = str(failed).splitlines()[0]
+
+        return Do(action.describe(), act)
+
+
+class Sysbox:
+    """The programs of the pinned release, and its daemons running."""
+
+    title = "Sysbox"
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def check(self, layout: Layout) -> Finding:
+        """Raises UnsupportedError where Sysbox was asked for and is known not to work here."""
+        attempt = self.attempt
+        if attempt.wants_sysbox(layout) and not attempt.settled(layout):
+            self._consult(layout)
+        if not attempt.wants_sysbox(layout):
+            return Finding(True, f"not used: {attempt.refused or 'the embedded runtime is chosen'}")
+        if self._is_hosts(layout):
+            return Finding(True, f"the host's own: {runtimes.HOST_SYSBOX}")
+        if not self._is_installed(layout):
+            return Finding(False, f"{VERSION} is not installed")
+        if not sysbox.running(layout):
+            return Finding(False, "its daemons do not run")
+        return Finding(True, f"{VERSION} in {layout.sysbox_dir}")
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Fetch, unpack and start it; where it is only wished for, a failure is no error."""
+        if self.check(layout).ok:
+            return []
+        actions = [] if self._is_installed(layout) else self._install(layout)
+
+        def start(progress: Progress) -> None:
+            progress("starting sysbox-mgr and sysbox-fs", None)
+            sysbox.start(layout)
+
+        actions.append(Do("start sysbox-mgr and sysbox-fs", start))
+        return [self.attempt.guard(action) for action in actions]
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Stop the daemons, remove all that is theirs; the packages stay."""
+        actions: list[Action] = []
+        units = [layout.sysbox_unit_file(daemon) for daemon in sysbox.DAEMONS]
+        if any(map(os.path.exists, units)):
+            names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
+            actions.append(Run(["systemctl", "disable", "--now", *names]))
+            actions += [Run(["rm", "-f", *units]), Run(["systemctl", "daemon-reload"])]
+        if sysbox.running(layout):
+            actions.append(Do("end sysbox-mgr and sysbox-fs", lambda _: sysbox.stop(layout)))
+        mine = (layout.sysbox_dir, layout.sysbox_data, layout.sysbox_mount, layout.sysbox_log)
+        found = [path for path in mine if os.path.exists(path)]
+        if found:
+            actions.append(Run(["rm", "-rf", "--one-file-system", *found]))
+        given = [
+            path
+            for path in layout.subordinate_ids
+            if SUBORDINATE in (files.read(path) or "").splitlines()
+        ]
+        if given:
+            actions.append(Run(["sh", "-c", _FORGET, "sh", SUBORDINATE, *given]))
+        return actions
+
+    def _consult(self, layout: Layout) -> None:
+        if self.attempt.asked == "auto" and not layout.is_default:
+            # Its sockets are there once a machine; a ContainAI of a test must not take them.
+            self.attempt.refuse("there is one Sysbox a machine, and this root is not the machine's")
+            return
+        if self._is_hosts(layout):
+            version = compat.parse_version(
+                proc.run([runtimes.HOST_SYSBOX, "--version"], ok=None, timeout=10).out
+            )
+        else:
+            version = compat.parse_version(VERSION)
+            if os.uname().machine not in self.attempt.releases:
+                self.attempt.refuse(f"there is no release for {os.uname().machine}")
+                return
+        broken = compat.known(compat.SYSBOX, compat.gather(version), Verdict.BREAKS)
+        if broken:
+            row = broken[0]
+            self.attempt.refuse(f"{row.what} ({row.source})", row.advice)
+
+    @staticmethod
+    def _is_hosts(layout: Layout) -> bool:
+        return runtimes.sysbox_program(layout) == runtimes.HOST_SYSBOX
+
+    def _is_installed(self, layout: Layout) -> bool:
+        pin = self.attempt.releases.get(os.uname().machine)
+        release = files.read(os.path.join(layout.sysbox_dir, "release")) or ""
+        return pin is not None and release.strip() == pin.sha256
+
+    def _install(self, layout: Layout) -> list[Action]:
+        pin = self.attempt.releases[os.uname().machine]
+
+        def fetch(progress: Progress) -> None:
+            download.fetch(pin, layout.downloads, progress, offline=self.attempt.offline)
+
+        package = os.path.join(layout.downloads, pin.name)
+        # First what can be had or not, then what changes this machine.
+        actions: list[Action] = [
+            Do(f"fetch {self.attempt.offline or pin.url} (sha256 {pin.sha256})", fetch),
+            Do(f"unpack {package} to {layout.sysbox_dir}", lambda _: unpack(layout, pin)),
+            Run(["sh", "-c", _SUBORDINATE, "sh", SUBORDINATE, *layout.subordinate_ids]),
+        ]
+        missing = [name for program, name in PROGRAMS.items() if proc.which(program) is None]
+        if missing:
+            actions.append(Do(f"install {', '.join(missing)}", lambda say: _add(missing, say)))
+        if machine.has_systemd() and layout.is_default:
+            actions += [
+                WriteFile(layout.sysbox_unit_file(daemon), sysbox.unit(layout, daemon))
+                for daemon in sysbox.DAEMONS
+            ]
+            names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
+            actions += [Run(["systemctl", "daemon-reload"]), Run(["systemctl", "enable", *names])]
+        return actions
+
+
+def unpack(layout: Layout, pin: Pin) -> None:
+    """Put the programs of a fetched package in their place, whole or not at all.
+
+    Raises NoSpaceError, or DownloadError where the package is not what it should be.
+    """
+    package = os.path.join(layout.downloads, pin.name)
+    try:
+        words = ["sh", "-c", _UNPACK, "sh", package, layout.sysbox_dir, pin.sha256]
+        proc.run(words, root=True)
+    except proc.ProcessError as failed:
+        said = failed.done.err.strip()
+        if "no space left" in said.lower():
+            where = os.path.dirname(layout.sysbox_dir)
+            raise NoSpaceError(f"no space left in {where}", hint="free some there") from None
+        raise DownloadError(f"{package} cannot be unpacked: {said}") from None
+
+
+def _add(names: list[str], progress: Progress) -> None:
+    packages.ensure(names, lambda line: progress(line, None))
