@@ -91,6 +91,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "ids-of-others": _ALL,
     "capabilities-on-host": _ALL,
     "system-call-filter": _BOTH,
+    "every-process": (*_ALL, "host-process"),
     "mount-propagation": ("privileged",),
     "host-paths": ("privileged",),
     "runtime": _ALL,

@@ -7,11 +7,13 @@ written but files of the test's own.
 import contextlib
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
 import tempfile
 import threading
+import time
 import zlib
 
 import pytest
@@ -147,18 +149,7 @@ class Weak:
         name = f"{self.mark}-unconfined"
         self.site.docker("exec", name, "sh", "-c", FAKES)
         self.site.docker("exec", "--detach", name, "python3", "-c", METADATA)
-        self.leak(self.site.inspect(name)["State"]["Pid"])
-
-    def leak(self, pid):
-        """Run a program of the host's in the container, with a directory of the host's open."""
-        directory = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
-        program = os.open("/usr/bin/sleep", os.O_RDONLY)
-        argv = ["nsenter", "-t", str(pid), "-m", "-p", f"/proc/self/fd/{program}", "600"]
-        child = subprocess.Popen(argv, pass_fds=[directory, program])
-        os.close(directory)
-        os.close(program)
-        self.undo.callback(child.wait)
-        self.undo.callback(child.kill)
+        self.undo.enter_context(leak(self.site.inspect(name)["State"]["Pid"], self.top))
 
     def remove_cgroups(self):
         for parent, children, _ in os.walk("/sys/fs/cgroup", topdown=False):
@@ -166,6 +157,37 @@ class Weak:
                 if child == f"{self.mark}.slice":
                     with contextlib.suppress(FileNotFoundError):
                         os.rmdir(os.path.join(parent, child))
+
+
+@contextlib.contextmanager
+def leak(pid, directory, *options):
+    """Run a program of the host's in a container, with a directory of the host's open."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    program = os.open("/usr/bin/sleep", os.O_RDONLY)
+    argv = ["nsenter", "-t", str(pid), "-m", "-p", *options, f"/proc/self/fd/{program}", "600"]
+    child = subprocess.Popen(argv, pass_fds=[descriptor, program])
+    os.close(descriptor)
+    os.close(program)
+    try:
+        # The child of nsenter, which is the one inside, gets its name when it becomes the program.
+        while not (inner := _children(child.pid)) or _name(inner[0]) == "nsenter":
+            assert child.poll() is None
+            time.sleep(0.01)
+        yield
+    finally:
+        for each in [*_children(child.pid), child.pid]:
+            os.kill(each, signal.SIGKILL)
+        child.wait()
+
+
+def _children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(each) for each in file.read().split()]
+
+
+def _name(pid):
+    with open(f"/proc/{pid}/comm") as file:
+        return file.read().strip()
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +281,17 @@ def test_finding_ends_with_1(site, shared):
         ["found", "cluster-credentials", "[root]"]
     ]
     assert lines[-1].endswith(" 1 found, 0 unverified")
+
+
+def test_leak_into_a_box_is_found_from_inside_and_outside(site, shared, tmp_path):
+    # With the ids of the box, as runc's own would have; the directory is the host's root's.
+    options = ("-U", "-S", "0", "-G", "0")
+    with leak(shared.inspect()["State"]["Pid"], tmp_path, *options):
+        done = site.cai("doctor", "--attack", shared.box, "--json", check=False)
+    told = json.loads(done.stdout)
+    found = {each["probe"]: each["way"] for each in told["probes"] if each["status"] != "ok"}
+    assert found == {"leaked-descriptors": "root", "every-process": "host"}
+    assert (done.returncode, told["fine"]) == (1, False)
 
 
 def test_box_that_answers_something_else(site, make_space):

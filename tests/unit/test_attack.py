@@ -259,6 +259,7 @@ def known(**changed):
         "container": {},
         "box": process(),
         "hosts": [process([[0, 0, 4294967295]], user="user:[1]")],
+        "members": [],
         "others": [],
         "route_localnet": {},
         "bridges": [],
@@ -322,6 +323,34 @@ def test_ids_of_other_boxes():
     assert isolation.ids_of_others(known(others=[[[0, 1879310335, 262144]]])).found is True
     # One with the host's ids is not the box's fault; its own probe finds it.
     assert isolation.ids_of_others(known(others=[[[0, 0, 4294967295]]])).found is False
+
+
+def member(**changed):
+    return {"name": "sh", "user": "user:[2]", "seccomp": "2", "uid": "1879048192"} | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "bad"),
+    [
+        ({}, False),
+        ({"uid": "1879048191"}, True),
+        ({"user": "user:[1]"}, True),
+        ({"user": "user:[3]"}, False),
+        ({"seccomp": "0"}, True),
+    ],
+)
+def test_processes_of_a_box(changed, bad):
+    assert isolation.every_process(known(members=[member(), member(**changed)])).found is bad
+
+
+def test_box_without_a_process_is_not_fine():
+    with pytest.raises(Unverified):
+        isolation.every_process(known())
+
+
+def test_name_of_a_process_cannot_steer_the_terminal():
+    seen = isolation.every_process(known(members=[member(name="\x1b[2J", seccomp="0")]))
+    assert seen.text.startswith("?[2J")
 
 
 HOST_MOUNTS = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n21 20 0:5 / /dev rw - devtmpfs none rw\n"

@@ -38,6 +38,8 @@ class Facts(NamedTuple):
     #: Its first process, and of the host ours and, where it can be seen, the first.
     box: Process
     hosts: list[Process]
+    #: Every process of its pid namespace, as gather.members has them.
+    members: list[dict[str, str]]
     #: uid_map of the first processes of all other running containers.
     others: list[list[list[int]]]
     #: Value by interface, and the interfaces that lead to the container.
@@ -76,6 +78,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         container=container,
         box=Process.from_json(raw["box"]),
         hosts=[Process.from_json(each) for each in raw["hosts"]],
+        members=raw["members"],
         others=list(raw["others"].values()),
         route_localnet=raw["route_localnet"],
         bridges=_bridges(engine, container),

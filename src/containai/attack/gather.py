@@ -20,12 +20,29 @@ def process(pid: str) -> dict[str, Any]:
         "namespaces": {each: os.readlink(f"{top}/ns/{each}") for each in NAMESPACES},
         "uid_map": _id_map(f"{top}/uid_map"),
         "gid_map": _id_map(f"{top}/gid_map"),
-        "status": {
-            name: value.strip()
-            for name, _, value in (line.partition(":") for line in _lines(f"{top}/status"))
-        },
+        "status": _status(f"{top}/status"),
         "mounts": _read(f"{top}/mountinfo"),
     }
+
+
+def members(pid: str) -> list[dict[str, str]]:
+    """Return the processes of a process's pid namespace: user namespace, seccomp mode, host id."""
+    found = []
+    own = os.readlink(f"/proc/{pid}/ns/pid")
+    for each in filter(str.isdigit, os.listdir("/proc")):
+        # It may have ended; and what root of this machine may not look at is nobody's box.
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{each}/ns/pid") == own:
+                status = _status(f"/proc/{each}/status")
+                user = os.readlink(f"/proc/{each}/ns/user")
+                row = {"name": status["Name"], "user": user, "seccomp": status["Seccomp"]}
+                found.append(row | {"uid": status["Uid"].split()[1]})
+    return found
+
+
+def _status(path: str) -> dict[str, str]:
+    parts = (line.partition(":") for line in _lines(path))
+    return {name: value.strip() for name, _, value in parts}
 
 
 def _id_map(path: str) -> list[list[int]]:
@@ -71,6 +88,7 @@ def everything(pid: str, others: list[str], paths: list[str]) -> dict[str, Any]:
     return {
         "box": process(pid),
         "hosts": hosts(),
+        "members": members(pid),
         "others": maps,
         "route_localnet": route_localnet(),
         "files": [owner(path) for path in paths if os.path.exists(path)],

@@ -4,7 +4,8 @@ import os
 
 from containai.attack.facts import Facts
 from containai.attack.inside.look import Mount
-from containai.attack.probe import OUTSIDE, Probe, Seen, fine, found, outside, verdict
+from containai.attack.probe import OUTSIDE, Probe, Seen, Unverified, fine, found, outside, verdict
+from containai.attack.send import shown
 
 #: Namespace as in /proc/PID/ns → (what stands for it, how to start a box without the fault).
 _NAMESPACES = {
@@ -101,6 +102,28 @@ def system_call_filter(facts: Facts) -> Seen:
     """Its system calls are filtered."""
     mode = facts.box.status["Seccomp"]
     return fine("filtered") if mode == "2" else found(f"mode {mode}: not filtered")
+
+
+@outside(
+    "every-process",
+    stands_for="CIS 5.23 (docker exec --privileged); nsenter; what a fault of runc leaves running",
+    looks_at="every process of its pid namespace: none in the host's user namespace, none whose "
+    "id on the host is not the box's, none whose system calls are not filtered",
+    remedy="end the process; it was not started by the runtime",
+)
+def every_process(facts: Facts) -> Seen:
+    """Whatever runs in the box has no more rights than the box."""
+    hosts = {host.namespaces["user"] for host in facts.hosts}
+    bad = []
+    for each in facts.members:
+        inside = any(_overlap((int(each["uid"]), 1), (m[1], m[2])) for m in facts.box.uid_map)
+        if each["user"] in hosts or not inside:
+            bad.append(f"{each['name']} has rights of the host")
+        elif each["seccomp"] != "2":
+            bad.append(f"{each['name']} is not filtered")
+    if not facts.members:
+        raise Unverified("no process of it was seen")
+    return verdict([shown(each) for each in bad], f"{len(facts.members)} looked at")
 
 
 @outside(
