@@ -94,7 +94,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
 def _from_proc(pid: str, others: list[str], paths: list[str]) -> Json:
     program = files.read(os.path.join(os.path.dirname(__file__), "gather.py")) or ""
     argv = [PYTHON, "-IS", "-", json.dumps([pid, others, paths])]
-    done = proc.run(argv, stdin=program, root=True, timeout=60, ok=None)
+    done = proc.run(argv, stdin=program, root=True, timeout=120, ok=None)
     if done.code != 0:
         why = done.err.strip().splitlines()[-1:] or [f"code {done.code}"]
         raise SelfTestError(f"/proc/{pid} cannot be read from the host: {why[0]}")

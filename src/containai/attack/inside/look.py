@@ -14,7 +14,7 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUSER = 0x20000, 0x2000000, 0x10000000
 #: An id map of the initial user namespace (user_namespaces(7)).
 INITIAL_MAP = "0 0 4294967295"
 #: How long a child may take, in seconds.
-CHILD_TIMEOUT = 5
+CHILD_TIMEOUT = 20
 
 
 class Mount(NamedTuple):

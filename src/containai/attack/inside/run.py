@@ -19,7 +19,7 @@ from containai.attack.probe import INSIDE, Probe, Unverified
 #: The modules that have probes; importing them fills INSIDE.
 MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network, kernel)
 #: How long one probe may take, in seconds.
-TIMEOUT = 12
+TIMEOUT = 60
 
 
 def _late(signum: int, frame: object) -> None:
