@@ -29,7 +29,11 @@ OPERATIONS = {
     "kill": True,
     "rm": True,
 }
-VICTIMS = ("runtime", "runtime", "runtime", "init", "hook", "shim", "containerd", "dockerd", "all")
+VICTIMS = ("runtime", "runtime", "shim", "containerd", "dockerd", "all")
+#: What is there only while a container is made, or a process in one.
+FLEETING = {"run": ("init", "hook"), "start": ("init", "hook"), "restart": ("init", "hook")}
+#: After so many attempts in vain a container is killed, as a person would.
+PATIENCE = 10
 ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -156,11 +160,15 @@ def run_arguments(image):
 
 
 def works(site, image):
-    """Assert that the container runs, made anew if it is gone; say what was wrong last."""
+    """Assert that the container runs, made anew if it is gone; return how many attempts it took."""
     last = []
 
     def attempt():
         site.cai("engine", "start", check=False)
+        if len(last) == 2 * PATIENCE:
+            # runc freezes a container while it kills all that is in it: where runc is killed in
+            # that moment the container stays frozen, until somebody kills it again.
+            docker(site, "kill", CONTAINER)
         if docker(site, "container", "inspect", CONTAINER).returncode != 0:
             last.append(docker(site, *run_arguments(image)))
         else:
@@ -171,6 +179,7 @@ def works(site, image):
     fine = until(attempt)
     said = [(each.args[3:5], each.returncode, each.stderr) for each in last[-4:]]
     assert fine, f"{said}\n{docker(site, 'container', 'inspect', CONTAINER).stdout}"
+    return len(last) // 2
 
 
 def gone(site):
@@ -196,7 +205,7 @@ def interrupted(machine, operation, victim, chance):
 def round_of_a_container(machine, image, chance):
     site = machine.site
     name = chance.choice(sorted(OPERATIONS))
-    victim = chance.choice(VICTIMS)
+    victim = chance.choice(VICTIMS + 2 * FLEETING.get(name, ()))
     gone(site)
     runs = OPERATIONS[name]
     if runs is not None:
@@ -214,15 +223,15 @@ def round_of_a_container(machine, image, chance):
     argv = ["docker", "--host", f"unix://{site.layout.engine_socket}", *words]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     killed = interrupted(machine, subprocess.Popen(argv, **quiet), victim, chance)
-    works(site, image)
+    attempts = works(site, image)
     seen |= machine.known()
     gone(site)
-    return f"{name}: killed {killed} x {victim}", seen
+    return f"{name}: killed {killed} x {victim}, works at attempt {attempts}", seen
 
 
 def round_of_a_box(machine, space, chance):
     site = machine.site
-    victim = chance.choice((*VICTIMS, "cai", "cai"))
+    victim = chance.choice((*VICTIMS, *FLEETING["run"], "cai", "cai"))
     space.close_connection()
     docker(site, "kill", space.box)
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
