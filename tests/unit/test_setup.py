@@ -55,7 +55,8 @@ def test_setup_goes_on_without_what_is_optional_and_says_so():
 def test_lxcfs_is_offered_where_installing_helps(monkeypatch, missing, apt, ok):
     monkeypatch.setattr(lxcfs_step.lxcfs, "PROGRAM", "program")
     monkeypatch.setattr(lxcfs_step.lxcfs, "missing", lambda: missing)
-    monkeypatch.setattr(lxcfs_step.packages, "has_apt", lambda: apt)
+    monkeypatch.setattr(lxcfs_step.packages, "has_apt", lambda: True)
+    monkeypatch.setattr(lxcfs_step.packages, "known", lambda name: apt and name == "lxcfs")
     found = lxcfs_step.Lxcfs().check(LAYOUT)
     assert found.ok is ok
     assert found.optional is bool(missing)

@@ -33,6 +33,11 @@ def has_apt() -> bool:
     return proc.which("apt-get") is not None
 
 
+def known(name: str) -> bool:
+    """Whether this machine's package lists have a package of that name."""
+    return proc.run(["apt-cache", "show", name], ok=None).code == 0
+
+
 def install_argv(names: Sequence[str]) -> list[str]:
     """Return the command that installs packages without asking."""
     return [
