@@ -47,7 +47,7 @@ class Facts(NamedTuple):
     bridges: list[str]
     #: Whose the runtime's files are: path, uid, mode.
     files: list[Json]
-    #: Ids of users that may log in, and of the ranges of /etc/subuid, as (first, count).
+    #: Ids of the host's users and groups, and of the ranges of theirs, as (first, count).
     taken: list[tuple[int, int]]
     #: What runc prints of itself, and the engine's version and swarm state.
     runc: str
@@ -83,7 +83,10 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         route_localnet=raw["route_localnet"],
         bridges=_bridges(engine, container),
         files=raw["files"],
-        taken=taken_ids(*(files.read(each) or "" for each in ("/etc/passwd", "/etc/subuid"))),
+        taken=taken_ids(
+            _text("/etc/passwd") + _text("/etc/group"),
+            _text("/etc/subuid") + _text("/etc/subgid"),
+        ),
         runc=proc.run([runc, "--version"]).out,
         engine=info["ServerVersion"],
         swarm=info.get("Swarm", {}).get("LocalNodeState", "inactive"),
@@ -125,10 +128,17 @@ def _bridges(engine: Engine, container: Json) -> list[str]:
     return names
 
 
-def taken_ids(passwd: str, subuid: str) -> list[tuple[int, int]]:
-    """Return the ids of the host that belong to somebody, as (first, count)."""
-    taken = [(int(m), 1) for m in re.findall(r"^[^:\n]*:[^:]*:(\d+):", passwd, re.MULTILINE)]
-    for line in subuid.splitlines():
+def _text(path: str) -> str:
+    return files.read(path) or ""
+
+
+def taken_ids(names: str, ranges: str) -> list[tuple[int, int]]:
+    """Return the ids of the host that belong to somebody, as (first, count).
+
+    `names` are lines of passwd(5) and group(5), `ranges` of subuid(5).
+    """
+    taken = [(int(m), 1) for m in re.findall(r"^[^:\n]*:[^:]*:(\d+):", names, re.MULTILINE)]
+    for line in ranges.splitlines():
         words = line.split(":")
         if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
             taken.append((int(words[1]), int(words[2])))

@@ -47,7 +47,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 @outside(
     "host-ids",
     stands_for="CIS 5.31; CVE-2022-0492, CVE-2025-31133: ids inside must be nobody outside",
-    looks_at="its uid_map and gid_map against /etc/passwd and /etc/subuid of the host",
+    looks_at="its uid_map and gid_map against /etc/passwd, group, subuid and subgid of the host",
     remedy="start it with the runtime cai-runc",
 )
 def host_ids(facts: Facts) -> Seen:
