@@ -1,0 +1,168 @@
+"""When Sysbox is tried, when it is not, and what its daemons are started as."""
+
+import os
+
+import pytest
+
+from containai.config import settings
+from containai.engine import runtimes, sysbox
+from containai.engine.runtimes import Choice
+from containai.errors import ContainAIError, EngineError, UnsupportedError, UsageError
+from containai.layout import Layout
+from containai.provision import compat
+from containai.provision.compat import Facts
+from containai.provision.step import Do
+from containai.provision.steps.choice import RuntimeChoice
+from containai.provision.steps.sysbox import RELEASES, VERSION, Attempt, Sysbox
+
+MACHINE = Layout("/", "/home/me", 1000)
+
+
+def nothing(*_):
+    pass
+
+
+def chose(layout, runtime, **versions):
+    os.makedirs(os.path.dirname(layout.runtime_choice), exist_ok=True)
+    with open(layout.runtime_choice, "w", encoding="utf-8") as file:
+        file.write(runtimes.choice_text(Choice(runtime, "why", versions)))
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine that is as the test says."""
+
+    def be(**facts):
+        monkeypatch.setattr(compat, "gather", lambda version: Facts(sysbox=version, **facts))
+
+    be(kernel=(6, 8), docker=(28, 0))
+    return be
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen", "settled", "wants"),
+    [
+        ("auto", None, False, True),
+        ("sysbox", None, False, True),
+        ("embedded", None, False, False),
+        ("auto", "cai-runc", True, False),
+        ("auto", "sysbox-runc", True, True),
+        ("sysbox", "cai-runc", False, True),
+        ("sysbox", "sysbox-runc", True, True),
+        ("embedded", "cai-runc", True, False),
+        ("embedded", "sysbox-runc", False, False),
+    ],
+)
+def test_an_earlier_choice_stands_where_it_answers(layout, asked, chosen, settled, wants):
+    if chosen:
+        chose(layout, chosen)
+    attempt = Attempt(asked)
+    assert (attempt.settled(layout), attempt.wants_sysbox(layout)) == (settled, wants)
+
+
+def failing(progress):
+    raise EngineError("no FUSE here\nmore", hint="h")
+
+
+def test_what_fails_fails_only_sysbox_where_it_is_wished_for(layout):
+    done = []
+    attempt = Attempt("auto")
+    attempt.guard(Do("one", failing)).apply(nothing)
+    attempt.guard(Do("two", lambda _: done.append(2))).apply(nothing)
+    assert attempt.refused == "no FUSE here"
+    assert done == []
+    assert not attempt.wants_sysbox(layout)
+
+
+def test_what_fails_is_an_error_where_sysbox_is_asked_for():
+    with pytest.raises(EngineError):
+        Attempt("sysbox").guard(Do("one", failing)).apply(nothing)
+    with pytest.raises(UnsupportedError, match="cannot be used here: no") as caught:
+        Attempt("sysbox").refuse("no", "hint")
+    assert caught.value.hint == "hint"
+
+
+def test_known_trouble_ends_it_before_anything_is_fetched(layout, machine):
+    machine(modules=False)
+    with pytest.raises(UnsupportedError, match="without loadable modules"):
+        Sysbox(Attempt("sysbox")).check(layout)
+    machine(kernel=(6, 17), containerd=(2, 2, 1))
+    assert Sysbox(Attempt("sysbox")).check(layout)[:2] == (False, f"{VERSION} is not installed")
+
+
+def test_another_root_has_no_sysbox_unless_it_is_asked_for(layout, machine):
+    step = Sysbox(Attempt("auto"))
+    assert step.check(layout).ok
+    assert "one Sysbox a machine" in step.attempt.refused
+    assert step.plan(layout) == []
+
+
+def test_a_machine_without_a_release_is_told_so(layout, machine):
+    with pytest.raises(UnsupportedError, match="there is no release for"):
+        Sysbox(Attempt("sysbox", releases={})).check(layout)
+
+
+def test_releases_are_pinned():
+    assert set(RELEASES) == {"x86_64", "aarch64"}
+    for pin in RELEASES.values():
+        assert pin.url.startswith(
+            f"https://github.com/nestybox/sysbox/releases/download/v{VERSION}/"
+        )
+        assert pin.name.startswith(f"sysbox-ce_{VERSION}.")
+        assert len(bytes.fromhex(pin.sha256)) == 32
+
+
+def test_a_new_kernel_or_docker_is_probed_again(layout, machine):
+    chose(layout, "cai-runc", kernel="6.8", docker="28.0")
+    choice = RuntimeChoice(Attempt("auto"), "base")
+    assert choice.check(layout)[:2] == (True, "cai-runc: why")
+    machine(kernel=(6, 8, 3), docker=(28, 0, 9))
+    assert choice.check(layout).ok
+    machine(kernel=(6, 12), docker=(29, 5))
+    found = choice.check(layout)
+    assert not found.ok
+    assert "kernel 6.8 is now 6.12, docker 28.0 is now 29.5" in found.seen
+
+
+def test_doctor_says_what_is_known_of_the_chosen_one(layout, machine):
+    machine(kernel=(6, 12, 9), docker=(26, 1, 5), containerd=(1, 7, 24), runc=(1, 1, 15))
+    chose(layout, "cai-runc", kernel="6.12")
+    seen = RuntimeChoice(Attempt("auto"), "base").check(layout).seen
+    assert seen.startswith("cai-runc: why; works: kernel 6.12, Docker 26.1")
+
+
+def test_the_units_of_the_daemons():
+    mgr, fs = (sysbox.unit(MACHINE, daemon) for daemon in sysbox.DAEMONS)
+    program = "/usr/local/lib/containai-sysbox/sysbox-"
+    data = "--data-root /var/lib/containai-sysbox --disable-inner-image-preload"
+    assert f"\nExecStart={program}mgr {data}\n" in mgr
+    assert f"\nExecStart={program}fs --mountpoint /var/lib/containai-sysboxfs\n" in fs
+    assert "After=" not in mgr
+    assert "\nAfter=containai-sysbox-mgr.service\n" in fs
+    for each in (mgr, fs):
+        assert "\nBefore=containai-docker.service\n" in each
+        assert "\nType=notify\n" in each
+        assert "unix:///var/run/containai-docker.sock" in each
+
+
+@pytest.mark.parametrize("value", ["auto", "sysbox", "embedded"])
+def test_the_setting(value):
+    assert settings.runtime(value) == value
+
+
+def test_a_setting_that_is_none(layout, monkeypatch):
+    monkeypatch.setenv("CONTAINAI_ENGINE_RUNTIME", "runc")
+    with pytest.raises(UsageError) as caught:
+        settings.load(layout.config_file)
+    assert "auto, sysbox, embedded" in caught.value.hint
+
+
+def test_no_runtime_is_no_fallback(layout, machine, monkeypatch):
+    from containai.boxes import probe
+
+    monkeypatch.setattr(probe, "probe", lambda *_: "no overlay")
+    choice = RuntimeChoice(Attempt("embedded"), "base")
+    (action,) = choice.plan(layout)
+    with pytest.raises(ContainAIError, match="no runtime works on this machine: cai-runc: no over"):
+        action.apply(nothing)
+    assert runtimes.read_choice(layout) is None
