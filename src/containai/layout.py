@@ -249,6 +249,11 @@ class Layout:
         """What `cai setup` installed on this machine, so that uninstall can name it."""
         return self._at("var/lib/containai/installed.json")
 
+    @property
+    def build_dir(self) -> str:
+        """Where root file systems are made; empty between builds."""
+        return self._at("var/lib/containai/build")
+
     # The user's own.
 
     @property

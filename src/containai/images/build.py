@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 
 from containai.engine.client import Engine
@@ -135,35 +134,61 @@ def _root(engine: Engine, pulled: str, progress: Progress) -> str:
     return bootstrapped
 
 
-def bootstrap_argv(target: str) -> list[str]:
-    """Return the command that makes a minimal root file system as a tar archive at `target`."""
+#: Runs a command that makes root.tar in a directory, and imports it: DIRECTORY IMAGE HOST COMMAND.
+#: The lock is held by whoever is left of it, so that what a killed build left is removed when, and
+#: not before, the last of its processes has ended.
+_IMPORT = """\
+set -eu
+directory=$1 image=$2 host=$3
+shift 3
+mkdir -p -m 0755 "$directory"
+exec 9>"$directory.lock"
+flock --timeout 300 9 || { echo "E: another build is busy in $directory" >&2; exit 1; }
+clean() { rm -rf --one-file-system -- "$directory"/*; }
+clean
+trap clean EXIT
+TMPDIR=$directory "$@" &
+trap 'kill $! && wait $! || true; exit 143' TERM
+wait $!
+echo "I: handing the root file system to the engine"
+docker --host "$host" import "$directory/root.tar" "$image"
+"""
+
+
+def bootstrap_argv(directory: str, image: str, host: str) -> list[str]:
+    """Return the command that makes a minimal root file system and gives it to the engine.
+
+    It works in `directory`, which is root's and has nothing else in it. `host` is the engine's.
+    """
     return [
+        "sh", "-c", _IMPORT, "sh",
+        directory,
+        image,
+        host,
         "mmdebstrap",
         "--variant=minbase",
         f"--keyring={KEYRING}",
         "--include=ca-certificates",
         "--aptopt=Acquire::Languages \"none\"",
         SUITE,
-        target,
+        f"{directory}/root.tar",
         MIRROR,
     ]  # fmt: skip
 
 
 def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
     packages.ensure(("mmdebstrap", "debian-archive-keyring"), lambda line: progress(line, 0.03))
-    with tempfile.TemporaryDirectory(prefix="cai-", dir="/var/tmp") as directory:
-        archive = os.path.join(directory, "root.tar")
-        seen = 0
+    seen = 0
 
-        def on_line(line: str) -> None:
-            nonlocal seen
-            seen += 1
-            if line.startswith("I: "):
-                progress("bootstrapping: " + line[3:], min(0.05 + seen * 0.02, 0.3))
+    def on_line(line: str) -> None:
+        nonlocal seen
+        seen += 1
+        if line.startswith("I: "):
+            progress("bootstrapping: " + line[3:], min(0.05 + seen * 0.02, 0.3))
 
-        proc.stream(bootstrap_argv(archive), on_line, root=True)
-        progress("handing the root file system to the engine", 0.3)
-        engine.docker("import", archive, target, timeout=600)
+    layout = engine.layout
+    host = f"unix://{layout.engine_socket}"
+    proc.stream(bootstrap_argv(layout.build_dir, target, host), on_line, root=True)
 
 
 class BuildProgress:
