@@ -183,7 +183,7 @@ def test_only_its_programs_are_installed_and_run(layout, server):
     for action in wanted.undo(layout, Scope()):
         action.apply(nothing)
     assert not sysbox.running(layout)
-    assert left(layout) == ["etc/subgid", "etc/subuid", "var/lib/containai/downloads/sysbox.deb"]
+    assert left(layout) == ["etc/subgid", "etc/subuid"]
     assert wanted.undo(layout, Scope()) == []
 
 

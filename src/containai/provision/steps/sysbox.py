@@ -171,7 +171,10 @@ class Sysbox:
         if sysbox.running(layout):
             actions.append(Do("end sysbox-mgr and sysbox-fs", lambda _: sysbox.stop(layout)))
         mine = (layout.sysbox_dir, layout.sysbox_data, layout.sysbox_mount, layout.sysbox_log)
-        found = [path for path in mine if os.path.exists(path)]
+        fetched = [
+            os.path.join(layout.downloads, pin.name) for pin in self.attempt.releases.values()
+        ]
+        found = [path for path in (*mine, *fetched) if os.path.exists(path)]
         if found:
             actions.append(Run(["rm", "-rf", "--one-file-system", *found]))
         given = [
