@@ -24,7 +24,7 @@ def setup_of(monkeypatch, tmp_path):
 
     def fix(*findings):
         rows = [Fixed(f"step {n}", finding) for n, finding in enumerate(findings, 1)]
-        monkeypatch.setattr(steps, "steps", lambda choices: rows)
+        monkeypatch.setattr(steps, "checks", lambda choices: rows)
 
     return fix
 
@@ -32,26 +32,26 @@ def setup_of(monkeypatch, tmp_path):
 def test_all_right(setup_of, capsys):
     setup_of(Finding(True, "there"), Finding(True, "6.1"))
     assert cli.main(["doctor"]) == 0
-    assert capsys.readouterr() == ("ok     step 1: there\nok     step 2: 6.1\n", "")
+    assert capsys.readouterr() == ("ok       step 1: there\nok       step 2: 6.1\n", "")
 
 
 def test_one_wrong(setup_of, capsys):
     setup_of(Finding(True, "there"), Finding(False, "gone"))
     assert cli.main(["doctor"]) == 1
     out, err = capsys.readouterr()
-    assert out == "ok     step 1: there\nwrong  step 2: gone\n"
-    assert "hint: run: cai setup" in err
+    assert out == "ok       step 1: there\nwrong    step 2: gone\n"
+    assert "hint: run: cai doctor --fix" in err
 
 
 def test_json(setup_of, capsys):
     setup_of(Finding(False, "gone"))
     assert cli.main(["doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == [
-        {"step": "step 1", "ok": False, "seen": "gone", "optional": False}
+        {"step": "step 1", "ok": False, "seen": "gone", "optional": False, "hint": ""}
     ]
 
 
 def test_what_is_optional_is_no_finding(setup_of, capsys):
     setup_of(Finding(False, "gone", optional=True))
     assert cli.main(["doctor"]) == 0
-    assert capsys.readouterr() == ("none   step 1: gone\n", "")
+    assert capsys.readouterr() == ("none     step 1: gone\n", "")

@@ -113,6 +113,7 @@ def test_install_argv():
     assert packages.install_argv(["a", "b"]) == [
         "env", "DEBIAN_FRONTEND=noninteractive",
         "apt-get", "install", "--yes", "--no-install-recommends",
+        "--no-remove",
         "-o", "DPkg::Lock::Timeout=300",
         "a", "b",
     ]  # fmt: skip

@@ -18,6 +18,7 @@ COMMANDS = {
     "rm": "remove a box; the workspace stays",
     "setup": "install and start everything that boxes need",
     "doctor": "check whether everything that boxes need is there",
+    "uninstall": "take ContainAI off this machine; settings and data stay unless told",
     "engine": "start, stop or look at ContainAI's own Docker engine",
     "version": "print the version",
 }

@@ -100,7 +100,11 @@ def boxes_of(layout: Layout) -> "Boxes":
 
 
 def choices(
-    values: dict[str, Any], *, image_archive: str = "", runtime: str | None = None
+    values: dict[str, Any],
+    *,
+    image_archive: str = "",
+    offline_dir: str = "",
+    runtime: str | None = None,
 ) -> "Choices":
     """Return what the settings, and options of `cai setup`, say about this machine's set-up."""
     from containai.provision.step import Choices
@@ -110,6 +114,9 @@ def choices(
         image_root=values["image.root"],
         image_archive=image_archive,
         runtime=runtime or values["engine.runtime"],
+        provider=values["engine.provider"],
+        offline_dir=offline_dir,
+        ports=values["ssh.port_range"],
     )
 
 

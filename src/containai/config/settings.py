@@ -86,6 +86,13 @@ def runtime(value: object) -> str:
     return str(value)
 
 
+def provider(value: object) -> str:
+    """Parse where Docker's programs come from. Raises ValueError for what is no provider."""
+    if value in ("auto", "docker-ce", "distro"):
+        return str(value)
+    raise ValueError("expected auto, docker-ce or distro")
+
+
 class Setting(NamedTuple):
     """A row: its name in config.toml, how it is parsed, its default and what it is for."""
 
@@ -109,6 +116,12 @@ SETTINGS = (
         runtime,
         "auto",
         "What starts boxes: sysbox, embedded, or auto: Sysbox where it works, else embedded.",
+    ),
+    Setting(
+        "engine.provider",
+        provider,
+        "auto",
+        "Where Docker's programs come from if they are missing: docker-ce, distro, or auto.",
     ),
     Setting("image.name", word, "base", "The image of new boxes."),
     Setting(

@@ -20,7 +20,7 @@ PATIENCE = 5.0
 def end_all(layout: Layout) -> None:
     """End every shim of a stopped engine, and what it holds. Raises EngineError where one stays."""
     deadline = time.monotonic() + PATIENCE
-    while found := _shims(layout):
+    while found := alive(layout):
         if time.monotonic() > deadline:
             raise EngineError(f"these processes of the engine do not end: {' '.join(found)}")
         _kill(found)
@@ -30,7 +30,7 @@ def end_all(layout: Layout) -> None:
 def end_forgotten(engine: Engine) -> None:
     """End the shims of containers that a running engine does not have. It removes their files."""
     # In this order: a container is known to the engine before it has a shim.
-    found = _shims(engine.layout)
+    found = alive(engine.layout)
     if found:
         known = set(engine.docker("ps", "--all", "--quiet", "--no-trunc").out.split())
         _kill({pid: container for pid, container in found.items() if container not in known})
@@ -42,7 +42,7 @@ def _kill(shims: Mapping[str, str]) -> None:
         proc.run(["sh", "-c", script, "sh", *shims], root=True, ok=None)
 
 
-def _shims(layout: Layout) -> dict[str, str]:
+def alive(layout: Layout) -> dict[str, str]:
     """Return the pids of this engine's shims, with the container of each."""
     address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
     found = {}

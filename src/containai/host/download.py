@@ -6,6 +6,7 @@ Proxies are taken from the environment (http_proxy, https_proxy, no_proxy), as u
 
 import errno
 import hashlib
+import http
 import http.client
 import os
 import tempfile
@@ -64,6 +65,15 @@ def kept(pin: Pin, directory: str) -> str | None:
     except OSError:
         return None
     return path if same else None
+
+
+def answers(url: str, timeout: float) -> bool:
+    """Whether there is something at a URL, told within `timeout` seconds."""
+    try:
+        with _open(url, timeout) as answer:
+            return answer.status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def fetch(pin: Pin, directory: str, progress: Progress, *, offline: str | None = None) -> str:

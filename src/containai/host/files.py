@@ -37,6 +37,14 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
         raise
 
 
+def mode(path: str, otherwise: int) -> int:
+    """Return the permissions of a file, or others where there is none."""
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        return otherwise
+
+
 def private_directory(path: str) -> None:
     """Make a directory that only its owner can enter, or check that it is one.
 

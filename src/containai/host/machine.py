@@ -1,8 +1,60 @@
 """Facts about this machine."""
 
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from containai.host import files
+
+
+class User(NamedTuple):
+    """A user of this machine."""
+
+    name: str
+    home: str
+
+
+def invoker() -> User | None:
+    """Return who went through sudo to be root here, or None.
+
+    Only root is believed: the variable is anybody's to set.
+    """
+    import pwd
+
+    uid = os.environ.get("SUDO_UID", "")
+    if os.geteuid() != 0 or not uid.isdigit() or uid == "0":
+        return None
+    try:
+        found = pwd.getpwuid(int(uid))
+    except KeyError:
+        return None
+    return User(found.pw_name, found.pw_dir)
+
+
+def as_user(user: User, argv: Sequence[str]) -> list[str]:
+    """Return the argv by which root runs a program as a user: in its home nobody else writes."""
+    home = f"HOME={user.home}"
+    return ["runuser", "--user", user.name, "--", "env", "-u", "XDG_RUNTIME_DIR", home, *argv]
+
+
+def group_members(name: str) -> list[str] | None:
+    """Return the users in a group of that name, or None where there is no such group."""
+    import grp
+
+    try:
+        return list(grp.getgrnam(name).gr_mem)
+    except KeyError:
+        return None
+
+
+def is_wsl() -> bool:
+    """Whether this is the Windows Subsystem for Linux, by what its kernel says of itself."""
+    return "microsoft" in (files.read("/proc/version") or "").lower()
+
+
+def selinux_enforcing() -> bool:
+    """Whether SELinux is on and denies (selinux(8))."""
+    return (files.read("/sys/fs/selinux/enforce") or "").strip() == "1"
 
 
 def has_systemd() -> bool:

@@ -1,7 +1,7 @@
 """Debian packages: which are there, and installing more without starting what they bring."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from containai.errors import UnsupportedError
 from containai.host import machine, proc
@@ -28,6 +28,12 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
+def installed() -> list[str]:
+    """Return the names of all packages that are installed."""
+    done = proc.run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n"])
+    return sorted({line.split()[0] for line in done.out.splitlines() if " ii" in line})
+
+
 def has_apt() -> bool:
     """Whether this machine's packages are Debian's."""
     return proc.which("apt-get") is not None
@@ -42,7 +48,7 @@ def install_argv(names: Sequence[str]) -> list[str]:
     """Return the command that installs packages without asking."""
     return [
         "env", "DEBIAN_FRONTEND=noninteractive",
-        "apt-get", "install", "--yes", "--no-install-recommends",
+        "apt-get", "install", "--yes", "--no-install-recommends", "--no-remove",
         "-o", "DPkg::Lock::Timeout=300",
         *names,
     ]  # fmt: skip
@@ -71,23 +77,49 @@ def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> 
     """Return the script that installs a daemon's packages, neither enabled nor running.
 
     Of `if_known` those are installed that the archive has: which it has is known only once the
-    lists are fetched, which a fresh machine never did.
-    Services that were there before stay as they are. A policy-rc.d of the administrator's stays:
-    it may forbid more than ours does, and then nothing is started either way. Runs as root.
+    lists are fetched, which a fresh machine never did. Runs as root.
     """
-    script = "set -eu\n"
-    if not os.path.exists(POLICY):
-        # The guard goes again however the installation ends, also when it is interrupted.
-        script += (
-            f"trap 'rm -f {POLICY}' EXIT\n"
-            "trap 'exit 1' HUP INT TERM\n"
-            f"cat >{POLICY} <<'END'\n{POLICY_TEXT}END\nchmod 755 {POLICY}\n"
-        )
-    script += "apt-get update -o DPkg::Lock::Timeout=300\n"
-    script += "set --\n"
+    script = "apt-get update -o DPkg::Lock::Timeout=300\nset --\n"
     for name in if_known:
         script += f'! apt-cache show {name} >/dev/null 2>&1 || set -- "$@" {name}\n'
-    script += proc.describe(install_argv(names)) + ' "$@"\n'
+    return _quietly(script + proc.describe(install_argv(names)) + ' "$@"\n')
+
+
+def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
+    """Return the script that installs package files, checked where only root writes.
+
+    `sums` are the sha256 digests by file name. Nothing is fetched. Runs as root.
+    """
+    sources = [os.path.join(os.path.abspath(directory), name) for name in sums]
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+    install = install_argv(["--no-download", *(f"./{name}" for name in sums)])
+    return _quietly(
+        "stage=$(mktemp -d /var/tmp/cai-XXXXXX)\n"
+        f'{proc.describe(["cp", "--", *sources])} "$stage"\n'
+        'cd "$stage"\n'
+        f"sha256sum --strict --check --quiet <<'END'\n{lines}END\n"
+        # apt's own sandbox user reads them.
+        'chmod -R a+rX "$stage"\n'
+        f"{proc.describe(install)}\n",
+        cleanup='rm -rf "$stage"',
+    )
+
+
+def _quietly(install: str, cleanup: str = "") -> str:
+    """Return a script around an installation that keeps what it brings from being started.
+
+    Services that were there before stay as they are. A policy-rc.d of the administrator's stays:
+    it may forbid more than ours does, and then nothing is started either way.
+    """
+    ours = not os.path.exists(POLICY)
+    # What is there for the time of it goes however it ends, also when it is interrupted.
+    ends = "; ".join(filter(None, [f"rm -f {POLICY}" if ours else "", cleanup]))
+    script = "set -eu\nstage=\n" if cleanup else "set -eu\n"
+    if ends:
+        script += f"trap '{ends}' EXIT\ntrap 'exit 1' HUP INT TERM\n"
+    if ours:
+        script += f"cat >{POLICY} <<'END'\n{POLICY_TEXT}END\nchmod 755 {POLICY}\n"
+    script += install
     for name in SERVICES:
         if not _has_service(name):
             script += _disable(name)

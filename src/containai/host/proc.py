@@ -37,8 +37,10 @@ def which(program: str) -> str | None:
 
 
 def _path() -> str:
-    # An empty part would mean the current directory, which is the agent's to write.
-    return ":".join(filter(None, [*os.environ.get("PATH", "").split(":"), SYSTEM_PATH]))
+    # An empty part would mean the current directory, which is the agent's to write. A snap's
+    # programs are confined: its docker reaches neither our socket nor our files.
+    parts = [*os.environ.get("PATH", "").split(":"), SYSTEM_PATH]
+    return ":".join(part for part in parts if part and not part.startswith("/snap/"))
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """A step: a read-only check, a plan that would make it right, and the way back."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from containai.host import files, proc
+from containai.host import files, machine, proc
 from containai.layout import Layout
 
 #: (what is being done, how far it is: 0 to 1, or None where nobody knows)
 Progress = Callable[[str, float | None], None]
+
+#: How long the line of a command may be where a plan is shown before it is agreed to.
+BRIEF = 110
 
 
 class Choices(NamedTuple):
@@ -19,6 +23,12 @@ class Choices(NamedTuple):
     image_archive: str = ""
     #: auto, sysbox or embedded.
     runtime: str = "auto"
+    #: Where Docker's programs come from: auto, docker-ce or distro.
+    provider: str = "auto"
+    #: A directory that packages are taken from instead of the network, or "".
+    offline_dir: str = ""
+    #: The first and the last port given to boxes.
+    ports: tuple[int, int] = (2300, 2500)
 
 
 class Scope(NamedTuple):
@@ -32,7 +42,7 @@ class Scope(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check saw: whether all is right, and in a few words what is there or missing.
+    """What a check saw: whether all is right, in a few words what is there or missing, advice.
 
     `optional`: setup tries to make it right, and goes on where that fails.
     """
@@ -40,21 +50,35 @@ class Finding(NamedTuple):
     ok: bool
     seen: str
     optional: bool = False
+    hint: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing has to be done about it."""
+        return self.ok or self.optional
 
 
 class Run(NamedTuple):
-    """A command, as root unless said otherwise."""
+    """A command, as root unless said otherwise; `user` is one for whom it is run, through sudo."""
 
     argv: Sequence[str]
     root: bool = True
+    user: machine.User | None = None
+
+    def _argv(self) -> list[str]:
+        return list(self.argv) if self.user is None else machine.as_user(self.user, self.argv)
 
     def describe(self) -> str:
         """Return what a dry run prints."""
-        return f"{'# ' if self.root else '$ '}{proc.describe(self.argv)}"
+        return f"{'# ' if self.root else '$ '}{proc.describe(self._argv())}"
+
+    def brief(self) -> str:
+        """Return a line of it."""
+        return textwrap.shorten(self.describe(), BRIEF, placeholder=" …", break_on_hyphens=False)
 
     def apply(self, progress: Progress) -> None:
         """Run it."""
-        proc.stream(self.argv, lambda line: progress(line, None), root=self.root)
+        proc.stream(self._argv(), lambda line: progress(line, None), root=self.root)
 
 
 class WriteFile(NamedTuple):
@@ -65,8 +89,12 @@ class WriteFile(NamedTuple):
     mode: int = 0o644
 
     def describe(self) -> str:
-        """Return what a dry run prints."""
-        return f"write {self.path} (mode {self.mode:o}, {len(self.text.encode())} bytes)"
+        """Return what a dry run prints: the whole of it."""
+        return f"{self.brief()}\n" + textwrap.indent(self.text, "    ", lambda _: True)
+
+    def brief(self) -> str:
+        """Return a line of it."""
+        return f"# write {self.path} (mode {self.mode:o}, {len(self.text.encode())} bytes)"
 
     def apply(self, progress: Progress) -> None:
         """Write it, whole or not at all."""
@@ -84,6 +112,10 @@ class Do(NamedTuple):
         """Return what a dry run prints."""
         return self.title
 
+    def brief(self) -> str:
+        """Return a line of it."""
+        return self.title
+
     def apply(self, progress: Progress) -> None:
         """Do it."""
         self.act(progress)
@@ -98,10 +130,22 @@ class Step(Protocol):
     title: str
 
     def check(self, layout: Layout) -> Finding:
-        """Look, and change nothing. Raises UnsupportedError for what no plan can mend."""
+        """Look, and change nothing. Raises a ContainAIError for what no plan can mend."""
 
     def plan(self, layout: Layout) -> list[Action]:
         """Return what would make it right; nothing where it is."""
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Return what takes it away again; nothing where there is nothing of it."""
+
+
+class Fact:
+    """A step that only looks: its check says what is not as it has to be, or raises."""
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Nothing of ours would make it right."""
+        return []
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Nothing of it is ours."""
+        return []

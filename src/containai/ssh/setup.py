@@ -81,6 +81,44 @@ def without_include(config: str, blocks: str) -> str:
     return "".join(each for each in config.splitlines(keepends=True) if each.strip() != line)
 
 
+def has_include(layout: Layout) -> bool:
+    """Whether the user's ssh configuration begins with our Include."""
+    config = files.read(layout.ssh_config) or ""
+    return with_include(config, layout.ssh_blocks) == config
+
+
+def withdraw(layout: Layout) -> None:
+    """Take our Include out of the user's configuration, and end every box's control connection.
+
+    A configuration that has nothing else is removed: it was made for the Include.
+    """
+    with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
+        for box in published(layout):
+            close(layout, box)
+        old = files.read(layout.ssh_config)
+        new = without_include(old or "", layout.ssh_blocks)
+        if old is not None and new != old:
+            if new:
+                files.write(layout.ssh_config, new, files.mode(layout.ssh_config, 0o600))
+            else:
+                files.remove(layout.ssh_config)
+
+
+def published(layout: Layout) -> set[str]:
+    """Return the names of the boxes that have a host block or a pinned key."""
+    try:
+        blocks = os.listdir(layout.ssh_blocks)
+    except FileNotFoundError:
+        blocks = []
+    names = {name.removesuffix(".conf") for name in blocks if name.endswith(".conf")}
+    prefix = host_alias("")
+    for line in (files.read(layout.known_hosts) or "").splitlines():
+        alias = line.split(" ", 1)[0]
+        if alias.startswith(prefix):
+            names.add(alias.removeprefix(prefix))
+    return names
+
+
 def with_host_key(known_hosts: str, box: str, public: str | None) -> str:
     """Return known_hosts with a box's key pinned, or with none for it where `public` is None."""
     alias = host_alias(box)
@@ -124,7 +162,7 @@ def ensure_user(layout: Layout) -> str:
             old = files.read(layout.ssh_config) or ""
             new = with_include(old, layout.ssh_blocks)
             if new != old:
-                files.write(layout.ssh_config, new, 0o600)
+                files.write(layout.ssh_config, new, files.mode(layout.ssh_config, 0o600))
             return (files.read(layout.ssh_key + ".pub") or "").strip()
     except OSError as wrong:
         raise SshSetupError(f"{wrong.filename}: {wrong.strerror}") from None

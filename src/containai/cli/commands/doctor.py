@@ -3,9 +3,13 @@
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from containai.cli import shared
 from containai.layout import Layout
+
+if TYPE_CHECKING:
+    from containai.provision.step import Step
 
 #: The exit code where a check is not all right.
 FOUND = 1
@@ -14,6 +18,9 @@ FOUND = 1
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--fix", action="store_true", help="mend what is wrong, as cai setup would, and check again"
+    )
     parser.add_argument(
         "--attack",
         nargs="?",
@@ -35,25 +42,52 @@ def run(arguments: argparse.Namespace) -> int:
         from containai.cli import attack
 
         return attack.run(layout, arguments.attack or None, as_json=arguments.json)
+    if arguments.fix:
+        fix(layout)
     return examine(layout, as_json=arguments.json)
 
 
 def examine(layout: Layout, *, as_json: bool) -> int:
-    """Check every step of setup and print what was seen. Nothing is changed."""
-    from containai.config import settings
-    from containai.provision import setup, steps
+    """Check everything and print what was seen. Nothing is changed."""
+    from containai.cli import consent
+    from containai.provision import setup
 
-    values = settings.load(layout.config_file)
-    rows = setup.examine(layout, steps.steps(shared.choices(values)))
+    rows = setup.examine(layout, _checks(layout))
     if as_json:
         found = [{"step": row.step.title, **row.finding._asdict()} for row in rows]
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        for row in rows:
-            wrong = "none" if row.finding.optional else "wrong"
-            mark = "ok" if row.finding.ok else wrong
-            sys.stdout.write(f"{mark:5}  {row.step.title}: {row.finding.seen}\n")
-    if all(row.finding.ok or row.finding.optional for row in rows):
+        sys.stdout.write(consent.table(rows))
+    if all(row.finding.passes for row in rows):
         return 0
-    sys.stderr.write("cai: something is missing or wrong\n  hint: run: cai setup\n")
+    sys.stderr.write("cai: something is missing or wrong\n  hint: run: cai doctor --fix\n")
     return FOUND
+
+
+def fix(layout: Layout) -> None:
+    """Apply the plans of the checks that fail, saying what is done; go on after one that fails."""
+    from containai.cli import consent
+    from containai.errors import ContainAIError
+    from containai.provision import setup
+
+    checks = _checks(layout)
+    for row in setup.examine(layout, checks):
+        if row.finding.ok:
+            continue
+        try:
+            # Looked at again, as the one before may have mended it too.
+            if row.step.check(layout).ok:
+                continue
+            consent.show_actions([row.step.plan(layout)])
+            consent.apply(layout, [row.step])
+        except ContainAIError as failed:
+            sys.stderr.write(f"cai: {failed}\n")
+            if failed.hint:
+                sys.stderr.write(f"  hint: {failed.hint}\n")
+
+
+def _checks(layout: Layout) -> "list[Step]":
+    from containai.config import settings
+    from containai.provision import steps
+
+    return steps.checks(shared.choices(settings.load(layout.config_file)))

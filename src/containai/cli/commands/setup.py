@@ -8,6 +8,9 @@ from containai.cli import shared
 from containai.config.settings import RUNTIMES
 from containai.layout import Layout
 
+#: The exit code where a check is not all right in the end.
+FOUND = 1
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
@@ -24,10 +27,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_file,
         help="load the image from an archive of `docker save` instead of building it",
     )
+    parser.add_argument(
+        "--offline-dir",
+        metavar="DIR",
+        type=_directory,
+        help="take packages from a directory with their SHA256SUMS, nothing from the network",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Install and start everything that boxes need."""
+    """Install and start everything that boxes need; end with the checks of `cai doctor`."""
     from containai.cli import consent
     from containai.config import settings
     from containai.provision import setup, steps
@@ -35,19 +44,53 @@ def run(arguments: argparse.Namespace) -> int:
     layout = Layout.from_environment()
     values = settings.load(layout.config_file)
     choices = shared.choices(
-        values, image_archive=arguments.image_archive or "", runtime=arguments.runtime
+        values,
+        image_archive=arguments.image_archive or "",
+        offline_dir=arguments.offline_dir or "",
+        runtime=arguments.runtime,
     )
     if arguments.dry_run:
-        lines = setup.dry_run(layout, steps.steps(choices))
+        rows = setup.examine(layout, steps.steps(choices))
+        setup.refuse(rows)
+        planned = [action for _, actions in setup.plan(layout, rows) for action in actions]
+        lines = [action.describe() for action in planned]
         sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
         return 0
-    changed = consent.set_up(layout, choices, agreed=shared.agreed(arguments))
-    sys.stdout.write("set up\n" if changed else "everything is set up; nothing was changed\n")
-    return 0
+    if not consent.set_up(layout, choices, agreed=shared.agreed(arguments)):
+        sys.stdout.write("everything is set up; nothing was changed\n")
+        return 0
+    rows = setup.examine(layout, steps.checks(choices))
+    sys.stdout.write(consent.table(rows))
+    sys.stdout.write("set up\n" + _advice(layout))
+    return 0 if all(row.finding.passes for row in rows) else FOUND
+
+
+def _advice(layout: Layout) -> str:
+    """Return how to do without sudo, for whoever has to go through it."""
+    import getpass
+
+    from containai.engine.client import Engine
+    from containai.host import machine
+
+    user = machine.invoker()
+    if user is None and not Engine(layout).needs_root:
+        return ""
+    name, group = user.name if user is not None else getpass.getuser(), layout.engine_group
+    return (
+        f"cai asks for sudo to reach the engine. To do without: sudo usermod -aG {group} {name}\n"
+        f"Whoever is in the group {group} is root on this machine.\n"
+    )
 
 
 def _file(text: str) -> str:
     path = os.path.abspath(text)
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
         raise argparse.ArgumentTypeError(f"{text!r} is no file that can be read")
+    return path
+
+
+def _directory(text: str) -> str:
+    path = os.path.abspath(text)
+    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory that can be read")
     return path

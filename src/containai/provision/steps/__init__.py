@@ -1,27 +1,51 @@
 """The steps of `cai setup`, a module a family, in the order they build on each other."""
 
+from containai.config.settings import PortRange
+from containai.host import machine
 from containai.provision.step import Choices, Step
+from containai.provision.steps.boxes import Contents
 from containai.provision.steps.choice import RuntimeChoice
-from containai.provision.steps.engine import EngineFiles, EngineRunning
+from containai.provision.steps.engine import EngineFiles, EngineRunning, Group, Network
 from containai.provision.steps.image import Image
 from containai.provision.steps.lxcfs import Lxcfs
-from containai.provision.steps.platform import Kernel
+from containai.provision.steps.platform import Kernel, Ports, Space, System
 from containai.provision.steps.programs import Programs
 from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.sysbox import Attempt, Sysbox
+from containai.provision.steps.user import Context, Entries, Keys
 
 
 def steps(choices: Choices) -> list[Step]:
-    """Return the steps of a whole setup. `undo` goes through them backwards."""
-    attempt = Attempt(choices.runtime)
+    """Return the steps of a whole setup.
+
+    ssh is the user's own affair: through sudo, it is left to that user's first command.
+    """
+    own: list[Step] = [Keys()] if machine.invoker() is None else []
+    attempt = Attempt(choices.runtime, offline=choices.offline_dir or None)
     return [
+        System(),
         Kernel(),
-        Programs(),
-        Lxcfs(),
+        Space(),
+        Ports(PortRange(*choices.ports)),
+        Programs(choices.provider, choices.offline_dir),
+        # Without a network, a package that is only wanted is not waited for.
+        *([] if choices.offline_dir else [Lxcfs()]),
+        Group(),
         Runtime(),
         Sysbox(attempt),
         EngineFiles(),
+        Network(),
         EngineRunning(),
         Image(choices.image, choices.image_root, choices.image_archive),
         RuntimeChoice(attempt, choices.image),
+        Context(),
+        *own,
     ]
+
+
+def checks(choices: Choices) -> list[Step]:
+    """Return what doctor looks at: the steps of setup, and what users made with it since.
+
+    Uninstall goes through them backwards.
+    """
+    return [*steps(choices), Entries(), Contents()]

@@ -1,11 +1,45 @@
-"""The engine: its configuration and unit, and that it runs."""
+"""The engine: its group, its configuration and units, its network, and that it runs."""
+
+import os
 
 from containai.engine import daemon, lxcfs, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import Layout
+from containai.provision import record
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
+
+
+class Group:
+    """The group that may use the engine's socket."""
+
+    title = "socket group"
+
+    def check(self, layout: Layout) -> Finding:
+        """Look whether it is there, and who is in it."""
+        found = machine.group_members(layout.engine_group)
+        if found is None:
+            return Finding(False, f"there is no group {layout.engine_group}")
+        who = ", ".join(found) if found else "nobody"
+        return Finding(True, f"{layout.engine_group}: {who}")
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Make it. Nobody is put into it: whoever is in it is root on this machine."""
+        if self.check(layout).ok:
+            return []
+
+        def note(progress: Progress) -> None:
+            record.write(layout, record.read(layout) | {record.GROUP: True})
+
+        group = Run(["groupadd", "--system", layout.engine_group])
+        return [Do("record that the group is ours", note), group]
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Remove it if setup made it."""
+        if not record.read(layout).get(record.GROUP) or not self.check(layout).ok:
+            return []
+        return [Run(["groupdel", layout.engine_group])]
 
 
 class EngineFiles:
@@ -38,8 +72,22 @@ class EngineFiles:
         return wrong
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """Filled by `cai uninstall`."""
-        return []
+        """Remove the units and what they run; the configuration goes with a purge."""
+        units = [layout.engine_unit_file, layout.network_unit_file]
+        there = [path for path in units if os.path.exists(path)]
+        ours = [layout.network_program, layout.engine_program]
+        if scope.purge:
+            ours.append(os.path.dirname(os.path.dirname(layout.engine_config)))
+        found = there + [path for path in ours if os.path.exists(path)]
+        actions: list[Action] = []
+        if there:
+            names = [os.path.basename(path) for path in there]
+            actions.append(Run(["systemctl", "disable", *names]))
+        if found:
+            actions.append(Run(["rm", "-rf", *found]))
+        if there:
+            actions.append(Run(["systemctl", "daemon-reload"]))
+        return actions
 
     @staticmethod
     def _wanted(layout: Layout) -> list[WriteFile]:
@@ -64,6 +112,44 @@ class EngineFiles:
                 WriteFile(layout.lxcfs_unit_file, lxcfs.unit(layout)),
             ]
         return wanted
+
+
+class Network:
+    """The network of boxes, as the firewall of this machine lets it through."""
+
+    title = "network"
+
+    def check(self, layout: Layout) -> Finding:
+        """Look as root: rules are not for everybody's eyes."""
+        config = daemon.configuration(layout)
+        if config is None or not os.path.exists(layout.network_program):
+            return Finding(False, "not set up yet")
+        network = networks.of(config["fixed-cidr"])
+        missing = networks.missing(layout, network)
+        if missing:
+            return Finding(False, "missing: " + ", ".join(missing))
+        return Finding(True, f"{layout.bridge} {network.address}")
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Make it."""
+        if self.check(layout).ok:
+            return []
+        config = daemon.configuration(layout)
+        if config is None:
+            return [Do("make the network of boxes", lambda _: self._up(layout))]
+        return [Run(networks.argv(layout, networks.of(config["fixed-cidr"]), "up"))]
+
+    @staticmethod
+    def _up(layout: Layout) -> None:
+        config = daemon.configuration(layout) or {}
+        proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "up"), root=True)
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Remove it; the firewall is then as if it had never been."""
+        config = daemon.configuration(layout)
+        if config is None or not os.path.exists(layout.network_program):
+            return []
+        return [Run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"))]
 
 
 class EngineRunning:
@@ -91,5 +177,12 @@ class EngineRunning:
         return [Do("start the engine and wait until it answers", start)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """Filled by `cai uninstall`."""
-        return []
+        """Stop it, and all boxes through their own systemd."""
+        left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
+        if scope.purge:
+            left += [layout.engine_data, layout.engine_log]
+        found = [path for path in left if os.path.exists(path)]
+        actions: list[Action] = []
+        if daemon.configuration(layout) is not None and proc.which("docker"):
+            actions.append(Do("stop the engine and every box", lambda _: daemon.stop(layout)))
+        return actions + ([Run(["rm", "-rf", *found])] if found else [])

@@ -1,15 +1,25 @@
 """What this machine has to be: nothing here makes it so."""
 
-from containai.errors import UnsupportedError
+import os
+
+from containai.boxes import ports
+from containai.config.settings import PortRange
+from containai.errors import NoSpaceError, UnsupportedError
 from containai.host import machine
+from containai.images import build
 from containai.layout import Layout
-from containai.provision.step import Action, Finding, Scope
+from containai.provision.step import Fact, Finding
 
 #: Overlay on idmapped layers came with this version (see Documentation/filesystems/overlayfs).
 MINIMUM_KERNEL = (5, 19)
 
+#: What an engine and its packages take, before there is an image, in bytes.
+SPACE_FOR_PROGRAMS = 1 << 30
+#: What a machine that is set up needs to stay usable, in bytes.
+SPACE_TO_WORK = 256 << 20
 
-class Kernel:
+
+class Kernel(Fact):
     """A kernel that boxes can run on."""
 
     title = "kernel"
@@ -25,10 +35,53 @@ class Kernel:
             )
         return Finding(True, f"{seen[0]}.{seen[1]}")
 
-    def plan(self, layout: Layout) -> list[Action]:
-        """Nothing here makes a kernel newer."""
-        return []
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """There is nothing to take away."""
-        return []
+class System(Fact):
+    """A Linux whose ways are known: how services are run, and what else guards the machine."""
+
+    title = "system"
+
+    def check(self, layout: Layout) -> Finding:
+        """Raises UnsupportedError where SELinux is enforcing."""
+        if machine.selinux_enforcing():
+            raise UnsupportedError(
+                "SELinux is enforcing here, and boxes were never tried under it",
+                hint="for a try at your own risk: sudo setenforce 0",
+            )
+        name = machine.os_release().get("PRETTY_NAME", "an unknown Linux")
+        if machine.has_systemd():
+            return Finding(True, f"{name}, systemd")
+        where = " in WSL" if machine.is_wsl() else ""
+        return Finding(True, f"{name}{where}, no systemd: the engine is a background process")
+
+
+class Space(Fact):
+    """Room for packages and for the image, seen before anything is written."""
+
+    title = "space"
+
+    def check(self, layout: Layout) -> Finding:
+        """Raises NoSpaceError where setup would fill the disk."""
+        fresh = not os.path.exists(layout.engine_config)
+        needed = build.SPACE_NEEDED + SPACE_FOR_PROGRAMS if fresh else SPACE_TO_WORK
+        free = machine.free_bytes(layout.engine_data)
+        if free < needed:
+            raise NoSpaceError(
+                f"{layout.engine_data} has {free >> 20} MiB left, {needed >> 20} are needed",
+                hint="free some space there" if fresh else "free some space: cai ls, cai rm",
+            )
+        return Finding(True, f"{free / (1 << 30):.1f} GiB left at {layout.engine_data}")
+
+
+class Ports(Fact):
+    """A port for the next box."""
+
+    title = "ssh ports"
+
+    def __init__(self, ports: PortRange) -> None:
+        self.range = ports
+
+    def check(self, layout: Layout) -> Finding:
+        """Raises PortsExhaustedError where every port of the range is taken."""
+        port = ports.choose(self.range, ())
+        return Finding(True, f"{self.range.first}-{self.range.last}, {port} is free")

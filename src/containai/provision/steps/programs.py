@@ -1,28 +1,23 @@
-"""The programs of the distribution that ContainAI starts."""
+"""The programs that ContainAI starts, and which package brings each."""
 
 import os
+import re
 
 from containai.engine import lxcfs
 from containai.errors import UnsupportedError
 from containai.host import packages, proc
 from containai.layout import Layout
+from containai.provision import providers
 from containai.provision.step import Action, Finding, Run, Scope
 
-#: Debian's packages for the programs that ContainAI starts.
+#: Debian's packages for the programs that are not Docker's.
 PACKAGES = {
-    "dockerd": "docker.io",
-    "docker": "docker.io",
-    "runc": "runc",
-    "containerd": "containerd",
     "iptables": "iptables",
     "ip": "iproute2",
     "nft": "nftables",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
-
-#: The client is a part of docker.io up to Debian 12 and in Ubuntu, and a package of its own since.
-CLIENT = "docker-cli"
 
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
@@ -31,18 +26,24 @@ LXCFS = "lxcfs"
 
 
 class Programs:
-    """Docker's programs, and those that Docker and ssh need."""
+    """Docker's programs, and those that the network and ssh need."""
 
     title = "programs"
 
+    def __init__(self, provider: str = providers.AUTO, offline_dir: str = "") -> None:
+        self.provider, self.offline_dir = provider, offline_dir
+
     def check(self, layout: Layout) -> Finding:
-        """Look for each program."""
+        """Look for each program, and at the versions of Docker's."""
         missing = self._missing()
-        return Finding(not missing, "missing: " + ", ".join(missing) if missing else "all there")
+        if missing:
+            return Finding(False, "missing: " + ", ".join(missing) + _snap())
+        return Finding(True, ", ".join(map(_version, providers.DISTRO.packages)))
 
     @staticmethod
     def _missing() -> list[str]:
-        missing = [program for program in PACKAGES if proc.which(program) is None]
+        wanted = [*providers.DISTRO.packages, *PACKAGES]
+        missing = [program for program in wanted if proc.which(program) is None]
         return missing + ([] if os.path.exists(PYTHON) else [PYTHON])
 
     def plan(self, layout: Layout) -> list[Action]:
@@ -55,11 +56,35 @@ class Programs:
                 f"{', '.join(missing)}: missing, and this system's packages are not Debian's",
                 hint="install Docker's engine with its package manager, then run cai again",
             )
-        names = {PACKAGES.get(program, "python3") for program in missing}
-        if_known = [CLIENT] if "docker" in missing else []
+        if self.offline_dir:
+            return [providers.offline(self.offline_dir)]
+        actions: list[Action] = []
+        provider = providers.DISTRO
+        if not set(missing).isdisjoint(provider.packages):
+            provider = providers.choose(self.provider)
+        if provider is providers.DOCKER_CE:
+            actions += providers.add_archive(layout)
+        brings = PACKAGES | provider.packages
+        names = {brings.get(program, "python3") for program in missing}
+        if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
-        return [Run(["sh", "-c", packages.quiet_install_script(sorted(names), if_known)])]
+        script = packages.quiet_install_script(sorted(names), if_known)
+        return [*actions, Run(["sh", "-c", script])]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """Packages stay: others may use them by now."""
-        return []
+        """Packages stay, as others may use them by now; Docker's archive goes with a purge."""
+        ours = (os.path.join(layout.root, each) for each in (providers.SOURCES, providers.KEYRING))
+        there = [path for path in ours if os.path.exists(path)]
+        return [Run(["rm", "-f", *there])] if there and scope.purge else []
+
+
+def _version(program: str) -> str:
+    said = proc.run([program, "--version"], ok=None)
+    found = re.search(r"\d+\.\d+\.\d+\S*", said.out + said.err)
+    return f"{program} {found[0].rstrip(',') if found else 'of an unknown version'}"
+
+
+def _snap() -> str:
+    """Return what to say about a Docker from snap: it cannot be used."""
+    there = os.path.exists("/snap/bin/docker")
+    return "; Docker from snap is there, confined to its own, and left alone" if there else ""

@@ -39,10 +39,9 @@ class Runtime:
         return [*writes[1:], Run(compile_argv), Run(state), writes[0]]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """Remove its files and, with the containers, the id ranges."""
-        found = [
-            path for path in (layout.runtime_dir, layout.runtime_state) if os.path.exists(path)
-        ]
+        """Remove its files; the id ranges belong to the containers, and go with a purge."""
+        ours = [layout.runtime_dir] + ([layout.runtime_state] if scope.purge else [])
+        found = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-rf", *found])] if found else []
 
     @staticmethod

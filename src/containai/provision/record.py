@@ -1,0 +1,53 @@
+"""What setup brought to this machine that is not ContainAI's own, so that uninstall can name it."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from containai.host import files, packages
+from containai.layout import Layout
+
+#: Packages that setup brought, dependencies included.
+PACKAGES = "packages"
+#: Those that were installed before, for the time of a setup.
+_BEFORE = "packages-before"
+#: Whether setup made the group of the socket.
+GROUP = "group"
+
+
+def read(layout: Layout) -> dict[str, Any]:
+    """Return the record; an empty one where there is none, or it is damaged."""
+    try:
+        found = json.loads(files.read(layout.install_record) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(layout: Layout, values: dict[str, Any]) -> None:
+    """Write the record, as root, if it is another one."""
+    if values != read(layout):
+        text = json.dumps(values, indent=4, sort_keys=True) + "\n"
+        files.write_as_root(layout.install_record, text)
+
+
+@contextlib.contextmanager
+def of_packages(layout: Layout) -> Iterator[None]:
+    """Record which packages come within the context.
+
+    What was there before is written first: a run that is killed leaves it to the next.
+    """
+    if not packages.has_apt():
+        yield
+        return
+    found = read(layout)
+    before = found.get(_BEFORE) or packages.installed()
+    write(layout, found | {_BEFORE: before})
+    try:
+        yield
+    finally:
+        found = read(layout)
+        came = set(packages.installed()) - set(before)
+        ours = sorted(came | set(found.get(PACKAGES, ())))
+        write(layout, {k: v for k, v in found.items() if k != _BEFORE} | {PACKAGES: ours})

@@ -1,0 +1,75 @@
+"""What users made with the engine: doctor looks at it, and `cai uninstall` may take it away."""
+
+from containai.boxes import box, spec
+from containai.engine import daemon, shims
+from containai.engine.client import Engine
+from containai.errors import ContainAIError, EngineError
+from containai.host import proc
+from containai.layout import Layout
+from containai.provision.step import Action, Fact, Finding, Run, Scope
+
+
+class Contents(Fact):
+    """Boxes, and all other containers, volumes and images of the engine."""
+
+    title = "boxes"
+
+    def check(self, layout: Layout) -> Finding:
+        """Look for boxes that are broken."""
+        if proc.which("docker") is None or not daemon.answering(layout):
+            return Finding(False, "not checked: the engine does not answer")
+        boxes = box.every(Engine(layout))
+        broken = [f"{each.name}: {', '.join(each.problems)}" for each in boxes if each.problems]
+        if broken:
+            return Finding(False, "; ".join(broken), hint="remove it: cai rm --name NAME")
+        running = sum(each.status is box.Status.RUNNING for each in boxes)
+        return Finding(True, f"{len(boxes)}, of which {running} run")
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Remove what the scope names; a purge takes the whole of the engine's data later.
+
+        Raises ContainAIError where containers run and may not be removed, EngineError where an
+        engine that does not answer keeps that from being seen.
+        """
+        if proc.which("docker") is None or daemon.configuration(layout) is None:
+            return []
+        engine = Engine(layout)
+        if not daemon.answering(layout):
+            if shims.alive(layout) or scope[:3] != Scope()[:3]:
+                raise EngineError(
+                    "the engine does not answer: what it holds cannot be seen",
+                    hint="start it: cai engine start",
+                )
+            return []
+        running = engine.docker("ps", "--format", "{{.Names}}").out.split()
+        if running and not scope.containers:
+            raise ContainAIError(
+                f"these containers are running: {', '.join(running)}",
+                hint="stop them (cai stop), or remove them too: --containers",
+            )
+        return _removals(engine, scope, running)
+
+
+def _removals(engine: Engine, scope: Scope, running: list[str]) -> list[Action]:
+    def request(*words: str) -> Run:
+        return Run(engine.argv(*words), root=engine.needs_root)
+
+    def listed(*words: str) -> list[str]:
+        return engine.docker(*words, "--quiet").out.split()
+
+    actions: list[Action] = []
+    volumes = listed("volume", "ls")
+    if scope.containers:
+        if running:
+            actions.append(request("stop", *running))
+        if containers := listed("ps", "--all"):
+            actions.append(request("rm", "--force", "--volumes", *containers))
+        # A box's own Docker lives in a volume that is a part of the box.
+        own = {spec.docker_volume(each.name) for each in box.every(engine)}
+        if parts := [name for name in volumes if name in own]:
+            actions.append(request("volume", "rm", "--force", *parts))
+    if scope.volumes and volumes:
+        actions.append(request("volume", "rm", "--force", *volumes))
+    if scope.images and (images := sorted(set(listed("image", "ls", "--all")))):
+        actions.append(request("image", "rm", "--force", *images))
+    return actions
