@@ -1,13 +1,14 @@
 """Files of this machine: written whole or not at all, and removed without following links."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 
-from containai.errors import ContainAIError
+from containai.errors import ContainAIError, NoSpaceError
 from containai.host import proc
 
 
@@ -21,8 +22,28 @@ def read(path: str) -> str | None:
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:
-    """Write a file whole or not at all. A symbolic link stays one: its target is replaced."""
+    """Write a file whole or not at all. A symbolic link stays one: its target is replaced.
+
+    Raises NoSpaceError where its file system is full.
+    """
     path = os.path.realpath(path)
+    with _room_for(path):
+        _write(path, text, mode)
+
+
+@contextlib.contextmanager
+def _room_for(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as wrong:
+        if wrong.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoSpaceError(
+            f"no space left to write {path}", hint="free some space there, then run this again"
+        ) from None
+
+
+def _write(path: str, text: str, mode: int) -> None:
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".cai-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:

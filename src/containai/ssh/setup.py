@@ -165,7 +165,10 @@ def ensure_user(layout: Layout) -> str:
                 files.write(layout.ssh_config, new, files.mode(layout.ssh_config, 0o600))
             return (files.read(layout.ssh_key + ".pub") or "").strip()
     except OSError as wrong:
-        raise SshSetupError(f"{wrong.filename}: {wrong.strerror}") from None
+        raise SshSetupError(
+            f"{wrong.filename}: {wrong.strerror}",
+            hint=f"it has to be yours to write: ls -ld {wrong.filename}",
+        ) from None
 
 
 def _ensure_key(layout: Layout) -> None:
