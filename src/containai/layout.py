@@ -163,11 +163,12 @@ class Layout:
     @property
     def bridge(self) -> str:
         """Name of the engine's bridge (a host-wide name, at most 15 characters)."""
-        return "cai0" if self.is_default else f"cai{self._hash:08x}"
+        return "cai0" if self.is_default else f"cai{self.number:08x}"
 
     @property
-    def _hash(self) -> int:
-        return zlib.crc32(self.root.encode())
+    def number(self) -> int:
+        """A number of this root's own, 0 for the machine's: of equal choices, which comes first."""
+        return 0 if self.is_default else zlib.crc32(self.root.encode())
 
     # The embedded runtime.
 
@@ -196,7 +197,7 @@ class Layout:
         """
         if self.is_default:
             return 0x70000000, 1023 * 262144
-        return 0x90000000 + (self._hash % 64) * 0x1000000, 64 * 262144
+        return 0x90000000 + (self.number % 64) * 0x1000000, 64 * 262144
 
     # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from containai.errors import ContainAIError
+from containai.errors import ContainAIError, NoSpaceError
 from containai.host import files
 
 HOLDER = """
@@ -65,7 +65,7 @@ def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NoSpaceError, match=str(tmp_path / "x")):
         files.write(str(tmp_path / "x"), "new")
     assert files.read(str(tmp_path / "x")) == "old"
     assert os.listdir(tmp_path) == ["x"]

@@ -35,6 +35,20 @@ def test_avoids_routes():
     assert network.free(routes("10.203.17.0/24"), ["10.203.0.0/24"]).pool == "10.203.32.0/20"
 
 
+def test_another_root_begins_elsewhere():
+    assert network.free("", start=1).pool == network.free("", start=51).pool == "10.203.16.0/20"
+    assert network.free(routes("10.77.240.0/20"), start=49).pool == "10.203.0.0/20"
+
+
+def test_who_took_a_subnet():
+    taken = json.dumps([{"dst": "default", "dev": "eth0"}, {"dst": "10.203.0.0/24", "dev": "vpn0"}])
+    assert network.user_of(taken, "10.203.0.0/21", "cai0") == "vpn0"
+    assert network.user_of(taken, "10.203.0.0/21", "vpn0") is None
+    assert network.user_of(taken, "10.203.16.0/21", "cai0") is None
+    wider = json.dumps([{"dst": "10.0.0.0/8", "dev": "vpn0"}])
+    assert network.user_of(wider, "10.203.0.0/21", "cai0") is None
+
+
 def test_none_left():
     with pytest.raises(EngineError) as caught:
         network.free(routes(*network.POOLS))

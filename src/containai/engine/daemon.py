@@ -159,6 +159,12 @@ def start(layout: Layout) -> None:
         return
     if config is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
+    subnet = str(config["fixed-cidr"])
+    if user := networks.user_of(networks.routes(), subnet, layout.bridge):
+        raise EngineError(
+            f"the engine's subnet {subnet} is in use by {user} now",
+            hint="let setup choose another: cai setup",
+        )
     if machine.has_systemd() and layout.is_default:
         proc.run(["systemctl", "start", layout.engine_unit], root=True, timeout=START_TIMEOUT)
         _wait(layout)
@@ -172,7 +178,7 @@ def start(layout: Layout) -> None:
                 return
             time.sleep(0.02)
         if running_pid(layout) is None:
-            _spawn(layout, networks.of(config["fixed-cidr"]))
+            _spawn(layout, networks.of(subnet))
         _wait(layout)
 
 

@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from containai.errors import EngineError
@@ -49,36 +49,57 @@ def of(subnet: str) -> Network:
     return Network(str(found if found.prefixlen <= PREFIX else found.supernet(new_prefix=PREFIX)))
 
 
-def choose() -> Network:
+def choose(layout: Layout) -> Network:
     """Return a network that overlaps no route of this machine, nor what its own Docker is to take.
 
     Raises EngineError where there is none.
     """
-    routes = "[]"
-    if proc.which("ip"):
-        routes = proc.run(["ip", "-json", "-4", "route", "show", "table", "all"]).out
-    return free(routes, docker_networks(files.read("/etc/docker/daemon.json") or ""))
+    taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
+    return free(routes(), taken, layout.number)
 
 
-def free(routes: str, taken: Iterable[str] = ()) -> Network:
-    """Return the first network that overlaps neither a route nor what is taken.
+def routes() -> str:
+    """Return this machine's routes as `ip -json route` prints them; none before `ip` is there."""
+    if not proc.which("ip"):
+        return "[]"
+    return proc.run(["ip", "-json", "-4", "route", "show", "table", "all"]).out
 
-    `routes` is what `ip -json route` prints. Raises EngineError where there is none.
+
+def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
+    """Return the first network, from candidate number `start` on, that nothing overlaps.
+
+    `routes` is what `ip -json route` prints, `taken` are networks. Raises EngineError where there
+    is none.
     """
-    words = [str(route["dst"]) for route in json.loads(routes or "[]")] + list(taken)
-    used = [
-        ipaddress.IPv4Network(word, strict=False)
-        for word in words
-        if word not in ("default", "0.0.0.0/0")
-    ]
-    for pool in map(ipaddress.IPv4Network, POOLS):
-        for network in pool.subnets(new_prefix=PREFIX):
-            if not any(network.overlaps(other) for other in used):
-                return Network(str(network))
+    used = [network for _, network in _destinations(routes)]
+    used += [ipaddress.IPv4Network(each, strict=False) for each in taken]
+    pools = map(ipaddress.IPv4Network, POOLS)
+    candidates = [network for pool in pools for network in pool.subnets(new_prefix=PREFIX)]
+    start %= len(candidates)
+    for network in candidates[start:] + candidates[:start]:
+        if not any(network.overlaps(other) for other in used):
+            return Network(str(network))
     raise EngineError(
         "every subnet that the engine may use overlaps a route of this machine",
         hint="free one of: " + ", ".join(POOLS),
     )
+
+
+def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
+    """Return the interface, other than our bridge, that gets what is sent to a subnet, or None.
+
+    A wider route, of a VPN say, does not: the bridge's is more specific.
+    """
+    for interface, network in _destinations(routes):
+        if interface != own_bridge and network.subnet_of(ipaddress.IPv4Network(subnet)):
+            return interface
+    return None
+
+
+def _destinations(routes: str) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    for route in json.loads(routes or "[]"):
+        if route["dst"] not in ("default", "0.0.0.0/0"):
+            yield route.get("dev", "?"), ipaddress.IPv4Network(route["dst"], strict=False)
 
 
 def docker_networks(daemon_json: str) -> list[str]:

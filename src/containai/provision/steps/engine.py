@@ -96,7 +96,11 @@ class EngineFiles:
         except ContainAIError:
             config = {}
         subnet = config.get("fixed-cidr")
-        chosen = networks.choose() if subnet is None else networks.of(subnet)
+        # Somebody may have taken ours while the engine, and with it our bridge, was down.
+        if subnet is None or networks.user_of(networks.routes(), subnet, layout.bridge):
+            chosen = networks.choose(layout)
+        else:
+            chosen = networks.of(subnet)
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         config_text = daemon.daemon_json(layout, chosen, there, runtime)
         wanted = [
