@@ -184,7 +184,7 @@ class EngineRunning:
         """Stop it, and all boxes through their own systemd."""
         left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
         if scope.purge:
-            left += [layout.engine_data, layout.engine_log]
+            left += [layout.engine_data, layout.engine_log, layout.lxcfs_log]
         found = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
         if daemon.configuration(layout) is not None and proc.which("docker"):
