@@ -71,7 +71,7 @@ def test_bridge_name_fits():
 
 def test_units():
     dockerd = "/usr/sbin/dockerd"
-    assert daemon.unit(MACHINE, dockerd) == golden("containai-docker.service")
+    assert daemon.unit(MACHINE, dockerd, NETWORK) == golden("containai-docker.service")
     assert daemon.network_unit(MACHINE, NETWORK) == golden("containai-network.service")
 
 
@@ -80,7 +80,7 @@ def test_units_are_valid(tmp_path):
     """The programs that the units name are replaced by one that is here."""
     true = shutil.which("true")
     units = {
-        MACHINE.engine_unit: daemon.unit(MACHINE, true),
+        MACHINE.engine_unit: daemon.unit(MACHINE, true, NETWORK),
         MACHINE.network_unit: daemon.network_unit(MACHINE, NETWORK),
     }
     for name, text in units.items():
@@ -105,7 +105,8 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
         daemon.daemon_json(MACHINE, NETWORK, programs(MACHINE), "cai-runc"), encoding="utf-8"
     )
     script.write_text(daemon.engine_script(), encoding="utf-8")
-    subprocess.run(["sh", str(script), "prepare", str(config), str(copy)], check=True)
+    prepare = ["sh", str(script), "prepare", str(config), str(copy), str(tmp_path / "data")]
+    subprocess.run([*prepare, "10.203.0.0/21"], check=True)
     assert copy.read_text(encoding="utf-8") == config.read_text(encoding="utf-8")
     said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM"
     fake = said + "; while :; do sleep .05; done"
@@ -115,6 +116,19 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
         subprocess.run(stop, check=True)
         assert dockerd.communicate()[0].split() == ['"live-restore":', "false,", "end"]
     assert '"live-restore": true' in config.read_text(encoding="utf-8")
+
+
+def test_networks_of_another_subnet_are_forgotten(tmp_path):
+    """dockerd would give the bridge the address that is stored with them."""
+    config, stored = tmp_path / "daemon.json", tmp_path / "data/network/files/local-kv.db"
+    config.touch()
+    argv = ["sh", "-c", daemon.engine_script(), "engine", "prepare", str(config)]
+    argv += [str(tmp_path / "run/daemon.json"), str(tmp_path / "data")]
+    stored.parent.mkdir(parents=True)
+    for subnet, kept in (("a", False), ("a", True), ("b", False), ("b", True)):
+        stored.touch()
+        subprocess.run([*argv, subnet], check=True)
+        assert stored.exists() == kept
 
 
 def test_stop_of_nothing(tmp_path):

@@ -59,9 +59,16 @@ def engine_script() -> str:
     return files.read(os.path.join(os.path.dirname(__file__), "engine.sh")) or ""
 
 
-def unit(layout: Layout, dockerd: str) -> str:
+def prepare_argv(layout: Layout, network: Network) -> list[str]:
+    """Return the command that has to run before dockerd starts, and before it reloads."""
+    words = (layout.engine_config, layout.engine_running_config, layout.engine_data)
+    return [layout.engine_program, "prepare", *words, network.boxes]
+
+
+def unit(layout: Layout, dockerd: str, network: Network) -> str:
     """Return the engine's systemd unit."""
     around, copy = layout.engine_program, layout.engine_running_config
+    prepare = " ".join(prepare_argv(layout, network))
     return f"""\
 [Unit]
 Description=ContainAI's own Docker engine
@@ -74,9 +81,9 @@ StartLimitBurst=5
 
 [Service]
 Type=notify
-ExecStartPre={around} prepare {layout.engine_config} {copy}
+ExecStartPre={prepare}
 ExecStart={dockerd} --config-file {copy}
-ExecReload={around} prepare {layout.engine_config} {copy}
+ExecReload={prepare}
 ExecReload=/bin/kill -s HUP $MAINPID
 ExecStop={around} stop {copy} {layout.engine_socket} $MAINPID
 Restart=always
@@ -211,7 +218,7 @@ def _spawn(layout: Layout, network: Network) -> None:
     if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX:
         sysbox.start(layout)
     copy = layout.engine_running_config
-    proc.run([layout.engine_program, "prepare", layout.engine_config, copy], root=True)
+    proc.run(prepare_argv(layout, network), root=True)
     # `env PATH` as dockerd looks for containerd and docker-proxy there.
     argv = ["env", f"PATH={proc.SYSTEM_PATH}", dockerd, "--config-file", copy]
     proc.start(argv, log=layout.engine_log)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # What surrounds a dockerd that is started and stopped. Written by cai. Runs as root.
 #
-#     engine prepare CONFIG COPY            before dockerd starts, and before it reloads
-#     engine stop COPY SOCKET PID           instead of a plain SIGTERM
+#     engine prepare CONFIG COPY DATA SUBNET    before dockerd starts, and before it reloads
+#     engine stop COPY SOCKET PID               instead of a plain SIGTERM
 #
 # dockerd reads a copy of its configuration, because of live-restore: with it boxes outlive a
 # dockerd that crashes or is upgraded, but also one that is told to stop. So `stop` first switches
@@ -13,9 +13,17 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
 prepare() {
-    mkdir -p -m 0711 "${2%/*}"
-    cp "$1" "$2.new"
-    mv -T "$2.new" "$2"
+    config=$1 copy=$2 data=$3 subnet=$4
+    mkdir -p -m 0711 "${copy%/*}"
+    cp "$config" "$copy.new"
+    mv -T "$copy.new" "$copy"
+    # dockerd gives the bridge the address that it stored with its networks, whatever is configured.
+    mark=$data/containai-subnet
+    [ "$(cat "$mark" 2>/dev/null)" = "$subnet" ] && return
+    mkdir -p -m 0710 "$data"
+    rm -f "$data/network/files/local-kv.db"
+    echo "$subnet" >"$mark.new"
+    mv -T "$mark.new" "$mark"
 }
 
 stop() {
@@ -38,7 +46,7 @@ stop() {
 }
 
 case $1 in
-    prepare) prepare "$2" "$3" ;;
+    prepare) prepare "$2" "$3" "$4" "$5" ;;
     stop) stop "$2" "$3" "${4:-}" ;;
     *) echo "engine: there is no action '$1'" >&2; exit 2 ;;
 esac

@@ -165,12 +165,14 @@ leave_iptables() {
     iptables -w -X "$bridge"
 }
 
+addresses() { ip -4 -oneline address show dev "$bridge" 2>/dev/null | awk '{ print $4 }'; }
+
 has_bridge() { ip link show "$bridge" >/dev/null 2>&1; }
 
 up() {
     has_bridge || ip link add "$bridge" type bridge
     ip address replace "$address" dev "$bridge"
-    ip -4 -oneline address show dev "$bridge" | awk '{ print $4 }' | while read -r other; do
+    addresses | while read -r other; do
         [ "$other" = "$address" ] || ip address delete "$other" dev "$bridge"
     done
     ip link set "$bridge" up
@@ -185,6 +187,7 @@ up() {
 check() {
     missing=$(
         has_bridge || echo "the bridge $bridge"
+        [ "$(addresses)" = "$address" ] || echo "the address $address"
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
         ! has_bridge || is_isolated || echo "the isolation of boxes"

@@ -64,6 +64,11 @@ class EngineFiles:
         wrong: list[Action] = [
             each for each in self._wanted(layout) if files.read(each.path) != each.text
         ]
+        before = _subnet(layout)
+        taken = before is not None and _network(layout).boxes != before
+        if taken and daemon.running_pid(layout) is not None:
+            title = "stop the engine and every box: somebody else has the subnet now"
+            wrong.insert(0, Do(title, lambda _: daemon.stop(layout)))
         if wrong and machine.has_systemd() and layout.is_default:
             wrong += [
                 Run(["systemctl", "daemon-reload"]),
@@ -91,16 +96,7 @@ class EngineFiles:
 
     @staticmethod
     def _wanted(layout: Layout) -> list[WriteFile]:
-        try:
-            config = daemon.configuration(layout) or {}
-        except ContainAIError:
-            config = {}
-        subnet = config.get("fixed-cidr")
-        # Somebody may have taken ours while the engine, and with it our bridge, was down.
-        if subnet is None or networks.user_of(networks.routes(), subnet, layout.bridge):
-            chosen = networks.choose(layout)
-        else:
-            chosen = networks.of(subnet)
+        chosen = _network(layout)
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         config_text = daemon.daemon_json(layout, chosen, there, runtime)
         wanted = [
@@ -112,10 +108,29 @@ class EngineFiles:
             dockerd = proc.which("dockerd") or "/usr/sbin/dockerd"
             wanted += [
                 WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
-                WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd)),
+                WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, chosen)),
                 WriteFile(layout.lxcfs_unit_file, lxcfs.unit(layout)),
             ]
         return wanted
+
+
+def _subnet(layout: Layout) -> str | None:
+    """Return the subnet that is configured, or None where none is, or nothing can be read."""
+    try:
+        config = daemon.configuration(layout) or {}
+    except ContainAIError:
+        return None
+    subnet = config.get("fixed-cidr")
+    return None if subnet is None else str(subnet)
+
+
+def _network(layout: Layout) -> networks.Network:
+    """Return the network that is configured, or another where there is none that is free."""
+    subnet = _subnet(layout)
+    # Somebody may have taken ours while the engine, and with it our bridge, was down.
+    if subnet is None or networks.user_of(networks.routes(), subnet, layout.bridge):
+        return networks.choose(layout)
+    return networks.of(subnet)
 
 
 class Network:
