@@ -20,6 +20,7 @@ def test_create_arguments():
         "--security-opt", "apparmor=unconfined",
         "--security-opt", "systempaths=unconfined",
         "--tmpfs", "/dev/.containai:mode=700,size=16k",
+        "--restart", "unless-stopped",
         "--stop-signal", "SIGRTMIN+3",
         "--stop-timeout", "100",
         "--label", "containai.managed=true",

@@ -57,8 +57,8 @@ BY_DESIGN = (
     ),
     ByDesign(
         "CIS 5.15, 5.27",
-        "no restart policy and no health check of Docker's",
-        "systemd in the box restarts and watches its services; availability, no boundary",
+        "a restart policy without a limit, no health check of Docker's",
+        "boxes come back with the machine; systemd in the box watches its services; no boundary",
         (),
     ),
     ByDesign(

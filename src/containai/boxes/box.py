@@ -16,6 +16,8 @@ class Status(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     PAUSED = "paused"
+    #: It ended by itself, and the engine is about to start it again: once more, or over and over.
+    RESTARTING = "restarting"
     #: Made, but never started: what an interrupted start leaves behind.
     UNFINISHED = "unfinished"
     BROKEN = "broken"
@@ -68,6 +70,8 @@ def _status(state: dict[str, Any]) -> Status:
             return Status.RUNNING
         case "paused":
             return Status.PAUSED
+        case "restarting":
+            return Status.RESTARTING
         case "created":
             return Status.UNFINISHED
         case "exited":

@@ -7,6 +7,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from containai import layout as fixed
 from containai.boxes import box as boxes
@@ -24,7 +25,7 @@ from containai.ssh import connect, session
 from containai.ssh import setup as ssh
 
 #: How long another cai may be busy making or starting the same box, in seconds.
-BOX_LOCK_TIMEOUT = 300.0
+BOX_LOCK_TIMEOUT = 600.0
 #: How often another port is tried when somebody takes the chosen one first.
 PORT_ATTEMPTS = 5
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
@@ -209,16 +210,27 @@ class Boxes:
 
     def _boot(self, name: str, port: int) -> None:
         self.engine.docker("start", name)
-        connect.wait_ready(port, lambda: self._still_alive(name))
+        connect.wait_ready(port, self._watch(name))
 
-    def _still_alive(self, name: str) -> None:
-        found = self.engine.inspect("container", name)
-        if found is not None and found["State"]["Running"]:
-            return
+    def _watch(self, name: str) -> Callable[[], None]:
+        """Return what raises BoxStartError once the box died, also if it was started again."""
+        restarts: set[int] = set()
+
+        def still_alive() -> None:
+            found = self.engine.inspect("container", name)
+            if found is not None:
+                restarts.add(found["RestartCount"])
+                if found["State"]["Running"] and len(restarts) == 1:
+                    return
+            raise self._death(name, found)
+
+        return still_alive
+
+    def _death(self, name: str, found: dict[str, Any] | None) -> BoxStartError:
         state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
         last = self.engine.docker("logs", "--tail", "12", name, ok=None)
         said = "\n  ".join((last.out + last.err).strip().splitlines())
-        raise BoxStartError(
+        return BoxStartError(
             f"the box {name!r} died while it booted (code {state['ExitCode']}"
             f"{', ' + state['Error'] if state['Error'] else ''}); it said last:\n  {said}",
             hint="see: cai engine logs",
@@ -229,6 +241,9 @@ class Boxes:
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
         if found.status is Status.PAUSED:
             self.engine.docker("unpause", name)
+        if found.status is Status.RESTARTING:
+            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+            found = found._replace(status=Status.STOPPED)
         if found.status is not Status.STOPPED and same is False:
             say(f"{workspace.path} is another directory than it was: restarting {name}")
             self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
@@ -252,8 +267,12 @@ class Boxes:
                         "or make the box anew: cai rm, then cai run",
                     ) from None
                 raise
+            except BoxStartError:
+                # Else the engine would start it again and again.
+                self.engine.docker("stop", name, ok=None, timeout=spec.STOP_TIMEOUT + 30)
+                raise
         else:
-            connect.wait_ready(found.ssh_port, lambda: self._still_alive(name))
+            connect.wait_ready(found.ssh_port, self._watch(name))
 
     def _host_key(self, name: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""

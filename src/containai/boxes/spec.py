@@ -81,6 +81,8 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--cgroupns", "private",
         *(RIGHTS if spec.runtime == fixed.RUNTIME else ()),
         *limits.arguments(spec.limits, spec.cpuset),
+        # With the machine, or with its engine, boxes come back; one that was stopped stays so.
+        "--restart", "unless-stopped",
         "--stop-signal", STOP_SIGNAL,
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

@@ -16,8 +16,8 @@ from containai.errors import EngineError
 from containai.host import files, machine, proc
 from containai.layout import SYSBOX, Layout
 
-#: How long dockerd may take until it answers, in seconds: it loads its containers first.
-START_TIMEOUT = 90.0
+#: How long dockerd may take until it answers, in seconds: it starts the boxes that ran first.
+START_TIMEOUT = 300.0
 #: How long a stop may take, in seconds: boxes have 100 s of their own.
 STOP_TIMEOUT = 120.0
 

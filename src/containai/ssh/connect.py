@@ -10,8 +10,9 @@ from containai.host import files, proc
 from containai.layout import Layout
 from containai.ssh.setup import CONTROL_PERSIST
 
-#: How long sshd may take from the start of the box, in seconds.
-READY_TIMEOUT = 60.0
+#: How long sshd may take from the start of the box, in seconds. It takes half a second, and some
+#: minutes on a slow and busy machine; a box that dies ends the wait at once.
+READY_TIMEOUT = 300.0
 
 
 def wait_ready(port: int, still_alive: Callable[[], None]) -> None:
