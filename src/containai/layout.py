@@ -192,11 +192,13 @@ class Layout:
         """First host id and number of host ids that boxes get their ranges from.
 
         0x70000000 to 0x7ffdffff is what systemd's UIDS-GIDS table leaves unused: its own container
-        ids end at 1879048191 and its foreign ids start at 2147352576. Another root (a test) has 64
-        ranges of its own, above it.
+        ids end at 1879048191 and its foreign ids start at 2147352576. Of these the ones above the
+        ids that directory services give out, which no file of the host lists: SSSD's end at
+        2000200000 (ldap_idmap_range_max in sssd-ldap(5)), and FreeIPA's below. That leaves 559
+        boxes. Another root (a test) has 64 ranges of its own, above it.
         """
         if self.is_default:
-            return 0x70000000, 1023 * 262144
+            return 0x77400000, 559 * 262144
         return 0x90000000 + (self.number % 64) * 0x1000000, 64 * 262144
 
     # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.

@@ -52,6 +52,29 @@ def test_rm_leaves_nothing_but_the_workspace(site, space, running):
     assert site.cai("rm", space.path, check=False).returncode == 10
 
 
+def test_no_id_range_left(site, shared, space):
+    config = os.path.join(site.layout.runtime_dir, "runtime.json")
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    first, count = shared.id_range()
+    assert count == 262144
+    before = site.ranges()
+    try:
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump(json.loads(text) | {"id_base": first, "id_count": count}, file)
+        done = space.run("true", check=False)
+    finally:
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(text)
+    assert done.returncode == 17
+    assert f"all 1 id ranges from {first} to {first + count - 1} are taken: remove a container" in (
+        done.stderr.decode()
+    )
+    assert space.box not in site.container_names()
+    assert site.ranges() == before
+    space.run("true")
+
+
 def test_ls_knows_every_box(site, shared):
     rows = {row["name"]: row for row in json.loads(site.cai("ls", "--json").stdout)}
     row = rows[shared.box]

@@ -43,14 +43,16 @@ class Ranges:
     def allocate(self, container: str, witness: str, cgroup: str) -> Range:
         """Return the container's range: the one it has, or a free one, which it then has.
 
-        Raises RuntimeRefusal where all are taken.
+        One that an id of the host's has got into since is given up: no file holds its ids but what
+        the container's root left in its workspace. Raises RuntimeRefusal where all are taken.
         """
         with self._locked():
             used, damaged = self._pruned()
+            hosts = foreign()
             for each in used:
-                if each.container == container:
+                if each.container == container and _is_free(each.base, hosts):
                     return each
-            taken = [(each.base, each.base + SIZE) for each in used] + foreign()
+            taken = [(each.base, each.base + SIZE) for each in used] + hosts
             if damaged:
                 taken += self._living()
             base = choose(self.first, self.count, taken)
@@ -143,12 +145,16 @@ def choose(first: int, count: int, taken: Iterable[tuple[int, int]]) -> int:
     """
     used = list(taken)
     for base in range(first, first + count - SIZE + 1, SIZE):
-        if all(base + SIZE <= start or end <= base for start, end in used):
+        if _is_free(base, used):
             return base
     raise RuntimeRefusal(
         f"all {count // SIZE} id ranges from {first} to {first + count - 1} are taken: "
         "remove a container"
     )
+
+
+def _is_free(base: int, taken: Iterable[tuple[int, int]]) -> bool:
+    return all(base + SIZE <= start or end <= base for start, end in taken)
 
 
 def foreign(root: str = "/") -> list[tuple[int, int]]:

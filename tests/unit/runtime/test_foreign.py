@@ -1,5 +1,6 @@
 import pytest
 
+from containai.layout import Layout
 from containai.runtime.ranges import SIZE, Ranges, foreign
 
 FIRST = 0x70000000
@@ -32,6 +33,26 @@ def test_foreign(root):
         (FIRST + 2 * SIZE, FIRST + 2 * SIZE + 1),
         (FIRST + 4 * SIZE - 1, FIRST + 4 * SIZE),
     ]
+
+
+def test_the_machines_window_is_nobodys():
+    first, count = Layout("/", "/root", 0).id_window
+    assert first > 0x6FFFFFFF  # systemd-nspawn
+    assert first > 2_000_200_000  # SSSD, FreeIPA
+    assert first + count <= 0x7FFE0000  # systemd's foreign ids
+    assert (first % SIZE, count // SIZE) == (0, 559)
+
+
+def test_an_id_of_the_host_that_came_later_takes_the_range(tmp_path, monkeypatch):
+    hosts = []
+    monkeypatch.setattr("containai.runtime.ranges.foreign", lambda: hosts)
+    store = Ranges(str(tmp_path / "state"), FIRST, 3 * SIZE)
+    for name in "ab":
+        store.allocate(name, str(tmp_path), "")
+    hosts.append((FIRST + 7, FIRST + 8))
+    assert store.allocate("b", str(tmp_path), "").base == FIRST + SIZE
+    assert store.allocate("a", str(tmp_path), "").base == FIRST + 2 * SIZE
+    assert store.get("a").base == FIRST + 2 * SIZE
 
 
 def test_missing_files_take_nothing(tmp_path):
