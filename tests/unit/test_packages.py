@@ -1,4 +1,7 @@
+import glob
+import hashlib
 import os
+import re
 import subprocess
 
 import pytest
@@ -33,6 +36,7 @@ def run(tmp_path, policy):
 
     def run(script, code=0):
         log = tmp_path / "log"
+        log.touch()
         environ = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "LOG": str(log),
@@ -117,3 +121,33 @@ def test_install_argv():
         "-o", "DPkg::Lock::Timeout=300",
         "a", "b",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def debs(tmp_path):
+    """Return a directory with a package file, and its digest by name."""
+    directory = tmp_path / "it's debs"
+    directory.mkdir()
+    (directory / "x_1.deb").write_text("content", encoding="utf-8")
+    return str(directory), {"x_1.deb": hashlib.sha256(b"content").hexdigest()}
+
+
+def test_offline_installation_is_guarded_checked_and_leaves_nothing(run, policy, debs):
+    code, log = run(packages.quiet_offline_script(*debs))
+    assert code == 0
+    assert log[0].startswith("apt-get install")
+    assert re.search(r"SourceParts=/dev/null /var/tmp/cai-\w+/x_1\.deb$", log[0])
+    assert log[1] == "guarded"
+    assert not policy.exists()
+    assert glob.glob("/var/tmp/cai-*/x_1.deb") == []
+
+
+def test_offline_package_that_was_changed_is_not_installed(run, policy, debs):
+    directory, sums = debs
+    script = packages.quiet_offline_script(directory, sums)
+    with open(os.path.join(directory, "x_1.deb"), "a", encoding="utf-8") as file:
+        file.write("!")
+    code, log = run(script)
+    assert (code, log) == (1, [])
+    assert not policy.exists()
+    assert glob.glob("/var/tmp/cai-*/x_1.deb") == []

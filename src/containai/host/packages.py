@@ -15,6 +15,8 @@ POLICY_TEXT = """\
 case $1 in docker* | containerd* | lxcfs*) exit 101 ;; esac
 exit 0
 """
+#: Options by which apt knows no archive (sources.list(5)).
+NO_ARCHIVE = ("-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null")
 SERVICES = ("docker", "containerd", "lxcfs")
 
 
@@ -92,7 +94,9 @@ def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
     """
     sources = [os.path.join(os.path.abspath(directory), name) for name in sums]
     lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-    install = install_argv(["--no-download", *(f"./{name}" for name in sums)])
+    # No archive is known to it, so none is asked. (With --no-download, apt takes no file.)
+    install = proc.describe(install_argv(NO_ARCHIVE))
+    staged = " ".join(f'"$stage"/{proc.describe([name])}' for name in sums)
     return _quietly(
         "stage=$(mktemp -d /var/tmp/cai-XXXXXX)\n"
         f'{proc.describe(["cp", "--", *sources])} "$stage"\n'
@@ -100,7 +104,7 @@ def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
         f"sha256sum --strict --check --quiet <<'END'\n{lines}END\n"
         # apt's own sandbox user reads them.
         'chmod -R a+rX "$stage"\n'
-        f"{proc.describe(install)}\n",
+        f"{install} {staged}\n",
         cleanup='rm -rf "$stage"',
     )
 

@@ -185,7 +185,9 @@ def failure(argv: Sequence[str], done: Done) -> ProcessError:
     """Return the error for a process that ended badly, with the last lines it printed."""
     seen = (done.err.strip() or done.out.strip()).splitlines()[-6:]
     said = ": " + "\n  ".join(seen) if seen else ""
-    return ProcessError(f"{describe(argv)} ended with code {done.code}{said}", done)
+    # A script would hide what was said; a dry run shows it.
+    words = ["…" if "\n" in word else describe([word]) for word in argv]
+    return ProcessError(f"{' '.join(words)} ended with code {done.code}{said}", done)
 
 
 def stream(

@@ -1,0 +1,114 @@
+import hashlib
+import os
+
+import pytest
+
+from containai.errors import ContainAIError, UnsupportedError
+from containai.provision import providers
+from containai.provision.step import Do, Run, WriteFile
+
+RELEASE = ("debian", "trixie")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that says what the machine has: packages, a release, a way to Docker's."""
+
+    def have(installed=(), release=RELEASE, reachable=True):
+        monkeypatch.setattr(
+            providers.packages, "missing", lambda names: [n for n in names if n not in installed]
+        )
+        monkeypatch.setattr(providers, "release", lambda: release)
+        monkeypatch.setattr(providers, "reachable", lambda archive: reachable)
+        monkeypatch.setattr(providers, "_sources", list)
+
+    return have
+
+
+def test_auto_takes_the_first_that_can_be_reached(machine):
+    machine()
+    assert providers.choose("auto") is providers.DOCKER_CE
+    machine(reachable=False)
+    assert providers.choose("auto") is providers.DISTRO
+    machine(release=None)
+    assert providers.choose("auto") is providers.DISTRO
+
+
+@pytest.mark.parametrize("package", ["docker.io", "containerd", "runc", "docker-cli"])
+def test_nothing_is_pushed_out(machine, package):
+    machine(installed=[package])
+    assert providers.choose("auto") is providers.DISTRO
+    assert providers.choose("distro") is providers.DISTRO
+    with pytest.raises(UnsupportedError, match=package):
+        providers.choose("docker-ce")
+
+
+def test_docker_ce_for_no_release(machine):
+    machine(release=None)
+    with pytest.raises(UnsupportedError, match="no packages"):
+        providers.choose("docker-ce")
+
+
+def test_archive_is_added_with_its_key_for_it_alone(machine, layout):
+    machine()
+    key, sources = providers.add_archive(layout)
+    assert isinstance(key, Do)
+    assert providers.KEY_SHA256 in key.describe()
+    keyring = f"{layout.root}/etc/apt/keyrings/containai-docker.asc"
+    assert sources == WriteFile(
+        f"{layout.root}/etc/apt/sources.list.d/containai-docker.sources",
+        "# Written by cai.\nTypes: deb\nURIs: https://download.docker.com/linux/debian\n"
+        f"Suites: trixie\nComponents: stable\nSigned-By: {keyring}\n",
+    )
+
+
+def test_archive_that_is_there_is_left_alone(machine, layout, monkeypatch, tmp_path):
+    machine()
+    theirs = tmp_path / "docker.list"
+    theirs.write_text("deb [signed-by=/k] https://download.docker.com/linux/debian trixie stable\n")
+    monkeypatch.setattr(providers, "_sources", lambda: [str(theirs)])
+    assert providers.add_archive(layout) == []
+
+
+@pytest.fixture
+def packages(tmp_path):
+    """Return a directory with two packages, and the line for each in SHA256SUMS."""
+    lines = []
+    for name in ("a_1.0_amd64.deb", "b_2%3a1~x+y_all.deb"):
+        (tmp_path / name).write_text(name)
+        lines.append(f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n")
+    return tmp_path, lines
+
+
+def test_offline(packages):
+    directory, lines = packages
+    (directory / "SHA256SUMS").write_text("".join(lines))
+    action = providers.offline(str(directory))
+    assert isinstance(action, Run)
+    assert action.root
+    assert all(line in action.argv[2] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda lines: None, "SHA256SUMS is missing"),
+        (lambda lines: lines[:1], "not listed: b_2"),
+        (lambda lines: [*lines, "0" * 64 + "  c.deb\n"], "listed, but not there: c.deb"),
+        (lambda lines: ["nonsense\n"], "no line of a SHA256SUMS"),
+        (lambda lines: [lines[0].replace("a_", "../a_"), lines[1]], "no line of a SHA256SUMS"),
+    ],
+)
+def test_offline_directory_that_is_not_whole(packages, edit, said):
+    directory, lines = packages
+    if (text := edit(lines)) is not None:
+        (directory / "SHA256SUMS").write_text("".join(text))
+    with pytest.raises(ContainAIError, match=said):
+        providers.offline(str(directory))
+
+
+def test_offline_directory_without_packages(tmp_path):
+    (tmp_path / "SHA256SUMS").write_text("")
+    with pytest.raises(ContainAIError, match="it has no package"):
+        providers.offline(str(tmp_path))
+    assert os.listdir(tmp_path) == ["SHA256SUMS"]
