@@ -19,6 +19,8 @@ packages=()
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 command -v ssh >/dev/null || packages+=(openssh-client)
 command -v git >/dev/null || packages+=(git)
+# For `systemd-analyze verify`; without systemd-sysv it does not become PID 1.
+command -v systemd-analyze >/dev/null || packages+=(systemd)
 if ((${#packages[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"

@@ -11,6 +11,8 @@ import pytest
 import containai
 from containai import errors
 from containai.config.settings import SETTINGS
+from containai.provision import steps
+from containai.provision.step import Choices
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = os.path.join(ROOT, "src", "containai")
@@ -90,3 +92,9 @@ CODES = sorted(set(map(int, re.findall(r"Error +(\d+)", errors.__doc__))))
 @pytest.mark.parametrize("code", CODES)
 def test_exit_code_is_documented(code):
     assert re.search(rf"^\| *`?{code}`? *\|", read("docs/reference.md"), re.MULTILINE)
+
+
+def test_every_check_of_doctor_is_documented():
+    section = read("docs", "reference.md").split("\n## Checks\n")[1].split("\n## ")[0]
+    for step in steps.checks(Choices(image="…", image_root="")):
+        assert f"`{step.title}`" in section
