@@ -20,9 +20,7 @@ import pytest
 
 from attack_cases import CASES
 from containai.attack import facts, gather, report, send
-from containai.attack.inside import kernel
-from containai.attack.outside import machine
-from containai.attack.probe import Seen
+from containai.attack.outside import kernel, machine
 from containai.engine.client import Engine
 
 #: Capabilities by number (capabilities(7)), up to the last that Docker 20.10 knows.
@@ -227,20 +225,25 @@ def seen(weak):
     with open(opened, "w") as file:
         os.fchmod(file.fileno(), 0o666)
     seen["open-file"] = _by_name(report.from_host(real._replace(files=[gather.owner(opened)])))
-    seen["old-version"] = _by_name(
-        report.from_host(real._replace(runc="runc version 0.1.1", engine="18.9.0", swarm="active"))
-    ) | {hole.name: _old(hole) for hole in kernel.HOLES}
+    old = {"runc": "runc version 0.1.1", "engine": "18.9.0", "swarm": "active"}
+    seen["old-version"] = {}
+    for hole in kernel.HOLES:
+        rows = report.from_host(real._replace(**old, kernel=(_release(hole), "#1 SMP", "")))
+        seen["old-version"] |= {
+            row.probe.name: row
+            for row in rows
+            if row.probe.name not in {each.name for each in kernel.HOLES} - {hole.name}
+        }
     return seen
+
+
+def _release(hole):
+    """Return the release of a kernel that has a hole."""
+    return "{}.{}.1".format(*hole.begins)
 
 
 def _by_name(rows):
     return {row.probe.name: row for row in rows}
-
-
-def _old(hole):
-    answer = kernel.judged(hole, "{}.{}.1".format(*hole.begins), "#1 SMP")
-    assert isinstance(answer, Seen)
-    return send.Answer(hole.name, "found" if answer.found else "ok", answer.text)
 
 
 @pytest.mark.parametrize("probe", CASES)

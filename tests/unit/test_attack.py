@@ -1,6 +1,7 @@
 """The escape self-test where it is pure: tables, decisions, and what a hostile box may answer."""
 
 import errno
+import gzip
 import json
 import os
 import subprocess
@@ -11,8 +12,8 @@ import pytest
 import attack_cases
 from containai.attack import facts, report, send
 from containai.attack.design import BY_DESIGN
-from containai.attack.inside import cgroups, ids, kernel, look
-from containai.attack.outside import container, isolation, machine
+from containai.attack.inside import cgroups, ids, look
+from containai.attack.outside import container, isolation, kernel, machine
 from containai.attack.probe import Probe, Seen, Unverified, fine, found, verdict
 from containai.attack.send import Answer
 from containai.errors import SelfTestError
@@ -26,6 +27,21 @@ def test_every_probe_has_a_case_where_it_bites():
     for cases in attack_cases.CASES.values():
         assert cases
         assert set(cases) <= set(attack_cases.WEAKENED)
+
+
+def test_every_module_of_probes_is_run():
+    top = os.path.dirname(os.path.abspath(report.__file__))
+    files = {
+        name.removesuffix(".py")
+        for part in ("inside", "outside")
+        for name in os.listdir(os.path.join(top, part))
+        if name.endswith(".py")
+    }
+    assert {each.__name__.rpartition(".")[2] for each in report.MODULES} == files - {
+        "__init__",
+        "look",
+        "run",
+    }
 
 
 @pytest.mark.parametrize("probe", report.probes(), ids=NAMES)
@@ -180,13 +196,24 @@ TRIXIE = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.48-1 (2025-09-20)"
 )
 def test_kernel_versions(hole, release, version, bad):
     chosen = next(each for each in kernel.HOLES if each.name == hole)
-    assert kernel.judged(chosen, release, version).found is bad
+    assert kernel.judged(chosen, release, version, "").found is bad
 
 
 @pytest.mark.parametrize("release", ["6.1.0-31-generic", "5.14.0-427.el9.x86_64", "unknown"])
 def test_kernel_that_does_not_say_is_not_fine(release):
     with pytest.raises(Unverified):
-        kernel.judged(kernel.HOLES[-1], release, "#31-Ubuntu SMP")
+        kernel.judged(kernel.HOLES[-1], release, "#31-Ubuntu SMP", "CVE-2024-10860")
+
+
+def test_kernel_whose_distribution_says_it_is_mended(tmp_path):
+    release = "6.1.0-31-generic"
+    directory = tmp_path / f"linux-modules-{release}"
+    directory.mkdir()
+    with gzip.open(directory / "changelog.Debian.gz", "wt") as file:
+        file.write("linux (6.1.0-31.31)\n\n  * CVE-2024-1086\n    - netfilter: nf_tables: x\n")
+    text = facts.changelog(release, str(tmp_path))
+    assert kernel.judged(kernel.HOLES[-1], release, "#31-Ubuntu SMP", text).found is False
+    assert facts.changelog("other", str(tmp_path)) == ""
 
 
 # Powers.
@@ -269,6 +296,7 @@ def known(**changed):
         "engine": "20.10.24",
         "swarm": "inactive",
         "engine_data": "/var/lib/containai-docker",
+        "kernel": ("6.12.48", "", ""),
     }
     return facts.Facts(**values | changed)
 

@@ -1,5 +1,7 @@
 """What the host knows of a box: from the engine and from /proc, nothing from inside the box."""
 
+import contextlib
+import gzip
 import json
 import os
 import re
@@ -12,6 +14,8 @@ from containai.host import files, proc
 
 #: The system's Python, which only root writes.
 PYTHON = "/usr/bin/python3"
+#: How much of a change log is read, in bytes: the newest of it.
+CHANGELOG_LIMIT = 1 << 24
 Json = dict[str, Any]
 
 
@@ -54,6 +58,8 @@ class Facts(NamedTuple):
     engine: str
     swarm: str
     engine_data: str
+    #: The kernel's release and version as in uname(2), and its package's change log.
+    kernel: tuple[str, str, str]
 
 
 def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
@@ -91,6 +97,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         engine=info["ServerVersion"],
         swarm=info.get("Swarm", {}).get("LocalNodeState", "inactive"),
         engine_data=info["DockerRootDir"],
+        kernel=(os.uname().release, os.uname().version, changelog(os.uname().release)),
     )
 
 
@@ -126,6 +133,15 @@ def _bridges(engine: Engine, container: Json) -> list[str]:
         own = options.get("com.docker.network.bridge.name")
         names.append(own or "br-" + found.get("Id", "")[:12])
     return names
+
+
+def changelog(release: str, documents: str = "/usr/share/doc") -> str:
+    """Return the change log of a kernel's package on Debian's kin, or nothing."""
+    for package in ("linux-image", "linux-image-unsigned", "linux-modules"):
+        path = os.path.join(documents, f"{package}-{release}", "changelog.Debian.gz")
+        with contextlib.suppress(OSError, EOFError), gzip.open(path, "rb") as file:
+            return file.read(CHANGELOG_LIMIT).decode(errors="replace")
+    return ""
 
 
 def _text(path: str) -> str:

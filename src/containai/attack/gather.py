@@ -92,7 +92,6 @@ def everything(pid: str, others: list[str], paths: list[str]) -> dict[str, Any]:
         "others": maps,
         "route_localnet": route_localnet(),
         "files": [owner(path) for path in paths if os.path.exists(path)],
-        "kernel": os.uname().release,
     }
 
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from containai.attack.facts import Facts
 from containai.attack.inside import run as inside_run
-from containai.attack.outside import container, isolation, machine
+from containai.attack.outside import container, isolation, kernel, machine
 from containai.attack.probe import INSIDE, OUTSIDE, Probe, Unverified
 from containai.attack.send import Answer
 
 #: The modules that have probes; importing them fills INSIDE and OUTSIDE.
-MODULES = (*inside_run.MODULES, isolation, container, machine)
+MODULES = (*inside_run.MODULES, isolation, container, machine, kernel)
 #: From the host, where no way in is taken.
 HOST = "host"
 _WORST = {"ok": 0, "unverified": 1, "found": 2}

@@ -8,7 +8,6 @@ from containai.attack.inside import (
     cgroups,
     devices,
     ids,
-    kernel,
     kernel_files,
     mounts,
     network,
@@ -17,7 +16,7 @@ from containai.attack.inside import (
 from containai.attack.probe import INSIDE, Probe, Unverified
 
 #: The modules that have probes; importing them fills INSIDE.
-MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network, kernel)
+MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network)
 #: How long one probe may take, in seconds.
 TIMEOUT = 60
 
