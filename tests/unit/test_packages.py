@@ -29,18 +29,20 @@ def run(tmp_path, policy):
             f'#!/bin/sh\necho {name} "$@" >>"$LOG"\n'
             f'[ -x {policy} ] && echo guarded >>"$LOG"\n'
             f"[ {name} = apt-get ] && [ $1 = install ] && exit ${{CODE:-0}}\n"
+            f"[ {name} = apt-get ] && [ $1 = update ] && exit ${{UPDATE:-0}}\n"
             f'[ {name} = apt-cache ] && [ "$2" = unknown ] && exit 100\nexit 0\n',
             encoding="utf-8",
         )
         (programs / name).chmod(0o755)
 
-    def run(script, code=0):
+    def run(script, code=0, update=0):
         log = tmp_path / "log"
         log.touch()
         environ = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "LOG": str(log),
             "CODE": str(code),
+            "UPDATE": str(update),
         }
         done = subprocess.run(["sh", "-c", script], env=environ, check=False)
         return done.returncode, log.read_text(encoding="utf-8").splitlines()
@@ -80,6 +82,14 @@ def test_guard_goes_when_the_installation_fails(run, policy):
     assert "guarded" in log
     assert not policy.exists()
     assert not any("disable" in line for line in log)
+
+
+@pytest.mark.parametrize(
+    ("update", "code", "said"), [(0, 100, False), (100, 100, True), (100, 0, False)]
+)
+def test_says_that_lists_were_not_fetched_where_that_mattered(run, capfd, update, code, said):
+    assert run(packages.quiet_install_script(NAMES), code=code, update=update)[0] == code
+    assert (packages.NO_LISTS in capfd.readouterr().err) is said
 
 
 def test_policy_of_the_administrator_is_left_alone(run, policy):

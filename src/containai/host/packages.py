@@ -20,6 +20,11 @@ NO_ARCHIVE = ("-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourcePar
 SERVICES = ("docker", "containerd", "lxcfs")
 
 
+NO_LISTS = (
+    "The package lists could not be fetched: is there a network, and does the archive answer?"
+)
+
+
 def missing(names: Sequence[str]) -> list[str]:
     """Return those packages that are not installed."""
     done = proc.run(
@@ -81,10 +86,20 @@ def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> 
     Of `if_known` those are installed that the archive has: which it has is known only once the
     lists are fetched, which a fresh machine never did. Runs as root.
     """
-    script = "apt-get update -o DPkg::Lock::Timeout=300\nset --\n"
+    # An archive of somebody else's that is down need not matter; if it does, that was the cause.
+    script = (
+        "lists=\napt-get update --error-on=any -o DPkg::Lock::Timeout=300 || lists=old\nset --\n"
+    )
     for name in if_known:
         script += f'! apt-cache show {name} >/dev/null 2>&1 || set -- "$@" {name}\n'
-    return _quietly(script + proc.describe(install_argv(names)) + ' "$@"\n')
+    install = proc.describe(install_argv(names))
+    return _quietly(
+        f'{script}{install} "$@" || {{\n'
+        "    code=$?\n"
+        f"    [ -z \"$lists\" ] || echo '{NO_LISTS}' >&2\n"
+        "    exit $code\n"
+        "}\n"
+    )
 
 
 def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
