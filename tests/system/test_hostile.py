@@ -12,6 +12,7 @@ import threading
 import pytest
 
 PROGRAMS = ("sh", "cat", "ls", "readlink", "sleep", "id")
+HYBRID = "/sys/fs/cgroup/unified"
 LINKED = ("proc", "sys", "dev", "run", "etc", "var", "home", "tmp", "dev/shm", "sys/fs")
 
 
@@ -316,13 +317,37 @@ def test_a_create_that_fails_undoes_itself(site, bundle, how, said):
         assert bundle.path not in file.read()
 
 
-def test_a_cgroup_of_others_is_not_given_away(bundle, site):
-    """Neither one with processes in it, nor one above others."""
-    bundle.config["linux"]["cgroupsPath"] = "/docker"
-    if site.containers and os.path.isdir("/sys/fs/cgroup/unified/docker"):
-        owner = os.stat("/sys/fs/cgroup/unified/docker").st_uid
-        assert bundle.run("true").returncode == 1
-        assert os.stat("/sys/fs/cgroup/unified/docker").st_uid == owner
+@pytest.mark.skipif(not os.path.isdir(HYBRID), reason="elsewhere runc refuses it itself")
+@pytest.mark.parametrize("inside", ["", "/inner"])
+def test_a_cgroup_with_processes_is_not_given_away(bundle, inside):
+    group = f"{HYBRID}/containai-test/{bundle.id}"
+    os.makedirs(group + inside)
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        with open(f"{group}{inside}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(sleeper.pid))
+        done = bundle.run("true")
+        assert done.returncode == 1
+        assert b"has processes in it" in done.stderr
+        assert os.stat(group).st_uid == 0
+        sleeper.kill()
+    # What is left of a killed container does not stand in the way.
+    assert bundle.run("true").returncode == 0
+
+
+def test_a_host_key_that_a_box_made_up(site, space):
+    space.run("true")
+    kept = space.host_key()
+    for make in ("truncate -s 20G {}", "ln -sf /etc/shadow {}", "mkfifo {}", "mkdir {}"):
+        key = "/etc/ssh/ssh_host_ed25519_key.pub"
+        space.sh(f"sudo rm -rf {key}; sudo {make.format(key)}")
+        os.unlink(site.layout.known_hosts)
+        space.close_connection()
+        done = site.cai("run", space.path, "--", "true", check=False)
+        assert done.returncode in (1, 11), done
+        assert b"Traceback" not in done.stderr
+        mend = f"rm -rf {key}; echo '{kept}' >{key}"
+        site.docker("exec", space.box, "sh", "-c", mend)
+        space.run("true")
 
 
 def test_a_box_cannot_make_cgroups_without_end(site, shared):

@@ -10,6 +10,7 @@ import pytest
 from containai import __version__, errors
 from containai.boxes.workspace import Workspace, box_name
 from containai.cli import main as cli
+from containai.errors import ContainAIError
 from containai.layout import Layout
 from containai.ssh import session, setup
 
@@ -211,3 +212,13 @@ def test_another_directory_in_its_place_is_not_warm(warm):
     (work.parent / "other").mkdir()
     (work.parent / "other").rename(work)
     assert not session.is_warm(layout, name, str(work), Workspace(str(work)).inode)
+
+
+def test_what_a_box_said_does_not_steer_the_terminal(monkeypatch, capsys):
+    def said(arguments):
+        raise ContainAIError("it said:\n  \x1b]52;c;eA==\x07\x9b2J\rcai: all is well é")
+
+    monkeypatch.setattr("containai.cli.commands.version.run", said)
+    assert cli.main(["version"]) == 1
+    shown = capsys.readouterr().err
+    assert shown == "cai: it said:\n  \ufffd]52;c;eA==\ufffd\ufffd2J\ufffdcai: all is well é\n"

@@ -29,6 +29,8 @@ BOX_LOCK_TIMEOUT = 600.0
 #: How often another port is tried when somebody takes the chosen one first.
 PORT_ATTEMPTS = 5
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
+#: What an archive with a key in it may have, in bytes; a box could make its key endless.
+_KEY_LIMIT = 1 << 16
 AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{fixed.AGENT_USER}"
 
 
@@ -279,12 +281,11 @@ class Boxes:
         pinned = ssh.pinned_key(files.read(self.layout.known_hosts) or "", name)
         if pinned is not None:
             return pinned
-        archive = self.engine.docker("cp", f"{name}:/{HOST_KEY_IN_BOX}.pub", "-").out
-        # Unpacked in memory: what the box calls its key could be a link to somewhere of ours.
-        with tarfile.open(fileobj=io.BytesIO(archive.encode())) as entries:
-            entry = entries.next()
-            file = entries.extractfile(entry) if entry is not None and entry.isreg() else None
-            words = file.read(1000).decode(errors="replace").split() if file is not None else []
+        argv = self.engine.argv("cp", f"{name}:/{HOST_KEY_IN_BOX}.pub", "-")
+        archive = proc.run_limited(
+            argv, stdin=b"", limit=_KEY_LIMIT, timeout=60, root=self.engine.needs_root
+        ).out
+        words = _first_file(archive.encode()).decode(errors="replace").split()
         if len(words) < 2 or words[0] != "ssh-ed25519":
             raise BoxStartError(
                 f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
@@ -296,6 +297,21 @@ def _cpuset(wanted: Limits, others: list[Box]) -> str:
     if not wanted.cpus:
         return ""
     return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
+
+
+def _first_file(archive: bytes) -> bytes:
+    """Return what is in the only file of an archive that a box answers for; nothing if it is none.
+
+    Unpacked in memory: what the box calls its key could be a link to somewhere of ours.
+    """
+    with (
+        contextlib.suppress(tarfile.TarError),
+        tarfile.open(fileobj=io.BytesIO(archive)) as entries,
+    ):
+        entry = entries.next()
+        file = entries.extractfile(entry) if entry is not None and entry.isreg() else None
+        return file.read(1000) if file is not None else b""
+    return b""
 
 
 def tar(entries: dict[str, tuple[str, int]]) -> bytes:

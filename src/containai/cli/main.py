@@ -102,7 +102,9 @@ def _run(command: str, rest: list[str], remainder: list[str]) -> int:
 
 def _fail(message: str, hint: str, code: int) -> int:
     sys.stdout.flush()
-    sys.stderr.write(f"cai: {message}\n")
+    # What a box said can be in it: it must not steer the terminal.
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in message)
+    sys.stderr.write(f"cai: {shown}\n")
     if hint:
         sys.stderr.write(f"  hint: {hint}\n")
     return code
