@@ -130,7 +130,7 @@ class Machine:
         return left
 
 
-def until(what, seconds=45):
+def until(what, seconds=100):
     """Return the first true answer, asked for again and again, or the last."""
     deadline = time.monotonic() + seconds
     while True:

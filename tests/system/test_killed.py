@@ -1,5 +1,6 @@
 """Whatever is killed or deleted at whatever moment: the same command again gives a working box."""
 
+import json
 import os
 import signal
 import subprocess
@@ -66,6 +67,21 @@ def test_the_engine_killed(site, space):
     assert space.sh("cat ~/note") == "mine"
     site.cai("stop", space.path)
     works(space)
+
+
+def test_a_running_box_that_a_killed_engine_takes_for_stopped(site, space):
+    space.sh("echo mine >~/note")
+    container = space.inspect()["Id"]
+    os.kill(int(files.read(site.layout.engine_pidfile) or ""), signal.SIGKILL)
+    path = f"{site.layout.engine_data}/containers/{container}/config.v2.json"
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config["State"] |= {"Running": False, "Pid": 0, "FinishedAt": config["State"]["StartedAt"]}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    space.close_connection()
+    works(space)
+    assert space.sh("cat ~/note") == "mine"
 
 
 def test_the_engine_killed_while_a_box_is_made(site, space):

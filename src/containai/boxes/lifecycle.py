@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import tarfile
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from containai.ssh import setup as ssh
 BOX_LOCK_TIMEOUT = 600.0
 #: How often another port is tried when somebody takes the chosen one first.
 PORT_ATTEMPTS = 5
+#: How long containerd may take to notice that a shim has ended, in seconds.
+SHIM_GONE = 1.0
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: What an archive with a key in it may have, in bytes; a box could make its key endless.
 _KEY_LIMIT = 1 << 16
@@ -211,8 +214,22 @@ class Boxes:
         )
 
     def _boot(self, name: str, port: int) -> None:
-        self.engine.docker("start", name)
+        self._start_container(name)
         connect.wait_ready(port, self._watch(name))
+
+    def _start_container(self, name: str) -> None:
+        try:
+            self.engine.docker("start", name)
+        except EngineError as failed:
+            # Killed at the wrong moment, dockerd takes a container for stopped that lives on.
+            if not re.search(r"task [0-9a-f]{64}: already exists|id already in use", str(failed)):
+                raise
+            found = self.engine.inspect("container", name)
+            if found is None:
+                raise
+            shims.end(self.layout, found["Id"])
+            time.sleep(SHIM_GONE)
+            self.engine.docker("start", name)
 
     def _watch(self, name: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, also if it was started again."""

@@ -15,6 +15,10 @@ from containai.layout import Layout
 
 #: How long killed processes may take to be gone, in seconds.
 PATIENCE = 5.0
+#: How long a container may take from its shim to "running", in seconds.
+STARTING = 60.0
+#: States of a container whose shim has something to do.
+_ALIVE = ("running", "paused", "restarting")
 
 
 def end_all(layout: Layout) -> None:
@@ -28,12 +32,28 @@ def end_all(layout: Layout) -> None:
 
 
 def end_forgotten(engine: Engine) -> None:
-    """End the shims of containers that a running engine does not have. It removes their files."""
+    """End the shims of containers that a running engine does not have, or not running.
+
+    containerd removes their files.
+    """
     # In this order: a container is known to the engine before it has a shim.
     found = alive(engine.layout)
-    if found:
-        known = set(engine.docker("ps", "--all", "--quiet", "--no-trunc").out.split())
-        _kill({pid: container for pid, container in found.items() if container not in known})
+    if not found:
+        return
+    rows = engine.docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.State}}").out
+    states = dict(row.split() for row in rows.splitlines())
+    forgotten = {}
+    for pid, container in found.items():
+        state = states.get(container)
+        # One that starts right now is not running yet.
+        if state is None or (state not in _ALIVE and _age(pid) > STARTING):
+            forgotten[pid] = container
+    _kill(forgotten)
+
+
+def end(layout: Layout, container: str) -> None:
+    """End the shims of one container, which the engine takes for stopped."""
+    _kill({pid: each for pid, each in alive(layout).items() if each == container})
 
 
 def _kill(shims: Mapping[str, str]) -> None:
@@ -55,3 +75,14 @@ def alive(layout: Layout) -> dict[str, str]:
         if "containerd-shim" in words[0] and address in words and "-id" in words:
             found[pid] = words[words.index("-id") + 1]
     return found
+
+
+def _age(pid: str) -> float:
+    """Return how old a process is, in seconds; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # Field 22, in ticks since the boot; the second, a name, may hold blanks (proc(5)).
+            begun = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - begun
+    except OSError:
+        return 0.0
