@@ -279,7 +279,7 @@ def stop(layout: Layout) -> None:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
         shims.end_all(layout)
         lxcfs.stop(layout)
-        _unmount_network(layout)
+        _unmount_networks(layout)
         return
     pid = running_pid(layout)
     if pid is not None:
@@ -292,7 +292,7 @@ def stop(layout: Layout) -> None:
             ) from None
     shims.end_all(layout)
     lxcfs.stop(layout)
-    _unmount_network(layout)
+    _unmount_networks(layout)
     if sysbox.is_ours(layout):
         sysbox.stop(layout)
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
@@ -303,11 +303,17 @@ def stop(layout: Layout) -> None:
         proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
 
 
-def _unmount_network(layout: Layout) -> None:
-    """Unmount the host's network namespace, which dockerd leaves after `--network host`."""
-    path = os.path.join(layout.engine_exec, "netns/default")
-    if f" {os.path.realpath(path)} " in (files.read("/proc/self/mountinfo") or ""):
-        proc.run(["umount", path], root=True, ok=None)
+def _unmount_networks(layout: Layout) -> None:
+    """Unmount the network namespaces that a dockerd leaves.
+
+    The host's, after `--network host`; those of containers that it forgot when it was killed.
+    """
+    directory = os.path.realpath(os.path.join(layout.engine_exec, "netns")) + "/"
+    lines = (files.read("/proc/self/mountinfo") or "").splitlines()
+    left = [path for path in (line.split(" ")[4] for line in lines) if path.startswith(directory)]
+    if left:
+        proc.run(["umount", *left], root=True, ok=None)
+        proc.run(["rm", "-f", *left], root=True, ok=None)
 
 
 def binds_itself(mountinfo: str, path: str) -> bool:
