@@ -25,13 +25,14 @@ OURS_PORT, THEIRS_PORT = "2300", "8080"
 #: An image without files: its programs are the host's.
 IMAGE = "empty"
 FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).read().decode())"
-#: What `cai setup` does, but for the image of boxes.
+#: What `cai setup` does for the engine.
 SET_UP = """
 from containai.layout import Layout
 from containai.provision import setup, steps
 from containai.provision.step import Choices
 every = steps.steps(Choices(image="base", image_root="none"))
-wanted = [step for step in every if not step.title.startswith("image ")]
+names = ("runtime cai-runc", "engine configuration", "network", "engine")
+wanted = [step for step in every if step.title in names]
 setup.apply(Layout.from_environment(), wanted, lambda *_: lambda *_: None)
 """
 
