@@ -98,6 +98,16 @@ def test_versions_are_read(printed, version):
     assert compat.parse_version(printed) == version
 
 
+def test_a_program_that_is_missing_or_says_nothing_has_no_version(tmp_path):
+    assert compat.version_of(str(tmp_path / "nothing")) == ()
+    said = tmp_path / "said"
+    said.write_text("#!/bin/sh\nexit 1\n")
+    said.chmod(0o755)
+    assert compat.version_of(str(said)) == ()
+    said.write_text("#!/bin/sh\necho Docker version 26.1.5+dfsg1, build a72d7cd\n")
+    assert compat.version_of(str(said)) == (26, 1, 5)
+
+
 def test_a_missing_capability_is_seen():
     status = "Name:\tx\nCapBnd:\t{}\nCapAmb:\t0000000000000000\n"
     assert compat.may(status.format("000001ffffffffff"), 24)

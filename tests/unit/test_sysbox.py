@@ -13,7 +13,7 @@ from containai.provision import compat
 from containai.provision.compat import Facts
 from containai.provision.step import Do
 from containai.provision.steps.choice import RuntimeChoice
-from containai.provision.steps.sysbox import RELEASES, VERSION, Attempt, Sysbox
+from containai.provision.steps.sysbox import RELEASES, SUBORDINATE, VERSION, Attempt, Sysbox
 
 MACHINE = Layout("/", "/home/me", 1000)
 
@@ -166,3 +166,12 @@ def test_no_runtime_is_no_fallback(layout, machine, monkeypatch):
     with pytest.raises(ContainAIError, match="no runtime works on this machine: cai-runc: no over"):
         action.apply(nothing)
     assert runtimes.read_choice(layout) is None
+
+
+def test_the_ids_of_sysbox_are_nobody_elses():
+    name, first, count = SUBORDINATE.split(":")
+    base, window = MACHINE.id_window
+    # systemd's foreign ids start there (UIDS-GIDS.md).
+    assert base + window <= int(first)
+    assert int(first) + int(count) <= 2147352576
+    assert (name, count) == ("sysbox", "65536")

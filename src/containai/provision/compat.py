@@ -176,9 +176,9 @@ def gather(sysbox: Version) -> Facts:
     """Return the facts of this machine; `sysbox` is the version that would be used."""
     return Facts(
         kernel=machine.kernel(),
-        docker=_version_of("dockerd"),
-        containerd=_version_of("containerd"),
-        runc=_version_of("runc"),
+        docker=version_of("dockerd"),
+        containerd=version_of("containerd"),
+        runc=version_of("runc"),
         sysbox=sysbox,
         modules=os.path.exists("/proc/modules"),
         resource=may(files.read("/proc/self/status") or "", _CAP_SYS_RESOURCE),
@@ -201,7 +201,10 @@ def in_sysbox(mountinfo: str) -> bool:
     )
 
 
-def _version_of(program: str) -> Version:
-    if proc.which(program) is None:
+def version_of(program: str) -> Version:
+    """Return the version that a program says it is, () where it is missing or does not say."""
+    try:
+        return parse_version(proc.run([program, "--version"], ok=None, timeout=60).out)
+    except proc.ProcessError:
+        # Missing, or too slow to tell.
         return ()
-    return parse_version(proc.run([program, "--version"], ok=None, timeout=10).out)

@@ -192,9 +192,7 @@ class Sysbox:
             self.attempt.refuse("there is one Sysbox a machine, and this root is not the machine's")
             return
         if self._is_hosts(layout):
-            version = compat.parse_version(
-                proc.run([runtimes.HOST_SYSBOX, "--version"], ok=None, timeout=10).out
-            )
+            version = compat.version_of(runtimes.HOST_SYSBOX)
         else:
             version = compat.parse_version(VERSION)
             if os.uname().machine not in self.attempt.releases:
