@@ -152,6 +152,12 @@ sudo unshare --mount sh -c 'umount /dev/.containai/proc && exec setpriv --reuid 
 """
 
 
+def test_rootless_containers_find_their_devices(shared):
+    modes = shared.sh("stat -c '%F %a %t:%T' /dev/fuse /dev/net/tun").splitlines()
+    assert modes == ["character special file 666 a:e5", "character special file 666 a:c8"]
+    shared.run("python3", "-c", "import os; os.open('/dev/fuse', os.O_RDWR)")
+
+
 def test_sandboxes_in_a_box_mount_a_proc_and_a_sysfs_of_their_own(shared):
     assert shared.sh(SANDBOXES).split() == ["1", "lo", "2", "0"]
     assert shared.run("sh", "-c", WITHOUT, check=False).returncode != 0

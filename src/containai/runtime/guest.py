@@ -43,6 +43,11 @@ HIDDEN = (
     "/sys/kernel/vmcoreinfo",
 )
 
+#: Character devices of a box: path → major and minor. Rootless containers mount overlays through
+#: FUSE and make networks with tun; the kernel gives both to unprivileged users, within their own
+#: namespaces. The host's nodes would do only where everybody there may open them.
+DEVICES = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200)}
+
 
 def is_box(given: spec.Json) -> bool:
     """Whether this container is a box."""
@@ -55,7 +60,7 @@ def is_box(given: spec.Json) -> bool:
 def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
     """Return a box's spec with the host hidden and /proc telling the box's own limits.
 
-    `files` are lxcfs's: path in the box → where it is staged.
+    `files` are what lxcfs has and DEVICES: path in the box → where it is staged.
     """
     linux = spec.field(given, "linux", dict, {})
     flags = ["nosuid", "noexec", "nodev"]
@@ -73,7 +78,13 @@ def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
         {"destination": path, "type": "bind", "source": source, "options": ["bind"]}
         for path, source in files.items()
     ]
+    resources = spec.field(linux, "resources", dict, {})
+    rules = [
+        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rw"}
+        for major, minor in DEVICES.values()
+    ]
+    resources = resources | {"devices": [*spec.field(resources, "devices", list, []), *rules]}
     return given | {
         "mounts": [*spec.mounts(given), *mounts],
-        "linux": linux | {"maskedPaths": list(HIDDEN)},
+        "linux": linux | {"maskedPaths": list(HIDDEN), "resources": resources},
     }

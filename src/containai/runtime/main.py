@@ -189,8 +189,7 @@ def _create(config: Config, call: Call) -> None:
         base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
         if overlay:
             view.protect(plain)
-        box = guest.is_box(given)
-        figures = lxcfs.trees(config.state) if box else {}
+        figures = lxcfs.trees(config.state) if guest.is_box(given) else None
         stage = staging.Stage(config.stage)
         new = spec.edited(
             given,
@@ -201,18 +200,25 @@ def _create(config: Config, call: Call) -> None:
             machine=os.uname().machine,
             may_score=_may_score,
         )
-        new["mounts"] = _staged(
-            spec.mounts(new), _place(stage, directory, base, config.engine_data, mountinfo)
-        )
-        if box:
-            files = {path: stage.file(tree) for path, tree in figures.items()}
-            new = guest.edited(new, files)
+        place = _place(stage, directory, base, config.engine_data, mountinfo)
+        new["mounts"] = _staged(spec.mounts(new), place)
+        if figures is not None:
+            new = _as_box(new, stage, figures)
         if hybrid and group:
             cgroup.delegate(group, base)
             undo.callback(cgroup.remove, group)
         bundle.store(bundle.ORIGINAL, given)
         bundle.store(bundle.NAME, new)
         undo.pop_all()
+
+
+def _as_box(new: dict[str, Any], stage: "Stage", figures: dict[str, int]) -> dict[str, Any]:
+    """Return the spec as a box's. `figures` are detached mounts of lxcfs's files."""
+    from . import guest
+
+    files = {path: stage.file(tree) for path, tree in figures.items()}
+    files |= {path: stage.device(*number) for path, number in guest.DEVICES.items()}
+    return guest.edited(new, files)
 
 
 def _text(path: str) -> str:

@@ -199,6 +199,19 @@ class Stage:
         os.close(tree)
         return target
 
+    def device(self, major: int, minor: int) -> str:
+        """Stage a character device that everybody may open; return where it is."""
+        directory = os.path.join(self.directory, "dev")
+        if not os.path.isdir(directory):
+            os.mkdir(directory)
+            # The stage itself allows no devices.
+            flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
+            syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=16k")
+        target = os.path.join(directory, f"{major}:{minor}")
+        os.mknod(target, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        os.chmod(target, 0o666)  # noqa: S103 - whatever our umask
+        return target
+
     def _new_target(self) -> str:
         self._binds += 1
         return os.path.join(self.directory, f"m{self._binds}")

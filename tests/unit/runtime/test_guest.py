@@ -33,9 +33,21 @@ def test_a_box_has_a_proc_and_a_sysfs_without_anything_in_them():
     kinds = {each["destination"]: each["type"] for each in new["mounts"][2:]}
     assert kinds == {"/dev/.containai/proc": "proc", "/dev/.containai/sys": "sysfs"}
     assert all("ro" not in each["options"] for each in new["mounts"][2:])
-    assert new["linux"] == given["linux"] | {"maskedPaths": list(guest.HIDDEN)}
+    rules = new["linux"]["resources"].pop("devices")
+    assert new["linux"] == given["linux"] | {"maskedPaths": list(guest.HIDDEN), "resources": {}}
+    assert {(rule["major"], rule["minor"]) for rule in rules} == {(10, 229), (10, 200)}
+    assert {rule["type"] for rule in rules} == {"c"}
     assert new["hostname"] == "a"
     assert given["linux"]["maskedPaths"] == ["/x"]
+
+
+def test_rules_and_limits_of_the_engine_stay():
+    given = mounted()
+    given["linux"]["resources"] = {"devices": [{"allow": False}], "memory": {"limit": 1}}
+    resources = guest.edited(given, {})["linux"]["resources"]
+    assert resources["memory"] == {"limit": 1}
+    assert resources["devices"][0] == {"allow": False}
+    assert len(given["linux"]["resources"]["devices"]) == 1
 
 
 def test_no_sysfs_of_somebody_elses_network():
