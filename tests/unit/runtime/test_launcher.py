@@ -59,6 +59,8 @@ def launcher(tmp_path):
         [*LOG, "kill", "c0ffee", "9"],
         [*LOG, "ps", "", "a b", "*", "$HOME", "new\nline", "'", '"', "\\"],
         ["--log", "create", "start", "x"],
+        [*LOG, "delete", "--force", "c0ffee"],
+        ["delete"],
         [*LOG, "exec", "--process", "/tmp/p", "--detach", "c0ffee"],
         ["--systemd-cgroup", "--root", "exec", "resume", "create"],
     ],
@@ -67,11 +69,25 @@ def test_other_commands_reach_runc_exactly(launcher, words):
     assert launcher(*words) == ("runc", words, 0)
 
 
-@pytest.mark.parametrize("command", ["create", "run", "delete", "pause", "ranges", "lxcfs"])
+@pytest.mark.parametrize("command", ["create", "run", "pause", "ranges", "lxcfs"])
 @pytest.mark.parametrize("before", [[], LOG, ["--debug", "--criu", "x"]])
 def test_what_is_rewritten_goes_to_python(launcher, command, before):
     words = [*before, command, "--bundle", "/a b", "", "x'y"]
     assert launcher(*words) == ("python", words, 7)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_delete_leaves_goes_to_python_and_the_exit_code_is_runc_s(launcher, tmp_path, code):
+    (tmp_path / "runc").write_text(f"#!/bin/sh\necho runc\nexit {code}\n", encoding="utf-8")
+    text = (tmp_path / "launcher").read_text(encoding="utf-8")
+    left = tmp_path / "cgroup" / "memory" / "docker" / "c0ffee"
+    left.mkdir(parents=True)
+    text = text.replace("/sys/fs/cgroup", str(tmp_path / "cgroup"))
+    (tmp_path / "launcher").write_text(text, encoding="utf-8")
+    words = [*LOG, "delete", "c0ffee"]
+    assert launcher(*words) == ("runc", ["python\n" + words[0], *words[1:]], code)
+    left.rmdir()
+    assert launcher(*words) == ("runc", [], code)
 
 
 def test_source_is_valid_for_sh(launcher):

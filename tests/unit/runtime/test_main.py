@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from containai.runtime import cgroup
 from containai.runtime import main as runtime
 from containai.runtime.main import Call, parse
 
@@ -124,8 +125,14 @@ def test_damaged_bundle_is_refused(tmp_path, library, capsys, text):
     assert "cai-runc: create: " in capsys.readouterr().err
 
 
-def test_delete_passes_on_the_exit_code(library):
-    assert runtime.main(["delete", "a"], library) == 1
+def test_delete_removes_the_cgroups_that_are_left(tmp_path, library, monkeypatch):
+    config = runtime.Config(**json.loads((tmp_path / "runtime.json").read_text(encoding="utf-8")))
+    config.ranges.allocate("a", str(tmp_path), "docker/a")
+    removed = []
+    monkeypatch.setattr(cgroup, "remove", removed.append)
+    for container in ("a", "b"):
+        assert runtime.main(["delete", "--force", container], library) == 0
+    assert removed == ["docker/a"]
 
 
 def test_ranges(tmp_path, library, capsys):
