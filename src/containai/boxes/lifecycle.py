@@ -126,13 +126,18 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             proc.run(argv, root=True, ok=None)
 
+    def _discard_volume(self, name: str) -> None:
+        volume = spec.docker_volume(name)
+        if self.engine.inspect("volume", volume) is not None:
+            self.engine.docker("volume", "rm", volume)
+
     def _make(self, name: str, workspace: Workspace, image: str, wanted: Limits) -> None:
         limits.check(wanted, machine.processors())
         runtime = runtimes.chosen(self.layout)
         agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
         key = ssh.new_key()
-        self.engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
+        self._discard_volume(name)
         tried: set[int] = set()
         for attempt in range(1, PORT_ATTEMPTS + 1):
             with ExitStack() as undo:

@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any
 
-from containai.engine import lxcfs, runtimes, shims, sysbox
+from containai.engine import api, lxcfs, runtimes, shims, sysbox
 from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
@@ -145,6 +145,8 @@ def answering(layout: Layout) -> bool:
     if not os.path.exists(layout.engine_socket):
         return False
     engine = Engine(layout)
+    if not engine.needs_root and _is_ours(layout):
+        return True
     done = engine.docker("info", "--format", "{{.DockerRootDir}}", ok=None, timeout=30)
     if done.code != 0:
         return False
@@ -155,6 +157,19 @@ def answering(layout: Layout) -> bool:
             hint="stop that dockerd, then: cai engine start",
         )
     return True
+
+
+def _is_ours(layout: Layout) -> bool:
+    """Whether the dockerd of our pid file listens on our socket, and answers.
+
+    Cheaper than `docker info`, which has dockerd start a few programs.
+    """
+    try:
+        pid = api.listener(layout.engine_socket)
+        answers = api.get(layout.engine_socket, "/_ping").status == 200
+        return answers and pid == running_pid(layout)
+    except (OSError, ValueError):
+        return False
 
 
 def start(layout: Layout) -> None:

@@ -1,0 +1,75 @@
+"""Questions to the engine over its socket: a question costs 2 ms here and 20 with docker's client.
+
+Only what is asked often is asked this way; everything that changes something is the client's. The
+answers are those that the client shows: it prints what these addresses return.
+"""
+
+import json
+import os
+import socket
+import struct
+from typing import Any, NamedTuple
+
+#: How long an answer may take, in seconds: a busy engine answers late, a dead one not at all.
+TIMEOUT = 60.0
+_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/:")
+
+
+class Answer(NamedTuple):
+    """An HTTP status, and what came with it."""
+
+    status: int
+    body: bytes
+
+    @property
+    def value(self) -> Any:
+        """The body's JSON. Raises ValueError."""
+        return json.loads(self.body)
+
+
+def quoted(text: str) -> str:
+    """Return text for a URL, in which a slash stays one."""
+    raw = os.fsencode(text)
+    return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in raw)
+
+
+def get(path: str, address: str) -> Answer:
+    """Ask the dockerd at the socket `path` for the resource at `address`, which is quoted.
+
+    Raises OSError where it does not answer, and ValueError where it does not speak HTTP.
+    """
+    # HTTP/1.0: the answer ends with the connection. http.client's import would cost more than all
+    # that is asked here.
+    request = f"GET {address} HTTP/1.0\r\nHost: docker\r\n\r\n"
+    with _connected(path) as connection:
+        connection.sendall(request.encode("ascii"))
+        with connection.makefile("rb") as file:
+            raw = file.read()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+        raise ValueError(f"no HTTP answer: {raw[:80]!r}")
+    return Answer(int(words[1]), body)
+
+
+def listener(path: str) -> int:
+    """Return the pid of the process that listens on a socket (SO_PEERCRED, unix(7)).
+
+    Raises OSError where none does.
+    """
+    with _connected(path) as connection:
+        size = struct.calcsize("3i")
+        found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid: int = struct.unpack("3i", found)[0]
+    return pid
+
+
+def _connected(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(TIMEOUT)
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
