@@ -28,6 +28,8 @@ from containai.layout import RUNTIME, Layout
 
 #: The job with many files: how many, and of how many bytes.
 FILES, FILE_SIZE = 50_000, 200
+#: How many system calls are made to see what the filter costs: half of them read, half write.
+CALLS = 4_000_000
 #: A box is idle so long after its start, in seconds.
 SETTLE_SECONDS = 15
 MIB = 1 << 20
@@ -187,6 +189,17 @@ def job(bench: Bench, container: str, before: str, work: str) -> Callable[[], fl
     return lambda: int(bench.docker_run("exec", container, "sh", "-c", script)) / 1e9
 
 
+def calls(bench: Bench, runs: int) -> Iterator[Row]:
+    """System calls that do nothing else, through the filter of a box and through none at all."""
+    containers = (
+        bench.container(RUNTIME, "--network", "none", *spec.RIGHTS),
+        bench.container("runc", "--network", "none", "--security-opt", "seccomp=unconfined"),
+    )
+    work = f"dd if=/dev/zero of=/dev/null bs=1 count={CALLS // 2} status=none"
+    ours, theirs = interleaved(runs, *(job(bench, each, ":", work) for each in containers))
+    yield ratio(f"{CALLS:,} system calls: box / runc without seccomp", ours, theirs, None)
+
+
 #: name → (measurement, how many runs)
 MEASUREMENTS = {
     "warm": (warm, 21),
@@ -194,6 +207,7 @@ MEASUREMENTS = {
     "runtime": (runtime, 15),
     "memory": (memory, 1),
     "jobs": (jobs, 7),
+    "calls": (calls, 9),
 }
 
 #: What a measurement that fails to run raises.

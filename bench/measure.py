@@ -48,8 +48,8 @@ class Row(NamedTuple):
         return self._asdict() | {"met": self.met}
 
 
-def ratio(name: str, ours: Times, theirs: Times, aim: float) -> Row:
-    """Compare medians: ours over theirs."""
+def ratio(name: str, ours: Times, theirs: Times, aim: float | None) -> Row:
+    """Compare medians: ours over theirs. Without an aim it is only reported."""
     return Row(name, str(ours), str(theirs), ours.median / theirs.median, "x", aim)
 
 

@@ -116,9 +116,7 @@ class Boxes:
     def _discard(self, name: str) -> None:
         ssh.forget(self.layout, name)
         self.engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
-        volume = spec.docker_volume(name)
-        if self.engine.inspect("volume", volume) is not None:
-            self.engine.docker("volume", "rm", volume)
+        self._discard_volume(name)
         shims.end_forgotten(self.engine)
         # The id range is freed with the container; whoever may not do that now leaves it to the
         # next start of any box, which does.
