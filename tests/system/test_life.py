@@ -106,3 +106,14 @@ def test_a_second_setup_changes_nothing(site):
 
 def test_engine_status(site):
     assert site.cai("engine", "status").stdout.startswith(b"running ")
+
+
+def test_a_box_that_dies_at_boot_says_why_and_nothing_else(site, space):
+    space.sh(
+        r"sudo sh -c 'rm /usr/lib/systemd/system/*.target; printf \"\\033]0;x\\7\" >/dev/console'"
+    )
+    site.docker("kill", space.box)
+    done = space.run("true", check=False)
+    assert done.returncode == 11
+    assert b"rescue.target not found" in done.stderr
+    assert b"\033" not in done.stderr

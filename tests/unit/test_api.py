@@ -7,7 +7,7 @@ import pytest
 
 from containai.engine import api
 from containai.engine.client import Engine
-from containai.errors import EngineError
+from containai.errors import EngineError, NoSpaceError
 from containai.layout import Layout
 
 FOUND = {"Id": "1", "Name": "/a"}
@@ -23,10 +23,13 @@ def engine(tmp_path):
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             method, address, version = self.rfile.readline().decode().split()
-            while self.rfile.readline().strip():
-                pass
-            assert (method, version) == ("GET", "HTTP/1.0")
-            asked.append(address)
+            length = 0
+            while line := self.rfile.readline().decode().strip():
+                if line.startswith("Content-Length: "):
+                    length = int(line.partition(" ")[2])
+            assert version == "HTTP/1.0"
+            body = self.rfile.read(length)
+            asked.append(address if method == "GET" else (method, address, body))
             self.wfile.write(table.get(address, b"HTTP/1.0 404 Not Found\r\n\r\n{}"))
 
     with socketserver.ThreadingUnixStreamServer(layout.engine_socket, Handler) as server:
@@ -88,6 +91,39 @@ def test_who_needs_sudo_asks_the_client(engine, monkeypatch):
     monkeypatch.setattr(Engine, "needs_root", True)
     assert client._ask("/containers/a/json") is None
     assert asked == []
+
+
+def test_changes(engine):
+    client, table, asked = engine
+    done = b"HTTP/1.0 204 No Content\r\n\r\n"
+    table |= {"/containers/a/start": done, "/containers/a/archive?path=/": ok("")}
+    client.start("a")
+    client.copy_in("a", b"\0archive")
+    assert asked == [
+        ("POST", "/containers/a/start", b""),
+        ("PUT", "/containers/a/archive?path=/", b"\0archive"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (b'409 Conflict\r\n\r\n{"message": "port is already allocated"}', EngineError, "allocated"),
+        (b'500 No\r\n\r\n{"message": "no space left on device"}', NoSpaceError, "no space left"),
+        (b"500 No\r\n\r\nwhat", EngineError, "docker start a: no answer from the engine"),
+    ],
+)
+def test_a_change_that_fails_says_what_the_engine_said(engine, answer, error, words):
+    client, table, _ = engine
+    table["/containers/a/start"] = b"HTTP/1.0 " + answer
+    with pytest.raises(error, match=words):
+        client.start("a")
+
+
+def test_a_change_without_an_engine_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Engine, "needs_root", False)
+    with pytest.raises(EngineError, match="no answer from the engine"):
+        Engine(Layout(str(tmp_path), str(tmp_path), 0)).start("a")
 
 
 def test_listener(engine, tmp_path):

@@ -21,6 +21,7 @@ def test_create_arguments():
         "--security-opt", "systempaths=unconfined",
         "--tmpfs", "/dev/.containai:mode=700,size=16k",
         "--restart", "unless-stopped",
+        "--tty",
         "--stop-signal", "SIGRTMIN+3",
         "--stop-timeout", "100",
         "--label", "containai.managed=true",

@@ -79,6 +79,11 @@ def _status(state: dict[str, Any]) -> Status:
     return Status.BROKEN
 
 
+def is_managed(found: dict[str, Any]) -> bool:
+    """Whether a container, inspected, is a box: ContainAI's own."""
+    return (found["Config"]["Labels"] or {}).get(fixed.LABEL_MANAGED) == "true"
+
+
 def every(engine: Engine) -> list[Box]:
     """Return all boxes, of all users, by name."""
     found = engine.containers(f"label={fixed.LABEL_MANAGED}=true")
@@ -94,7 +99,7 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
     found = engine.inspect("container", name)
     if found is not None:
         labels = found["Config"]["Labels"] or {}
-        if labels.get(fixed.LABEL_MANAGED) != "true":
+        if not is_managed(found):
             raise NameTakenError(
                 f"the name {name!r} belongs to a container that is not ContainAI's",
                 hint="choose another: --name NAME",

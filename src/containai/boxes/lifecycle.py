@@ -27,8 +27,9 @@ from containai.ssh import setup as ssh
 
 #: How long another cai may be busy making or starting the same box, in seconds.
 BOX_LOCK_TIMEOUT = 600.0
-#: How often another port is tried when somebody takes the chosen one first.
-PORT_ATTEMPTS = 5
+#: How often a box is tried to be made, where somebody takes its port first or a cai that was killed
+#: left a request to the engine that is done only now.
+ATTEMPTS = 5
 #: How long containerd may take to notice that a shim has ended, in seconds.
 SHIM_GONE = 1.0
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
@@ -81,7 +82,6 @@ class Boxes:
                 own = found.name
                 self._limit(found, asked)
                 self._start(found, workspace, say)
-            connect.open_master(self.layout, own)
             return own
 
     def get(self, workspace: Workspace, name: str | None = None) -> Box:
@@ -114,6 +114,9 @@ class Boxes:
         return files.lock(path, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
 
     def _discard(self, name: str) -> None:
+        found = self.engine.inspect("container", name)
+        if found is not None and not boxes.is_managed(found):
+            return  # somebody took the name first
         ssh.forget(self.layout, name)
         self.engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
         self._discard_volume(name)
@@ -135,21 +138,21 @@ class Boxes:
         agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
         key = ssh.new_key()
-        self._discard_volume(name)
         tried: set[int] = set()
-        for attempt in range(1, PORT_ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             with ExitStack() as undo:
                 undo.callback(self._discard, name)
-                port = self._create(name, workspace, image, runtime, wanted, tried)
-                self._place(name, key, public, agent)
-                ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
                 try:
-                    self._boot(name, port)
-                except EngineError as failed:
-                    if not _is_port_conflict(failed) or attempt == PORT_ATTEMPTS:
-                        raise
+                    self._discard_volume(name)
+                    port = self._create(name, workspace, image, runtime, wanted, tried)
                     tried.add(port)
-                    continue
+                    self._place(name, key, public, agent)
+                    ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
+                    self._boot(name)
+                except EngineError as failed:
+                    if _may_pass(failed) and attempt < ATTEMPTS:
+                        continue
+                    raise
                 undo.pop_all()
                 return
         raise AssertionError("unreachable")
@@ -204,7 +207,7 @@ class Boxes:
             }
             | agent
         )
-        self.engine.docker("cp", "-", f"{name}:/", stdin=archive)
+        self.engine.copy_in(name, archive)
 
     def _block(self, name: str, port: int, workspace: Workspace) -> str:
         return ssh.host_block(
@@ -216,13 +219,16 @@ class Boxes:
             forward_agent=self.forward_agent,
         )
 
-    def _boot(self, name: str, port: int) -> None:
+    def _boot(self, name: str) -> None:
         self._start_container(name)
-        connect.wait_ready(port, self._watch(name))
+        self._connect(name)
+
+    def _connect(self, name: str) -> None:
+        connect.open_master(self.layout, name, self._watch(name))
 
     def _start_container(self, name: str) -> None:
         try:
-            self.engine.docker("start", name)
+            self.engine.start(name)
         except EngineError as failed:
             # Killed at the wrong moment, dockerd takes a container for stopped that lives on.
             if not re.search(r"task [0-9a-f]{64}: already exists|id already in use", str(failed)):
@@ -232,7 +238,7 @@ class Boxes:
                 raise
             shims.end(self.layout, found["Id"])
             time.sleep(SHIM_GONE)
-            self.engine.docker("start", name)
+            self.engine.start(name)
 
     def _watch(self, name: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, also if it was started again."""
@@ -250,8 +256,8 @@ class Boxes:
 
     def _death(self, name: str, found: dict[str, Any] | None) -> BoxStartError:
         state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
-        last = self.engine.docker("logs", "--tail", "12", name, ok=None)
-        said = "\n  ".join((last.out + last.err).strip().splitlines())
+        last = self.engine.docker("logs", "--tail", "40", name, ok=None)
+        said = "\n  ".join(legible(last.out + last.err)[-12:]) or "nothing"
         return BoxStartError(
             f"the box {name!r} died while it booted (code {state['ExitCode']}"
             f"{', ' + state['Error'] if state['Error'] else ''}); it said last:\n  {said}",
@@ -280,7 +286,7 @@ class Boxes:
         if found.status is Status.STOPPED:
             say(f"starting the box {name}")
             try:
-                self._boot(name, found.ssh_port)
+                self._boot(name)
             except EngineError as failed:
                 if _is_port_conflict(failed):
                     raise BoxStartError(
@@ -294,7 +300,7 @@ class Boxes:
                 self.engine.docker("stop", name, ok=None, timeout=spec.STOP_TIMEOUT + 30)
                 raise
         else:
-            connect.wait_ready(found.ssh_port, self._watch(name))
+            self._connect(name)
 
     def _host_key(self, name: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
@@ -343,6 +349,22 @@ def tar(entries: dict[str, tuple[str, int]]) -> bytes:
             entry.size, entry.mode, entry.mtime = len(text.encode()), mode, int(time.time())
             archive.addfile(entry, io.BytesIO(text.encode()))
     return buffer.getvalue()
+
+
+def legible(text: str) -> list[str]:
+    """Return the lines of a box's console that say something, without colours.
+
+    A box wrote them: nothing in them may steer the terminal that they are shown on.
+    """
+    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
+    lines = ("".join(filter(str.isprintable, line)).strip() for line in plain.splitlines())
+    return [line for line in lines if line]
+
+
+def _may_pass(failed: EngineError) -> bool:
+    """Whether another attempt may succeed."""
+    in_use = ("volume is in use", "is already in use by container")
+    return _is_port_conflict(failed) or any(each in str(failed) for each in in_use)
 
 
 def _is_port_conflict(failed: EngineError) -> bool:

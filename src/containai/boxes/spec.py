@@ -83,6 +83,8 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         *limits.arguments(spec.limits, spec.cpuset),
         # With the machine, or with its engine, boxes come back; one that was stopped stays so.
         "--restart", "unless-stopped",
+        # A console: without one systemd has nowhere to say what is wrong before its journal runs.
+        "--tty",
         "--stop-signal", STOP_SIGNAL,
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

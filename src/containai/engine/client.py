@@ -52,6 +52,29 @@ class Engine:
         except proc.ProcessError as failed:
             raise engine_error(failed) from None
 
+    def copy_in(self, name: str, archive: bytes) -> None:
+        """Unpack a tar archive at the root of a container. Raises as `docker` does."""
+        address = f"/containers/{api.quoted(name)}/archive?path=/"
+        self._change("PUT", address, archive, ("cp", "-", f"{name}:/"))
+
+    def start(self, name: str) -> None:
+        """Start a container. Raises as `docker` does."""
+        self._change("POST", f"/containers/{api.quoted(name)}/start", b"", ("start", name))
+
+    def _change(self, method: str, address: str, body: bytes, words: tuple[str, ...]) -> None:
+        """Make a request of the socket, or with docker's client for who needs sudo."""
+        if self.needs_root:
+            self.docker(*words, stdin=body)
+            return
+        try:
+            answer = api.request(self.layout.engine_socket, method, address, body, timeout=300)
+            said = "" if answer.status < 400 else str(answer.value["message"])
+        except (OSError, ValueError, LookupError, TypeError) as wrong:
+            said = f"no answer from the engine: {wrong}"
+        if said:
+            failed = proc.ProcessError(f"docker {' '.join(words)}: {said}", proc.Done(1, "", said))
+            raise engine_error(failed)
+
     def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
         """Make a request whose output is handed over line by line. Raises as `docker` does."""
         try:

@@ -235,21 +235,30 @@ def stream(
     return done
 
 
-def run_detached(argv: Sequence[str]) -> int:
-    """Run a program that may leave a process behind, without our pipes; return its code."""
+def run_detached(argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
+    """Run a program that may leave a process behind, without our pipes; return its code.
+
+    `watch` is called every second until it ends; what it raises ends the program, and is raised.
+    """
+    import select
+    import signal
     import subprocess
 
     null = subprocess.DEVNULL
-    ended = subprocess.run(
-        argv,
-        stdin=null,
-        stdout=null,
-        stderr=null,
-        start_new_session=True,
-        env=environment(),
-        check=False,
+    child = subprocess.Popen(
+        argv, stdin=null, stdout=null, stderr=null, start_new_session=True, env=environment()
     )
-    return ended.returncode
+    end = os.pidfd_open(child.pid)
+    try:
+        while not select.select([end], [], [], 1.0)[0]:
+            watch()
+    except BaseException:
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
+    finally:
+        child.wait()
+        os.close(end)
+    return child.returncode
 
 
 def start(argv: Sequence[str], *, log: str, cwd: str = "/") -> None:

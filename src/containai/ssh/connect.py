@@ -1,8 +1,8 @@
 """From "the box was started" to "its control connection stands"."""
 
-import socket
+import os
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 
 from containai.errors import HostKeyError, SshConnectError
@@ -15,61 +15,25 @@ from containai.ssh.setup import CONTROL_PERSIST
 READY_TIMEOUT = 300.0
 
 
-def wait_ready(port: int, still_alive: Callable[[], None]) -> None:
-    """Wait until sshd shows its banner on 127.0.0.1:`port`.
+def open_master(layout: Layout, box: str, still_alive: Callable[[], None]) -> None:
+    """Wait for a box's sshd and open the control connection, which stays behind by itself.
 
-    A connection alone proves nothing: docker-proxy accepts before sshd listens. `still_alive` is
-    called about every second and raises when the box has died.
-    Raises SshConnectError after READY_TIMEOUT seconds.
-    """
-    begun = time.monotonic()
-    asked, pause = begun, 0.01
-    while not _banner(port):
-        now = time.monotonic()
-        if now - asked > 1:
-            still_alive()
-            asked = now
-        if now - begun > READY_TIMEOUT:
-            raise SshConnectError(
-                f"sshd in the box did not answer on 127.0.0.1:{port} within {READY_TIMEOUT:g} s",
-                hint="start over: cai rm, then cai run; the engine's log: cai engine logs",
-            )
-        time.sleep(pause)
-        pause = min(pause * 1.3, 0.03)
-
-
-def _banner(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            return connection.recv(8) == b"SSH-2.0-"
-    except OSError:
-        return False
-
-
-def open_master(layout: Layout, box: str) -> None:
-    """Open a box's control connection; it stays behind in a process of its own.
-
+    `still_alive` is called every second and raises when the box has died.
     Raises HostKeyError where the box shows another key than the pinned one, and SshConnectError
-    where it refuses ours.
+    where it says nothing within READY_TIMEOUT seconds, or refuses our key.
     """
     files.private_directory(layout.control_dir)
     files.remove(layout.control_socket(box))
     with tempfile.NamedTemporaryFile("r", prefix="cai-ssh-") as log:
-        argv = [
-            "ssh",
-            "-F", layout.ssh_block(box),
-            "-o", "ControlMaster=yes",
-            "-o", f"ControlPersist={CONTROL_PERSIST}",
-            "-o", "ConnectTimeout=20",
-            "-o", "BatchMode=yes",
-            "-o", "ServerAliveInterval=0",
-            "-E", log.name,
-            "-fN", "--", box,
-        ]  # fmt: skip
-        code = proc.run_detached(argv)
+        code = proc.run_detached(master_argv(layout, box, log.name), still_alive)
         if code == 0:
             return
         said = log.read().strip()
+    if "did not pass back a connection" in said:
+        raise SshConnectError(
+            f"sshd in the box {box!r} did not answer within {READY_TIMEOUT:g} s",
+            hint="start over: cai rm, then cai run; the engine's log: cai engine logs",
+        )
     if "host key" in said.lower() and "verification failed" in said.lower():
         raise HostKeyError(
             f"the box {box!r} shows another host key than the one that was pinned",
@@ -79,3 +43,22 @@ def open_master(layout: Layout, box: str) -> None:
         f"ssh to the box {box!r} failed (code {code}): {said or 'it said nothing'}",
         hint=f"try: ssh -v -F {layout.ssh_block(box)} {box}",
     )
+
+
+def master_argv(layout: Layout, box: str, log: str) -> list[str]:
+    """Return the ssh command line that opens a box's control connection."""
+    dial = [sys.executable, "-IS", os.path.join(os.path.dirname(__file__), "dial.py")]
+    command = proc.describe(dial).replace("%", "%%")
+    return [
+        "ssh",
+        "-F", layout.ssh_block(box),
+        "-o", f"ProxyCommand={command} %h %p {READY_TIMEOUT:g}",
+        "-o", "ProxyUseFdpass=yes",
+        "-o", "ControlMaster=yes",
+        "-o", f"ControlPersist={CONTROL_PERSIST}",
+        "-o", f"ConnectTimeout={READY_TIMEOUT:g}",
+        "-o", "BatchMode=yes",
+        "-o", "ServerAliveInterval=0",
+        "-E", log,
+        "-fN", "--", box,
+    ]  # fmt: skip
