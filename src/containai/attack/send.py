@@ -10,7 +10,7 @@ from containai.host import files, proc
 
 #: What may come back, in bytes, and how long it may take, in seconds.
 OUTPUT_LIMIT = 1 << 18
-TIMEOUT = 300.0
+TIMEOUT = 600.0
 #: Longest text of an answer that is shown.
 TEXT_LIMIT = 300
 #: The system's Python in a box.

@@ -81,17 +81,23 @@ def can_open(path: str, flags: int) -> bool:
 
 
 def writable(paths: list[str]) -> list[str]:
-    """Return those of the paths that are files and that the kernel would let us write."""
-    return [
-        path for path in paths if _is_file(path) and os.access(path, os.W_OK, effective_ids=True)
-    ]
+    """Return those of the paths that are files and that the kernel would let us write.
+
+    A file that nobody may write has nothing that takes a write, whatever root may do.
+    """
+    return [path for path in paths if _takes_writes(path) and _may_write(path)]
 
 
-def _is_file(path: str) -> bool:
+def _takes_writes(path: str) -> bool:
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        seen = os.lstat(path)
     except OSError:
         return False
+    return stat.S_ISREG(seen.st_mode) and bool(seen.st_mode & 0o222)
+
+
+def _may_write(path: str) -> bool:
+    return os.access(path, os.W_OK, effective_ids=True)
 
 
 def on_host() -> bool:

@@ -18,7 +18,7 @@ from containai.attack.probe import INSIDE, Probe, Unverified
 #: The modules that have probes; importing them fills INSIDE.
 MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network)
 #: How long one probe may take, in seconds.
-TIMEOUT = 60
+TIMEOUT = 120
 
 
 def _late(signum: int, frame: object) -> None:
