@@ -169,6 +169,9 @@ def works(site, image):
             # runc freezes a container while it kills all that is in it: where runc is killed in
             # that moment the container stays frozen, until somebody kills it again.
             docker(site, "kill", CONTAINER)
+        if last and "marked for removal" in last[-2].stderr:
+            # `docker rm` was interrupted; it has to be given again.
+            docker(site, "rm", "--force", CONTAINER)
         if docker(site, "container", "inspect", CONTAINER).returncode != 0:
             last.append(docker(site, *run_arguments(image)))
         else:
