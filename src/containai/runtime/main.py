@@ -251,8 +251,12 @@ def _place(
         source = links.resolved(os.path.join(bundle, source), guests)
         if source == spec.HOST_SYSFS:
             return stage.sysfs(source)
-        own = staging.is_engine_data(source, engine_data, mountinfo)
-        return stage.bind(source, base, SIZE, own=own)
+        return stage.bind(
+            source,
+            base,
+            SIZE,
+            own=lambda opened: staging.is_engine_data(opened, guests, mountinfo),
+        )
 
     return place
 

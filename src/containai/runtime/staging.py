@@ -8,6 +8,7 @@ host, so nothing can be left there, whoever dies when.
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from . import idmap, syscalls
@@ -216,11 +217,11 @@ class Stage:
         self._binds += 1
         return os.path.join(self.directory, f"m{self._binds}")
 
-    def bind(self, source: str, base: int, size: int, *, own: bool) -> str:
+    def bind(self, source: str, base: int, size: int, *, own: Callable[[str], bool]) -> str:
         """Stage the source of a bind mount; return where it is.
 
-        What is the engine's `own` (volumes, /etc/hosts) is shifted like the root file system;
-        everything else is somebody's tree on the host and keeps its owner.
+        What is the engine's `own` (volumes, /etc/hosts), by its real path, is shifted like the root
+        file system; everything else is somebody's tree on the host and keeps its owner.
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
         try:
@@ -235,7 +236,9 @@ class Stage:
             raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
         try:
             seen = os.fstat(fd)
-            if own:
+            # Of what was opened, not of its name, which can mean something else by now: shifted, a
+            # tree of the host's would have the box's root for its own.
+            if own(os.readlink(f"/proc/self/fd/{fd}")):
                 mapping = idmap.shifted(base, size)
             else:
                 mapping = idmap.owned(seen.st_uid, seen.st_gid, base, size)
@@ -258,10 +261,11 @@ class Stage:
 def is_engine_data(source: str, engine_data: str, mountinfo: str) -> bool:
     """Whether the engine made what is at `source`, so that its ids on disk count from 0.
 
+    Both are real paths; nothing is resolved here, as it could change meanwhile.
+
     By path alone that would be untrue for a volume that is a directory of the host bound there
     (`--opt o=bind`): shifted, its host-root files would be the box's root's, set-uid and all.
     """
-    source = os.path.realpath(source)
     if not is_below(source, engine_data):
         return False
     point, part, kind = covering(mountinfo, source)

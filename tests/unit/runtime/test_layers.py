@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from containai.runtime import staging, syscalls
+from containai.runtime import idmap, staging, syscalls
 from containai.runtime.errors import RuntimeRefusal
 
 NAMES = [
@@ -141,3 +141,35 @@ def test_nothing_is_opened_outside_the_layers(tmp_path, path, found):
 def test_a_null_byte_does_not_end_a_path(tmp_path):
     with pytest.raises(OSError, match="null byte"):
         syscalls.open_without_links(f"{tmp_path}\0/inner")
+
+
+def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
+    """An agent swaps a link to the engine's data for a directory before it is opened."""
+    (tmp_path / "engine" / "_data").mkdir(parents=True)
+    (tmp_path / "tree" / "real").mkdir(parents=True)
+    os.chown(tmp_path / "tree" / "real", 1234, 1234)
+    source = tmp_path / "tree" / "source"
+    source.symlink_to(tmp_path / "engine" / "_data")
+    mapped = []
+    stage = staging.Stage.__new__(staging.Stage)
+    stage.directory, stage._binds = str(tmp_path), 0
+    monkeypatch.setattr(
+        stage, "_place", lambda fd, target, mapping, recursive: mapped.append(mapping)
+    )
+    opened = syscalls.open_without_links
+
+    def swap_and_open(path):
+        source.unlink()
+        (tmp_path / "tree" / "real").rename(source)
+        return opened(path)
+
+    monkeypatch.setattr(staging.syscalls, "open_without_links", swap_and_open)
+    engine = str(tmp_path / "engine")
+    mountinfo = f"20 1 8:1 / / rw - ext4 /dev/x rw\n21 20 8:1 /e {engine} rw - ext4 /dev/x rw\n"
+    base, size = 0x70000000, 262144
+    whose = {"own": lambda path: staging.is_engine_data(path, engine, mountinfo)}
+    stage.bind(str(source), base, size, **whose)
+    assert mapped == [idmap.owned(1234, 1234, base, size)]
+    monkeypatch.setattr(staging.syscalls, "open_without_links", opened)
+    stage.bind(f"{engine}/_data", base, size, **whose)
+    assert mapped[1:] == [idmap.shifted(base, size)]
