@@ -6,6 +6,7 @@ Under systemd it is a unit. Elsewhere it is a background process with a pid file
 import json
 import os
 import time
+from collections.abc import Container
 from typing import Any
 
 from containai.engine import api, lxcfs, runtimes, shims, sysbox
@@ -318,14 +319,30 @@ def stop(layout: Layout) -> None:
         proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
 
 
-def _unmount_networks(layout: Layout) -> None:
-    """Unmount the network namespaces that a dockerd leaves.
+def sweep(layout: Layout) -> None:
+    """End and unmount what a running engine has forgotten because something was killed."""
+    engine = Engine(layout)
+    shims.end_forgotten(engine)
+    names = engine.docker("ps", "--quiet").out.split()
+    form = "{{.NetworkSettings.SandboxKey}}"
+    keys = engine.docker("inspect", "--format", form, *names, ok=(0, 1)).out if names else ""
+    _unmount_networks(layout, {os.path.basename(key) for key in keys.split()}, shims.STARTING)
+
+
+def _unmount_networks(layout: Layout, used: Container[str] = (), age: float = 0) -> None:
+    """Unmount the network namespaces that a dockerd leaves, but those in use or younger than `age`.
 
     The host's, after `--network host`; those of containers that it forgot when it was killed.
     """
     directory = os.path.realpath(os.path.join(layout.engine_exec, "netns")) + "/"
     lines = (files.read("/proc/self/mountinfo") or "").splitlines()
     left = [path for path in (line.split(" ")[4] for line in lines) if path.startswith(directory)]
+    left = [path for path in left if os.path.basename(path) not in used]
+    if age:
+        # Of a running engine: its host's namespace is kept, and what a container starts with.
+        then = time.time() - age
+        left = [path for path in left if not path.endswith("/default")]
+        left = [path for path in left if os.stat(path).st_ctime < then]
     if left:
         proc.run(["umount", *left], root=True, ok=None)
         proc.run(["rm", "-f", *left], root=True, ok=None)

@@ -14,14 +14,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start, stop or look at the engine. `status` ends with 3 where it is stopped."""
-    from containai.engine import daemon, shims
-    from containai.engine.client import Engine
+    from containai.engine import daemon
 
     layout = Layout.from_environment()
     match arguments.action:
         case "start":
             daemon.start(layout)
-            shims.end_forgotten(Engine(layout))
+            daemon.sweep(layout)
         case "stop":
             daemon.stop(layout)
         case "logs":
