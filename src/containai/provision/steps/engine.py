@@ -78,7 +78,7 @@ class EngineFiles:
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove the units and what they run; the configuration goes with a purge."""
-        units = [layout.engine_unit_file, layout.network_unit_file]
+        units = [layout.engine_unit_file, layout.network_unit_file, layout.lxcfs_unit_file]
         there = [path for path in units if os.path.exists(path)]
         ours = [layout.network_program, layout.engine_program]
         if scope.purge:
