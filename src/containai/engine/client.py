@@ -17,6 +17,7 @@ from containai.layout import Layout
 _ADDRESSES = {
     "container": "/containers/{}/json",
     "image": "/images/{}/json",
+    "network": "/networks/{}",
     "volume": "/volumes/{}",
 }
 
@@ -88,7 +89,7 @@ class Engine:
             raise engine_error(failed) from None
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
-        """Return what the engine knows of a container, image or volume, or None."""
+        """Return what the engine knows of a container, image, network or volume, or None."""
         answer = self._ask(_ADDRESSES[kind].format(api.quoted(name)))
         if answer is not None:
             known: dict[str, Any] | None = answer[1] if answer[0] == 200 else None
