@@ -1,13 +1,16 @@
 #!/bin/bash
-# Runs every test, as root, on a bare Debian: ./test.sh [unit|system] [pytest arguments]
-# All it makes is below .venv and a temporary directory; it installs Debian packages.
+# Runs tests, as root, on a bare Debian: ./test.sh [unit|system|machine|all] [pytest arguments]
+# Without a level: unit and system. `machine` boots whole servers under emulation, which takes long.
+# All it makes is below .venv, a temporary directory and (a machine's disk, which the next run uses
+# again) /var/cache/containai-tests; it installs Debian packages.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 # Unit first: what fails in seconds should not wait for what takes minutes.
-levels=(tests/unit tests/system)
+levels=(unit system)
 case ${1:-} in
-    unit | system) levels=("tests/$1") && shift ;;
+    all) levels=(unit system machine) && shift ;;
+    unit | system | machine) levels=("$1") && shift ;;
 esac
 
 if [[ $(id -u) != 0 ]]; then
@@ -21,6 +24,12 @@ command -v ssh >/dev/null || packages+=(openssh-client)
 command -v git >/dev/null || packages+=(git)
 # For `systemd-analyze verify`; without systemd-sysv it does not become PID 1.
 command -v systemd-analyze >/dev/null || packages+=(systemd)
+if [[ " ${levels[*]} " == *" machine "* ]]; then
+    command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
+    command -v qemu-img >/dev/null || packages+=(qemu-utils)
+    command -v mmdebstrap >/dev/null || packages+=(mmdebstrap)
+    command -v mke2fs >/dev/null || packages+=(e2fsprogs)
+fi
 if ((${#packages[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
@@ -28,4 +37,22 @@ fi
 
 [[ -x .venv/bin/python ]] || /usr/bin/python3 -m venv .venv
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-exec .venv/bin/python -m pytest "${levels[@]}" "$@"
+
+if ((${#levels[@]} == 3)) && [[ -z ${CONTAINAI_TEST_IMAGE:-} ]]; then
+    # One build of the image does for all levels.
+    scratch=$(mktemp -d -p /var/tmp)
+    trap 'rm -rf "$scratch"' EXIT
+    export CONTAINAI_TEST_IMAGE=$scratch/image.tar
+fi
+# A level at a time: the engine and the boxes of the system tests are gone before machines boot.
+ran=
+for level in "${levels[@]}"; do
+    code=0
+    .venv/bin/python -m pytest "tests/$level" "$@" || code=$?
+    case $code in
+        0) ran=1 ;;
+        5) ;; # nothing of this level was chosen
+        *) exit $code ;;
+    esac
+done
+[[ -n $ran ]] || exit 5

@@ -75,6 +75,7 @@ RELEASES = {
             ),
             kernel="linux-image-cloud-amd64",
         ),
+        # Never built: Ubuntu's archive was out of reach.
         Release(
             name="noble",
             sources=(

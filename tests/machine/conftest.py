@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from .build import DEFAULT_CACHE
 from .machine import Machine
+from .product import Product
 
 ROOT = Path(__file__).parents[2]
 # python3-venv: Debian's Python makes no virtual environment without it; ContainAI comes in one.
@@ -20,13 +22,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "machine: a whole computer, booted in QEMU; takes minutes")
 
 
+def _packages(source: Path, directory: Path) -> Path:
+    """Return an archive of ContainAI as it is in `source`, and of all that it imports."""
+    argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target"]
+    subprocess.run([*argv, str(directory / "packages"), str(source)], check=True)
+    with tarfile.open(directory / "packages.tar", "w:gz") as archive:
+        archive.add(directory / "packages", ".")
+    return directory / "packages.tar"
+
+
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ContainAI as it is in this checkout."""
-    directory = tmp_path_factory.mktemp("wheel")
-    argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
-    subprocess.run([*argv, str(directory), str(ROOT)], check=True)
-    return next(directory.glob("*.whl"))
+    return _packages(ROOT, tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +67,11 @@ def machine(running_machine: Machine) -> Machine:
     """A fresh Debian 13 server that has just booted; whatever is done to it is undone."""
     running_machine.revert()
     return running_machine
+
+
+@pytest.fixture
+def installed(machine: Machine, packages: Path) -> Product:
+    """A server on which cai is installed, and nothing set up."""
+    product = Product(machine)
+    product.install(packages)
+    return product

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from containai.boxes.workspace import box_name
+from containai.images import build
 from containai.layout import Layout
 
 #: Ports of a site: a block of its own below the ephemeral ones, by its root, so that two runs on
@@ -208,6 +209,9 @@ def text(done: Done) -> str:
 def _prepare(root: str) -> Site:
     site = Site(root)
     site.cai("setup", "--yes")
+    # For the machine tests, which cannot wait for another build.
+    if archive := os.environ.get("CONTAINAI_TEST_IMAGE"):
+        site.docker("save", "--output", archive, build.reference("base"))
     return site
 
 
