@@ -171,7 +171,9 @@ def engines(namespaces, tmp_path_factory):
     os.makedirs(f"{root}/theirs")
     theirs, ours = Theirs(f"{root}/theirs"), Ours(f"{root}/ours")
     with contextlib.ExitStack() as undo:
-        undo.callback(shutil.rmtree, root, ignore_errors=True)
+        undo.callback(shutil.rmtree, root)
+        # dockerd binds its data to itself where mounts are private, and may leave that behind.
+        undo.callback(sh, "umount", f"{root}/theirs/data", check=False)
         theirs.start()
         undo.callback(theirs.stop)
         theirs.docker("import", archive, IMAGE)
@@ -184,8 +186,8 @@ def engines(namespaces, tmp_path_factory):
             assert rules() ^ before == set()
 
         undo.callback(unchanged)
-        ours.python("-c", SET_UP)
         undo.callback(ours.cai, "engine", "stop")
+        ours.python("-c", SET_UP)
         ours.docker("import", archive, IMAGE)
         for name, port in (("ours", OURS_PORT), ("other", "2301")):
             ours.serve(name, "--publish", f"127.0.0.1:{port}:80", "--restart", "unless-stopped")
