@@ -1,5 +1,6 @@
 """Id mappings of mounts, and the user namespaces that carry them."""
 
+import errno
 import os
 import signal
 from typing import NamedTuple
@@ -59,6 +60,23 @@ def text(extents: tuple[Extent, ...]) -> str:
     return "".join(f"{each.stored} {each.seen} {each.length}\n" for each in extents)
 
 
+#: What a child writes when its namespace is there; else it writes the error's number.
+READY = b"\0"
+
+#: error → why unshare(2) gives it for a user namespace.
+_WHY = {
+    errno.EPERM: "this is a chroot, or something forbids it (unshare(2))",
+    errno.ENOSPC: "user.max_user_namespaces is reached, or 0",
+    errno.EUSERS: "user.max_user_namespaces is reached, or 0",
+    errno.EINVAL: "this kernel has none",
+}
+
+
+def _refusal(number: int) -> str:
+    why = _WHY.get(number, os.strerror(number) if number else "its process was killed")
+    return f"a user namespace could not be made: {why}"
+
+
 def user_namespace(mapping: Mapping) -> int:
     """Return a descriptor of a new user namespace with that mapping and no process in it."""
     ready, go = os.pipe(), os.pipe()
@@ -66,15 +84,18 @@ def user_namespace(mapping: Mapping) -> int:
     if child == 0:
         try:
             syscalls.unshare(syscalls.CLONE_NEWUSER)
-            os.write(ready[1], b"1")
+            os.write(ready[1], READY)
             os.close(go[1])
             os.read(go[0], 1)
+        except OSError as refused:
+            os.write(ready[1], bytes([refused.errno or errno.EPERM]))
         finally:
             os._exit(0)
     try:
         os.close(ready[1])
-        if os.read(ready[0], 1) != b"1":
-            raise OSError("a user namespace could not be made (is user.max_user_namespaces 0?)")
+        said = os.read(ready[0], 1)
+        if said != READY:
+            raise OSError(_refusal(said[0] if said else 0))
         for name, extents in (("uid_map", mapping.uids), ("gid_map", mapping.gids)):
             with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:
                 file.write(text(extents))

@@ -1,4 +1,5 @@
 import itertools
+import os
 
 import pytest
 
@@ -68,3 +69,25 @@ def test_text():
     lines = idmap.text(owned(5, 5, BASE, SIZE).uids).splitlines()
     assert len(lines) == 3
     assert lines[0] == f"5 {BASE + AGENT} 1"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_user_namespace_that_cannot_be_made_says_why(tmp_path):
+    # In a chroot the kernel gives none (unshare(2)). In a child, as there is no way back.
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chroot(tmp_path)
+            idmap.user_namespace(idmap.shifted(1 << 20, 65536))
+        except OSError as refused:
+            os.write(write, str(refused).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read) as said:
+        assert said.read() == (
+            "a user namespace could not be made: this is a chroot, or something forbids it "
+            "(unshare(2))"
+        )
