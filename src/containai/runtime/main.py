@@ -202,6 +202,7 @@ def _create(config: Config, call: Call) -> None:
         )
         place = _place(stage, directory, base, config.engine_data, mountinfo)
         new["mounts"] = _staged(spec.mounts(new), place)
+        new["mounts"] += _devices(new["linux"].pop("devices"), stage, base)
         if figures is not None:
             new = _as_box(new, stage, figures)
         if hybrid and group:
@@ -210,6 +211,23 @@ def _create(config: Config, call: Call) -> None:
         bundle.store(bundle.ORIGINAL, given)
         bundle.store(bundle.NAME, new)
         undo.pop_all()
+
+
+def _devices(devices: list[dict[str, Any]], stage: "Stage", base: int) -> list[dict[str, Any]]:
+    """Return a mount for each device that was asked for, with the owner and mode it is to have.
+
+    In a user namespace runc would bind the host's node, by the path that it has in the container.
+    """
+    mounts = []
+    for each in devices:
+        owner = [min(each.get(name) or 0, SIZE - 1) + base for name in ("uid", "gid")]
+        mode = each.get("fileMode")
+        mode = 0o666 if mode is None else mode & 0o777
+        source = stage.device(each["major"], each["minor"], mode=mode, owner=owner)
+        mounts.append(
+            {"destination": each["path"], "type": "bind", "source": source, "options": ["bind"]}
+        )
+    return mounts
 
 
 def _as_box(new: dict[str, Any], stage: "Stage", figures: dict[str, int]) -> dict[str, Any]:
@@ -241,14 +259,14 @@ def _may_score(score: int) -> bool:
 
 def _place(
     stage: "Stage", bundle: str, base: int, engine_data: str, mountinfo: str
-) -> Callable[[str], str]:
-    """Return a function from a bind's source to where it is staged."""
+) -> Callable[[dict[str, Any]], str]:
+    """Return a function from a bind to where its source is staged."""
     from . import links, spec, staging
 
     guests = os.path.realpath(engine_data)
 
-    def place(source: str) -> str:
-        source = links.resolved(os.path.join(bundle, source), guests)
+    def place(mount: dict[str, Any]) -> str:
+        source = links.resolved(os.path.join(bundle, mount.get("source") or ""), guests)
         if source == spec.HOST_SYSFS:
             return stage.sysfs(source)
         return stage.bind(
@@ -256,19 +274,23 @@ def _place(
             base,
             SIZE,
             own=lambda opened: staging.is_engine_data(opened, guests, mountinfo),
+            # In a user namespace, a tree cannot be bound without what is mounted in it.
+            recursive="rbind" in (mount.get("options") or []),
         )
 
     return place
 
 
-def _staged(mounts: list[dict[str, Any]], place: Callable[[str], str]) -> list[dict[str, Any]]:
+def _staged(
+    mounts: list[dict[str, Any]], place: Callable[[dict[str, Any]], str]
+) -> list[dict[str, Any]]:
     """Return the mounts with the source of each bind replaced by where `place` staged it."""
     from . import spec
 
     found = []
     for mount in mounts:
         if spec.is_bind(mount):
-            source = place(mount.get("source") or "")
+            source = place(mount)
             mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
         found.append(mount)
     return found

@@ -75,7 +75,17 @@ _SHAPE: Json = {
         "uidMappings": [_EXTENT],
         "gidMappings": [_EXTENT],
         "namespaces": [{"type": str, "path": str}],
-        "devices": [{"path": str, "type": str, "major": int, "minor": int}],
+        "devices": [
+            {
+                "path": str,
+                "type": str,
+                "major": int,
+                "minor": int,
+                "fileMode": int,
+                "uid": int,
+                "gid": int,
+            }
+        ],
         "resources": {"devices": [{"allow": bool, "type": str, "major": int, "minor": int}]},
         "cgroupsPath": str,
         "sysctl": {"*": str},
@@ -175,8 +185,15 @@ def mounts(spec: Json) -> list[Json]:
         for name in ("destination", "source", "type"):
             if not isinstance(mount.get(name, ""), str):
                 raise RuntimeRefusal(f"config.json: mounts[{index}].{name}: expected a string")
-        if not isinstance(mount.get("options") or [], list):
+        options = mount.get("options") or []
+        if not isinstance(options, list):
             raise RuntimeRefusal(f"config.json: mounts[{index}].options: expected an array")
+        if "shared" in options or "rshared" in options:
+            # The kernel lets a user namespace receive mounts only; Docker promises both ways.
+            where = mount.get("destination")
+            raise RuntimeRefusal(
+                f"mounts made in {where} cannot reach the host: rslave, not rshared"
+            )
     return found
 
 
@@ -251,6 +268,11 @@ def edited(
     if privileged:
         linux["resources"]["devices"] = _device_rules(linux["devices"])
     linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
+    # Docker's way for --domainname, which belongs to the host's root. runc 1.2 knows the field, an
+    # older one leaves the domain to /etc/hosts.
+    domain = linux["sysctl"].pop("kernel.domainname", None)
+    if domain is not None:
+        new["domainname"] = domain
     new["mounts"] = [
         _mount(mount, hybrid=hybrid, confined=confined, own_network=owns(spec, "network"))
         for mount in mounts(new)
@@ -291,13 +313,16 @@ def is_privileged(spec: Json) -> bool:
 
 
 def _devices(devices: list[Json], *, privileged: bool) -> list[Json]:
-    # Block devices are the host's disks, whatever asked for them (--privileged does, for all).
+    """Return those that a container may have. --privileged names all; asked for, one is refused."""
     kept = []
     for each in devices:
         number = (each.get("major", 0), each.get("minor", 0))
-        asked = number in _SAFE_DEVICES if privileged else number not in _MACHINE_DEVICES
-        if each.get("type") in ("c", "u", "p") and asked:
-            kept.append(each)
+        # Block devices are the host's disks.
+        possible = each.get("type") in ("c", "u") and number not in _MACHINE_DEVICES
+        if not possible and not privileged:
+            raise RuntimeRefusal(f"device {each.get('path')}: no disk and no memory of the host")
+        if possible and (not privileged or number in _SAFE_DEVICES):
+            kept.append({"major": 0, "minor": 0} | each)
     return kept
 
 
@@ -313,7 +338,7 @@ def _device_rules(devices: list[Json]) -> list[Json]:
 def _sysctls(sysctls: Json, size: int) -> Json:
     key = "net.ipv4.ping_group_range"
     if key not in sysctls:
-        return sysctls
+        return dict(sysctls)
     # Docker asks for all 2^31 groups; an id that is not mapped is EINVAL.
     try:
         low, high = map(int, sysctls[key].split())

@@ -8,7 +8,7 @@ host, so nothing can be left there, whoever dies when.
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from . import idmap, syscalls
@@ -33,8 +33,8 @@ def unescaped(text: str) -> str:
 def find_overlay(mountinfo: str, root: str) -> Overlay | None:
     """Return the overlay that is mounted at `root`, or None where something else is.
 
-    `mountinfo` is as in proc(5). Relative names are Docker's short links, in the directory above
-    the writable layer's.
+    `mountinfo` is as in proc(5). Relative names are Docker's, in the directory above the one that
+    `root` is in, or above the writable layer's.
     """
     options = None
     for line in mountinfo.split("\n"):
@@ -49,7 +49,11 @@ def find_overlay(mountinfo: str, root: str) -> Overlay | None:
         fields.setdefault(name, []).append(unescaped(value))
     if "upperdir" not in fields or "workdir" not in fields:
         return None
-    (upper,), (work,) = (_parts(fields[name][-1], "") for name in ("upperdir", "workdir"))
+    # With many layers Docker mounts from the directory that holds them: all names are relative.
+    home = os.path.dirname(os.path.dirname(root))
+    upper, work = (
+        os.path.join(home, *_parts(fields[name][-1], "")) for name in ("upperdir", "workdir")
+    )
     above = os.path.dirname(os.path.dirname(upper))
     # One option with colons, or with fsconfig(2) one a layer, which has no escapes of its own.
     lower = [each for value in fields.get("lowerdir", []) for each in _parts(value, ":")]
@@ -200,28 +204,34 @@ class Stage:
         os.close(tree)
         return target
 
-    def device(self, major: int, minor: int) -> str:
-        """Stage a character device that everybody may open; return where it is."""
+    def device(
+        self, major: int, minor: int, *, mode: int = 0o666, owner: Sequence[int] = (0, 0)
+    ) -> str:
+        """Stage a character device, for everybody or of an owner (uid, gid); return where it is."""
         directory = os.path.join(self.directory, "dev")
         if not os.path.isdir(directory):
             os.mkdir(directory)
             # The stage itself allows no devices.
             flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
-            syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=16k")
-        target = os.path.join(directory, f"{major}:{minor}")
-        os.mknod(target, stat.S_IFCHR | 0o666, os.makedev(major, minor))
-        os.chmod(target, 0o666)  # noqa: S103 - whatever our umask
+            syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=64k")
+        target = os.path.join(directory, os.path.basename(self._new_target()))
+        os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(major, minor))
+        os.chown(target, *owner)
+        os.chmod(target, mode)
         return target
 
     def _new_target(self) -> str:
         self._binds += 1
         return os.path.join(self.directory, f"m{self._binds}")
 
-    def bind(self, source: str, base: int, size: int, *, own: Callable[[str], bool]) -> str:
+    def bind(
+        self, source: str, base: int, size: int, *, own: Callable[[str], bool], recursive: bool
+    ) -> str:
         """Stage the source of a bind mount; return where it is.
 
         What is the engine's `own` (volumes, /etc/hosts), by its real path, is shifted like the root
-        file system; everything else is somebody's tree on the host and keeps its owner.
+        file system; everything else is somebody's tree on the host and keeps its owner. `recursive`
+        takes along what is mounted in it.
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
         try:
@@ -247,7 +257,7 @@ class Stage:
                 os.mkdir(target)
             else:
                 os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-            self._place(fd, target, mapping, recursive=True)
+            self._place(fd, target, mapping, recursive=recursive)
         except OSError as wrong:
             raise RuntimeRefusal(
                 f"bind source {source}: {self._kind(source)}, or a file system mounted in it, "

@@ -108,10 +108,23 @@ DISK = {"type": "b", "path": "/dev/sda", "major": 8, "minor": 0}
 
 def test_devices_that_were_asked_for():
     rules = [{"allow": False, "access": "rwm"}]
-    given = config(devices=[FUSE, SERIAL, MEMORY, DISK], resources={"devices": rules})
+    given = config(devices=[FUSE, SERIAL], resources={"devices": rules})
     linux = edited(given)["linux"]
     assert linux["devices"] == [FUSE, SERIAL]
     assert linux["resources"]["devices"] == rules
+
+
+@pytest.mark.parametrize("device", [MEMORY, DISK, {"path": "/dev/odd"}])
+def test_devices_of_the_machine_are_refused(device):
+    with pytest.raises(RuntimeRefusal, match=f"device {device['path']}: "):
+        edited(config(devices=[FUSE, device]))
+
+
+@pytest.mark.parametrize("option", ["shared", "rshared"])
+def test_mounts_that_would_reach_the_host_are_refused(option):
+    mount = {"destination": "/w", "type": "bind", "source": "/srv", "options": ["rbind", option]}
+    with pytest.raises(RuntimeRefusal, match="mounts made in /w cannot reach the host"):
+        edited(config() | {"mounts": [mount]})
 
 
 def test_privileged_gives_no_device_of_the_machine():
@@ -211,3 +224,8 @@ def test_what_is_not_known_is_refused(tmp_path, capsys, words):
     (tmp_path / "runtime.json").write_text(text, encoding="utf-8")
     assert main.main(words, str(tmp_path)) == 1
     assert capsys.readouterr().err.split(": ", 2)[2].startswith(("unknown", "a checkpoint"))
+
+
+def test_a_domain_name_is_not_the_hosts_to_write():
+    new = edited(config(sysctl={"kernel.domainname": "lan", "net.core.somaxconn": "7"}))
+    assert (new["domainname"], new["linux"]["sysctl"]) == ("lan", {"net.core.somaxconn": "7"})

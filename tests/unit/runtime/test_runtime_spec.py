@@ -54,9 +54,6 @@ def given():
             ],
             "devices": [
                 {"type": "c", "path": "/dev/fuse", "major": 10, "minor": 229},
-                {"type": "b", "path": "/dev/sda", "major": 8, "minor": 0},
-                {"type": "p", "path": "/dev/pipe"},
-                {"path": "/dev/odd"},
             ],
             "maskedPaths": ["/proc/kcore"],
             "readonlyPaths": ["/proc/sys"],
@@ -124,13 +121,6 @@ def test_what_the_engine_confines_stays(given):
         assert new["linux"][name] == given["linux"][name]
     assert new["process"] == given["process"]
     assert new["mounts"] == given["mounts"]
-
-
-def test_block_devices_are_dropped(given):
-    assert [each["path"] for each in edited(given)["linux"]["devices"]] == [
-        "/dev/fuse",
-        "/dev/pipe",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,11 @@ def test_relative_lower_names_are_short_links():
     assert find_overlay(line(ROOT, options=options), ROOT) == FOUND
 
 
+def test_with_many_layers_all_names_are_relative():
+    options = "rw,lowerdir=l/AAA:l/BBB,upperdir=abc/diff,workdir=abc/work"
+    assert find_overlay(line(ROOT, options=options), ROOT) == FOUND
+
+
 def test_octal_escapes():
     root = "/my data\t/a\\b/merged"
     escaped = r"/my\040data\011/a\134b/merged"
