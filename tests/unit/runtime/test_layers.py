@@ -167,7 +167,10 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     engine = str(tmp_path / "engine")
     mountinfo = f"20 1 8:1 / / rw - ext4 /dev/x rw\n21 20 8:1 /e {engine} rw - ext4 /dev/x rw\n"
     base, size = 0x70000000, 262144
-    whose = {"own": lambda path: staging.is_engine_data(path, engine, mountinfo)}
+    whose = {
+        "own": lambda path: staging.is_engine_data(path, engine, mountinfo),
+        "recursive": True,
+    }
     stage.bind(str(source), base, size, **whose)
     assert mapped == [idmap.owned(1234, 1234, base, size)]
     monkeypatch.setattr(staging.syscalls, "open_without_links", opened)
