@@ -19,3 +19,11 @@ def test_no_network(installed: Product) -> None:
     assert failed.returncode == 1, failed.stderr
     assert "The package lists could not be fetched" in failed.stderr
     installed.machine.run("! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
+
+
+def test_disk_too_full_for_setup(installed: Product) -> None:
+    machine = installed.machine
+    machine.run("fallocate -l $(($(stat -f -c '%f * %S' /) - (40 << 20))) /full")
+    failed = installed.cai("setup", "--yes", "--runtime", "embedded", check=False)
+    assert failed.returncode == 20, failed.stderr
+    machine.run("rm /full; ! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
