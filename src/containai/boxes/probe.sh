@@ -7,7 +7,7 @@ fail() {
 }
 
 # In its first moments systemd does not answer: --wait would not wait.
-tries=600
+tries=1500
 until state=$(systemctl is-system-running 2>/dev/null) || [ "$state" = degraded ]; do
     tries=$((tries - 1))
     [ "$tries" -gt 0 ] || break
