@@ -410,7 +410,15 @@ def test_paths_of_the_host(line, bad):
 
 @pytest.mark.parametrize(
     ("source", "bad"),
-    [("/", True), ("/var", True), ("/etc/ssl", True), ("/home/me/project", False)],
+    [
+        ("/", True),
+        ("/var", True),
+        ("/etc/ssl", True),
+        ("/root", True),
+        ("/root/.ssh", True),
+        ("/root/project", False),
+        ("/home/me/project", False),
+    ],
 )
 def test_sensitive_directories(source, bad):
     made = {"Mounts": [{"Type": "bind", "Source": source}]}

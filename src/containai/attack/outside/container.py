@@ -15,13 +15,14 @@ SENSITIVE = (
     "/etc",
     "/lib",
     "/proc",
-    "/root",
     "/run",
     "/sys",
     "/usr",
     "/var/lib",
     "/var/run",
 )
+#: Root's home is no workspace, nor what is hidden in it (.ssh); a project of root's may be.
+ROOTS_HOME = "/root"
 _SSH = "22/tcp"
 
 
@@ -62,8 +63,9 @@ def sensitive_directories(facts: Facts) -> Seen:
         if mount["Type"] == "bind":
             source = os.path.realpath(mount["Source"])
             within = [top for top in SENSITIVE if source == top or source.startswith(top + "/")]
-            above = [top for top in SENSITIVE if (top + "/").startswith(source.rstrip("/") + "/")]
-            if within or above:
+            tops = (*SENSITIVE, ROOTS_HOME)
+            above = [top for top in tops if (top + "/").startswith(source.rstrip("/") + "/")]
+            if within or above or source.startswith(ROOTS_HOME + "/."):
                 bad.append(source)
     return verdict(bad, "none")
 
