@@ -2,6 +2,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -108,10 +109,17 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
     prepare = ["sh", str(script), "prepare", str(config), str(copy), str(tmp_path / "data")]
     subprocess.run([*prepare, "10.203.0.0/21"], check=True)
     assert copy.read_text(encoding="utf-8") == config.read_text(encoding="utf-8")
-    said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM"
+    said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM; echo ready"
     fake = said + "; while :; do sleep .05; done"
-    pipe = subprocess.PIPE
-    with subprocess.Popen(["sh", "-c", fake, str(copy)], stdout=pipe, text=True) as dockerd:
+    with subprocess.Popen(
+        ["sh", "-c", fake, str(copy)],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Below nohup it is ignored, and a shell cannot trap what was ignored when it began.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as dockerd:
+        assert dockerd.stdout is not None
+        assert dockerd.stdout.readline() == "ready\n"
         stop = ["sh", str(script), "stop", str(copy), str(tmp_path / "none"), str(dockerd.pid)]
         subprocess.run(stop, check=True)
         assert dockerd.communicate()[0].split() == ['"live-restore":', "false,", "end"]
