@@ -258,12 +258,13 @@ def test_whatever_is_killed_all_works_and_nothing_is_left(site, machine, make_sp
     space = make_space()
     space.sh("echo kept >~/note")
     ids, image = space.id_range(), space.inspect()["Image"]
+    others = machine.known()
     for number in range(1, ROUNDS + 1):
         if number % BOX_EVERY == 0:
             what, seen = round_of_a_box(machine, space, chance)
         else:
             what, seen = round_of_a_container(machine, image, chance)
-        own = {space.inspect()["Id"]}
+        own = others | {space.inspect()["Id"]}
         # What could be of a container that is starting is given a minute.
         clean = until(lambda: not machine.left(seen - own), 80)  # noqa: B023
         left = [] if clean else machine.left(seen - own)

@@ -144,7 +144,7 @@ def namespaces():
         sh("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
         sh("ip", "-n", name, "link", "set", "eth0", "up")
     # As on a host without Docker, whose dockerd then sets the policy of forwarding to "drop".
-    sh(*ON_HOST, "sysctl", "--write", "net.ipv4.ip_forward=0")
+    sh(*ON_HOST, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
     # The host's way to everywhere; a world that knows no way to containers.
     sh("ip", "-n", HOST, "route", "add", "default", "via", WORLD_ADDRESS)
     with tempfile.TemporaryDirectory() as empty:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 IMAGE = "test-busybox"
+#: What `docker cp` says of a path that is not there: Docker 28's client, and older ones.
+NOT_FOUND = "Could not find|No such container:path"
 
 
 class DockerFailedError(Exception):

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from .client import DockerFailedError
+from .client import NOT_FOUND, DockerFailedError
 from .image import archive_of, entry, layer
 
 
@@ -40,7 +40,7 @@ def test_cp_out_while_running(docker, tmp_path):
     docker.until_logged(container, "up")
     docker("cp", f"{container}:/etc/passwd", str(tmp_path))
     assert (tmp_path / "passwd").read_text().endswith("\nnew\n")
-    with pytest.raises(DockerFailedError, match="Could not find"):
+    with pytest.raises(DockerFailedError, match=NOT_FOUND):
         docker("cp", f"{container}:/etc/group", str(tmp_path))
     (member,) = contents(docker.raw("cp", f"{container}:/tmp/one", "-")).values()
     assert (member.name, member.uid, member.size) == ("one", 1000, 2)
@@ -78,7 +78,7 @@ def test_commit_and_run_the_result(docker):
 def test_commit_of_what_the_engine_saw_before(docker, tmp_path):
     """Nothing that Docker once looked up is old in the commit of a running container."""
     container = docker.start()
-    with pytest.raises(DockerFailedError, match="Could not find"):
+    with pytest.raises(DockerFailedError, match=NOT_FOUND):
         docker("cp", f"{container}:/etc/late", str(tmp_path))
     docker.sh(container, "echo 1 >/etc/late")
     docker("commit", container, "test-late")

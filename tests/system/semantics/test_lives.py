@@ -104,7 +104,7 @@ def test_wait_and_events(docker):
     docker.containers.clear()
     words = ("events", "--since", "10m", "--until", "0s", "--format", "{{json .}}")
     filters = ("--filter", f"container={container}", "--filter", "type=container")
-    events = lambda: [json.loads(each) for each in docker(*words, *filters).split("\n")]  # noqa: E731
+    events = lambda: [json.loads(each) for each in docker(*words, *filters).splitlines()]  # noqa: E731
     actions = ["create", "start", "die", "destroy"]
     docker.until(lambda: [event["Action"] for event in events()] == actions)
     assert events()[2]["Actor"]["Attributes"]["exitCode"] == "12"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .client import IMAGE, DockerFailedError
+from .client import IMAGE, NOT_FOUND, DockerFailedError
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_cp_into_a_running_container_is_refused_and_harms_nothing(ours, tmp_path
 
 def test_what_the_engine_read_it_remembers_until_a_pause(ours, tmp_path):
     container = ours.start()
-    with pytest.raises(DockerFailedError, match="Could not find"):
+    with pytest.raises(DockerFailedError, match=NOT_FOUND):
         ours("cp", f"{container}:/tmp/late", str(tmp_path))
     ours.sh(container, "echo 1 >/tmp/late")
     ours("pause", container)
