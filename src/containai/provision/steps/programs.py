@@ -14,6 +14,8 @@ from containai.provision.step import Action, Finding, Run, Scope
 PACKAGES = {
     "iptables": "iptables",
     "ip": "iproute2",
+    # dockerd asks it for `docker top`.
+    "ps": "procps",
     "nft": "nftables",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
