@@ -220,3 +220,9 @@ def test_record_of_packages(layout, monkeypatch):
         there.append("c")
     assert record.read(layout) == {"packages": ["b", "c"]}
     assert uninstall.packages(layout) == ["b", "c"]
+
+
+def test_a_script_has_a_line_of_its_own_in_a_plan():
+    action = Run(["sh", "-c", "set -eu\n" + "true\n" * 50], title="install docker.io")
+    assert action.brief() == "# install docker.io"
+    assert "set -eu" in action.describe()

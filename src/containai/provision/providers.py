@@ -148,7 +148,8 @@ def offline(directory: str) -> Action:
             hint="packages and SHA256SUMS have to come together",
         )
     wanted = {name: sums[name] for name in there}
-    return Run(["sh", "-c", packages.quiet_offline_script(directory, wanted)])
+    script = packages.quiet_offline_script(directory, wanted)
+    return Run(["sh", "-c", script], title=f"install packages of {directory}: {' '.join(wanted)}")
 
 
 def checksums(text: str) -> dict[str, str]:

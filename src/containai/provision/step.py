@@ -59,11 +59,15 @@ class Finding(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A command, as root unless said otherwise; `user` is one for whom it is run, through sudo."""
+    """A command, as root unless said otherwise; `user` is one for whom it is run, through sudo.
+
+    `title` says in a plan what a command is for that is a whole script.
+    """
 
     argv: Sequence[str]
     root: bool = True
     user: machine.User | None = None
+    title: str = ""
 
     def _argv(self) -> list[str]:
         return list(self.argv) if self.user is None else machine.as_user(self.user, self.argv)
@@ -74,7 +78,8 @@ class Run(NamedTuple):
 
     def brief(self) -> str:
         """Return a line of it."""
-        return textwrap.shorten(self.describe(), BRIEF, placeholder=" …", break_on_hyphens=False)
+        line = f"# {self.title}" if self.title else self.describe()
+        return textwrap.shorten(line, BRIEF, placeholder=" …", break_on_hyphens=False)
 
     def apply(self, progress: Progress) -> None:
         """Run it."""

@@ -27,7 +27,8 @@ class Lxcfs:
         """Install it."""
         if self.check(layout).ok:
             return []
-        return [Run(["sh", "-c", packages.quiet_install_script([LXCFS])])]
+        script = packages.quiet_install_script([LXCFS])
+        return [Run(["sh", "-c", script], title=f"install {LXCFS}")]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Packages stay: others may use them by now."""

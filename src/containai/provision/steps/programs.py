@@ -71,7 +71,8 @@ class Programs:
         if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
         script = packages.quiet_install_script(sorted(names), if_known)
-        return [*actions, Run(["sh", "-c", script])]
+        title = "install " + " ".join(sorted({*names, *if_known}))
+        return [*actions, Run(["sh", "-c", script], title=title)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Packages stay, as others may use them by now; Docker's archive goes with a purge."""
