@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-ROUNDS = int(os.environ.get("CONTAINAI_CHAOS_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("CONTAINAI_CHAOS_ROUNDS", "8"))
 SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 #: Every how many rounds it is a real box that is started.
 BOX_EVERY = 6
