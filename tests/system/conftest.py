@@ -223,6 +223,9 @@ def _end(site: Site, *, keep: bool) -> None:
         if not keep:
             site.cai("rm", "--name", name, check=False)
             site.docker("rm", "--force", name, check=False)
+    # What `docker rm` removed gives its range back at the next look.
+    prune = [site.layout.runtime_program, "ranges", "--prune"]
+    subprocess.run(prune, check=True)
     ranges = site.ranges() if not keep else []
     site.cai("engine", "stop")
     left = site.leftovers() + [f"id range {each}" for each in ranges]

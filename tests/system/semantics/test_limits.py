@@ -57,11 +57,14 @@ def test_out_of_memory_is_reported(docker):
     # What is written to a tmpfs counts, and cannot be given back.
     script = "dd if=/dev/zero of=/t/x bs=1M count=64; echo survived"
     options = ["--memory", "16m", "--memory-swap", "16m", "--tmpfs", "/t:size=100m"]
-    container = docker.start(*options, script=f"exec sh -c '{script}'")
-    code = docker("wait", container)
-    state = docker.inspect(container, "State")
-    assert (code, "survived" in docker("logs", container)) in {("137", False), ("0", True)}
-    assert state["OOMKilled"] is True
+    # containerd's report may come after the container's end and is lost then, with any runtime.
+    for _ in range(4):
+        container = docker.start(*options, script=f"{script}; sleep 0.5")
+        code = docker("wait", container)
+        assert (code, "survived" in docker("logs", container)) in {("137", False), ("0", True)}
+        if docker.inspect(container, "State")["OOMKilled"]:
+            return
+    pytest.fail("OOMKilled was never reported")
 
 
 def test_stats_and_usage_of_a_busy_container(docker):
