@@ -173,3 +173,26 @@ def test_a_file_of_ssh_deleted(site, space, what):
             os.rmdir(layout.ssh_blocks + "-away")
     space.close_connection()
     works(space)
+
+
+def _half_remove_bundle(site, container):
+    """Leave what a containerd leaves that is killed while it removes a container's directory."""
+    bundles = f"{site.layout.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task/moby"
+    os.makedirs(f"{bundles}/.{container}/work")
+    return bundles
+
+
+def test_containerd_killed_while_it_removes_a_bundle(site, space):
+    space.run("true")
+    container = space.inspect()["Id"]
+    bundles = _half_remove_bundle(site, container)
+    site.cai("stop", space.path)
+    assert os.listdir(f"{bundles}/{container}")  # containerd could not remove it
+    works(space)
+    assert not os.path.exists(f"{bundles}/.{container}")
+    # A box that comes back by itself, with the engine, has nobody to help it.
+    _half_remove_bundle(site, container)
+    site.cai("engine", "stop")
+    site.cai("engine", "start")
+    assert not os.path.exists(f"{bundles}/.{container}")
+    works(space)

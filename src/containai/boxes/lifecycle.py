@@ -230,13 +230,16 @@ class Boxes:
         try:
             self.engine.start(name)
         except EngineError as failed:
-            # Killed at the wrong moment, dockerd takes a container for stopped that lives on.
-            if not re.search(r"task [0-9a-f]{64}: already exists|id already in use", str(failed)):
+            # Killed at the wrong moment, dockerd takes a container for stopped that lives on, or
+            # containerd does not know that it has removed one.
+            known = r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
+            if not re.search(known, str(failed)):
                 raise
             found = self.engine.inspect("container", name)
             if found is None:
                 raise
             shims.end(self.layout, found["Id"])
+            shims.discard_bundle(self.layout, found["Id"])
             time.sleep(SHIM_GONE)
             self.engine.start(name)
 

@@ -320,9 +320,10 @@ def stop(layout: Layout) -> None:
 
 
 def sweep(layout: Layout) -> None:
-    """End and unmount what a running engine has forgotten because something was killed."""
+    """End, unmount and remove what a running engine has forgotten because something was killed."""
     engine = Engine(layout)
     shims.end_forgotten(engine)
+    shims.discard_bundles(layout)
     names = engine.docker("ps", "--quiet").out.split()
     form = "{{.NetworkSettings.SandboxKey}}"
     keys = engine.docker("inspect", "--format", form, *names, ok=(0, 1)).out if names else ""

@@ -17,6 +17,8 @@ prepare() {
     mkdir -p -m 0711 "${copy%/*}"
     cp "$config" "$copy.new"
     mv -T "$copy.new" "$copy"
+    # What a killed containerd had half removed; containers of those ids could never start again.
+    rm -rf --one-file-system "${copy%/*}"/containerd/daemon/io.containerd.runtime.v2.task/moby/.[0-9a-f]*
     # dockerd gives the bridge the address that it stored with its networks, whatever is configured.
     mark=$data/containai-subnet
     [ "$(cat "$mark" 2>/dev/null)" = "$subnet" ] && return

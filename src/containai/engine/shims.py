@@ -2,6 +2,10 @@
 
 One whose containerd was killed at the wrong moment, or whose runtime was, is forgotten: the engine
 has no container of that id any more, and nobody will ever end it.
+
+A containerd that is killed while it removes a shim's directory, the bundle, leaves it under a
+hidden name (containerd 1.6, runtime/v2/bundle.go, atomicDelete). From then on it can remove no
+bundle of that container, and "mkdir …: file exists" is all that a start of it says.
 """
 
 import os
@@ -54,6 +58,45 @@ def end_forgotten(engine: Engine) -> None:
 def end(layout: Layout, container: str) -> None:
     """End the shims of one container, which the engine takes for stopped."""
     _kill({pid: each for pid, each in alive(layout).items() if each == container})
+
+
+def discard_bundles(layout: Layout) -> None:
+    """Remove the bundles that a killed containerd left: half removed, or without a shim.
+
+    Only root sees them; for anyone else this does nothing, and a start of the engine does it.
+    """
+    directory = _bundles(layout)
+    try:
+        # In this order: a shim's bundle is there before the shim.
+        names = os.listdir(directory)
+        busy = set(alive(layout).values())
+        left = [
+            os.path.join(directory, name)
+            for name in names
+            if name not in busy and _untouched(os.path.join(directory, name)) > STARTING
+        ]
+    except (PermissionError, FileNotFoundError):
+        return
+    _remove(left)
+
+
+def discard_bundle(layout: Layout, container: str) -> None:
+    """Remove the bundle of a container that the engine could not start because of it."""
+    directory = _bundles(layout)
+    _remove([os.path.join(directory, name) for name in (container, f".{container}")])
+
+
+def _bundles(layout: Layout) -> str:
+    return os.path.join(layout.engine_exec, "containerd/daemon/io.containerd.runtime.v2.task/moby")
+
+
+def _untouched(path: str) -> float:
+    return time.time() - os.lstat(path).st_ctime
+
+
+def _remove(bundles: list[str]) -> None:
+    if bundles:
+        proc.run(["rm", "-rf", "--one-file-system", *bundles], root=True, ok=None)
 
 
 def _kill(shims: Mapping[str, str]) -> None:
