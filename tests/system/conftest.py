@@ -10,15 +10,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from containai.boxes.workspace import box_name
 from containai.images import build
 from containai.layout import Layout
+from waiting import eventually
 
 #: Ports of a site: a block of its own below the ephemeral ones, by its root, so that two runs on
 #: one machine do not take each other's processes for leftovers.
@@ -41,7 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Site:
     """ContainAI under a root of its own, through its command line."""
 
+    #: All there were in this run.
+    made: ClassVar[list["Site"]] = []
+
     def __init__(self, root: str) -> None:
+        self.made.append(self)
         self.root = root
         self.home = os.path.join(root, "home")
         run = os.path.join(root, "run")
@@ -50,8 +54,7 @@ class Site:
             os.chmod(path, mode)
         os.makedirs(os.path.join(root, "ws"), exist_ok=True)
         self.layout = Layout(root, self.home, os.getuid(), run)
-        first = PORTS_FIRST + zlib.crc32(root.encode()) % PORTS_BLOCKS * PORTS_BLOCK
-        self.ports = (first, first + PORTS_BLOCK - 1)
+        self.ports = ports_of(self.layout)
         self.environment = {
             key: value
             for key, value in os.environ.items()
@@ -118,14 +121,28 @@ class Site:
         """Return the records of id ranges in use."""
         return sorted(os.listdir(os.path.join(self.layout.runtime_state, "ranges")))
 
+    def prune(self) -> None:
+        """Give back the ranges that `docker rm` left: else that happens at the next need."""
+        subprocess.run([self.layout.runtime_program, "ranges", "--prune"], check=True)
+
     def leftovers(self) -> list[str]:
-        """Return what of this site is still on the machine while its engine is stopped."""
+        """Return what of this site stays on the machine while its engine is stopped."""
+        gone = eventually(lambda: not self._left())
+        return [] if gone else self._left()
+
+    def _left(self) -> list[str]:
         left = [f"process {line}" for line in self._processes()]
         with open("/proc/self/mountinfo", encoding="utf-8") as file:
             left += [f"mount {line}" for line in file if self.root + "/" in line]
         if os.path.exists(f"/sys/class/net/{self.layout.bridge}"):
             left.append(f"bridge {self.layout.bridge}")
         return left + [f"cgroup {path}" for path in self.cgroups(self.containers)]
+
+    @classmethod
+    def left_cgroups(cls, containers: set[str]) -> list[str]:
+        """Return the cgroups that stay of containers that have ended, in any hierarchy."""
+        gone = eventually(lambda: not cls.cgroups(containers))
+        return [] if gone else cls.cgroups(containers)
 
     @staticmethod
     def cgroups(containers: set[str]) -> list[str]:
@@ -157,6 +174,28 @@ class Site:
             ours = proxy is not None and self.ports[0] <= int(proxy[1]) <= self.ports[1]
             if ours or root.search(command) or variable in environment.split(b"\0"):
                 yield f"{pid} {command!r}"
+
+
+def ports_of(layout: Layout) -> tuple[int, int]:
+    first = PORTS_FIRST + layout.number % PORTS_BLOCKS * PORTS_BLOCK
+    return first, first + PORTS_BLOCK - 1
+
+
+def make_root(parent: str = "/tmp", below: str = "") -> str:
+    """Make a directory for a site (`below` it) with ports and ids of its own.
+
+    Both follow from a checksum of the path, and so does which lxcfs is whose.
+    """
+    others = [site.layout for site in Site.made]
+    while True:
+        # Short, as sockets are below it; not in pytest's directories, which no box may traverse.
+        root = tempfile.mkdtemp(prefix="cai", dir=parent)
+        mine = Layout(os.path.join(root, below), root, 0)
+        if not any(
+            ports_of(mine) == ports_of(each) or mine.id_window == each.id_window for each in others
+        ):
+            return root
+        os.rmdir(root)
 
 
 class Space:
@@ -223,9 +262,7 @@ def _end(site: Site, *, keep: bool) -> None:
         if not keep:
             site.cai("rm", "--name", name, check=False)
             site.docker("rm", "--force", name, check=False)
-    # What `docker rm` removed gives its range back at the next look.
-    prune = [site.layout.runtime_program, "ranges", "--prune"]
-    subprocess.run(prune, check=True)
+    site.prune()
     ranges = site.ranges() if not keep else []
     site.cai("engine", "stop")
     left = site.leftovers() + [f"id range {each}" for each in ranges]
@@ -240,8 +277,7 @@ def site() -> Iterator[Site]:
     if os.geteuid() != 0:
         pytest.skip("the tests' own engine needs root")
     kept = os.environ.get("CONTAINAI_TEST_ROOT")
-    # Short, as sockets are below it; not in pytest's directories, which no box may traverse.
-    root = kept or tempfile.mkdtemp(prefix="cai", dir="/tmp")
+    root = kept or make_root()
     site = _prepare(root)
     yield site
     _end(site, keep=bool(kept))

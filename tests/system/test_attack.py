@@ -48,6 +48,10 @@ with socket.create_server(("169.254.169.254", 80)) as server:
             client.recv(100)
             client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
 """
+#: Waits for it without a connection, by the table of the kernel's.
+METADATA_IS_THERE = (
+    "until grep -q ': FEA9FEA9:0050 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done"
+)
 
 
 class Weak:
@@ -147,6 +151,7 @@ class Weak:
         name = f"{self.mark}-unconfined"
         self.site.docker("exec", name, "sh", "-c", FAKES)
         self.site.docker("exec", "--detach", name, "python3", "-c", METADATA)
+        self.site.docker("exec", name, "timeout", "60", "sh", "-c", METADATA_IS_THERE)
         self.undo.enter_context(leak(self.site.inspect(name)["State"]["Pid"], self.top))
 
     def remove_cgroups(self):

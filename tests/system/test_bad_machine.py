@@ -14,7 +14,7 @@ import containai
 from containai import errors
 from containai.host import files
 
-from .conftest import Site, text
+from .conftest import Site, make_root, text
 from .test_bad_input import refused
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -25,7 +25,7 @@ NOBODY = "64999"
 @pytest.fixture
 def bare(site: Site) -> Iterator[Site]:
     """A root on which nothing was set up yet; whatever is mounted below it goes at the end."""
-    made = Site(os.path.join(site.root, "bare"))
+    made = Site(make_root(site.root))
     yield made
     made.cai("engine", "stop", check=False)
     for path in (made.layout.engine_data, made.home):

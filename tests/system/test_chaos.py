@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from waiting import eventually, until
+
 ROUNDS = int(os.environ.get("CONTAINAI_CHAOS_ROUNDS", "8"))
 SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 #: Every how many rounds it is a real box that is started.
@@ -34,6 +36,8 @@ VICTIMS = ("runtime", "runtime", "shim", "containerd", "dockerd", "all")
 FLEETING = {"run": ("init", "hook"), "start": ("init", "hook"), "restart": ("init", "hook")}
 #: After so many attempts in vain a container is killed, as a person would.
 PATIENCE = 10
+#: How long all may take until it works again, in seconds.
+PATIENT = 100
 ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -107,7 +111,7 @@ class Machine:
     def left(self, gone):
         """Return what is left of the containers `gone`, and of others that the engine lacks."""
         self.site.cai("engine", "start")
-        subprocess.run([self.layout.runtime_program, "ranges", "--prune"], check=True)
+        self.site.prune()
         there = self.containers()
         gone = gone | (self.known() - there)
         left = [f"cgroup {path}" for path in self.site.cgroups(gone)]
@@ -128,16 +132,6 @@ class Machine:
         if len(links) != running:
             left.append(f"network {running} containers run, links: {links}")
         return left
-
-
-def until(what, seconds=100):
-    """Return the first true answer, asked for again and again, or the last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = what()
-        if answer or time.monotonic() > deadline:
-            return answer
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -179,7 +173,7 @@ def works(site, image):
         last.append(docker(site, "exec", CONTAINER, "sh", "-c", "echo fine"))
         return last[-1].stdout == "fine\n"
 
-    fine = until(attempt)
+    fine = eventually(attempt, PATIENT)
     said = [(each.args[3:5], each.returncode, each.stderr) for each in last[-4:]]
     assert fine, f"{said}\n{docker(site, 'container', 'inspect', CONTAINER).stdout}"
     return len(last) // 2
@@ -190,7 +184,7 @@ def gone(site):
         docker(site, "rm", "--force", CONTAINER)
         return docker(site, "container", "inspect", CONTAINER).returncode != 0
 
-    assert until(attempt)
+    until(attempt, PATIENT)
 
 
 def interrupted(machine, operation, victim, chance):
@@ -246,8 +240,9 @@ def round_of_a_box(machine, space, chance):
         killed = 1
     else:
         killed = interrupted(machine, run, victim, chance)
-    until(lambda: site.cai("run", space.path, "--", "true", check=False).returncode == 0)
-    assert space.sh("cat ~/note; systemctl is-system-running --wait") == "kept\nrunning"
+    # A first command may get in over a connection whose end has not been noticed yet.
+    fine = "cat ~/note; systemctl is-system-running --wait"
+    until(lambda: space.sh(fine, check=False) == "kept\nrunning", PATIENT)
     return f"box: killed {killed} x {victim}", machine.known()
 
 
@@ -266,7 +261,7 @@ def test_whatever_is_killed_all_works_and_nothing_is_left(site, machine, make_sp
             what, seen = round_of_a_container(machine, image, chance)
         own = others | {space.inspect()["Id"]}
         # What could be of a container that is starting is given a minute.
-        clean = until(lambda: not machine.left(seen - own), 80)  # noqa: B023
+        clean = eventually(lambda: not machine.left(seen - own), 80)  # noqa: B023
         left = [] if clean else machine.left(seen - own)
         print(f"{number}: {what}; left: {left}", flush=True)
         assert left == [], f"round {number}, {what}, seed {SEED}"

@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
 from containai.layout import Layout
+from waiting import until
+
+from .conftest import make_root
 
 HOST, WORLD = "cai-t-host", "cai-t-world"
 ON_HOST = ["nsenter", f"--net=/run/netns/{HOST}"]
@@ -46,14 +48,6 @@ def sh(*argv, check=True, **options):
 
 def fetching(address):
     return ["/usr/bin/python3", "-c", FETCH, f"http://{address}/"]
-
-
-def until(condition):
-    for _ in range(300):
-        if condition():
-            return
-        time.sleep(0.1)
-    pytest.fail("it did not happen within 30 s")
 
 
 class Dockerd:
@@ -160,7 +154,7 @@ def namespaces():
 
 @pytest.fixture(scope="module")
 def engines(namespaces, tmp_path_factory):
-    root = tempfile.mkdtemp(prefix="cai", dir="/tmp")
+    root = make_root(below="ours")
     os.chmod(root, 0o755)
     archive = f"{root}/empty.tar"
     tree = tmp_path_factory.mktemp("tree")
@@ -215,14 +209,15 @@ def fetch(namespace, address):
 
 
 def ours_works(ours):
-    assert ours.reaches("ours", WORLD_ADDRESS)
-    assert fetch(HOST, f"127.0.0.1:{OURS_PORT}") == "ours"
+    # What starts again with its engine takes a moment until it serves.
+    until(lambda: ours.reaches("ours", WORLD_ADDRESS))
+    until(lambda: fetch(HOST, f"127.0.0.1:{OURS_PORT}") == "ours")
 
 
 def theirs_works(theirs):
-    assert theirs.reaches("theirs", WORLD_ADDRESS)
-    assert fetch(HOST, f"127.0.0.1:{THEIRS_PORT}") == "theirs"
-    assert fetch(WORLD, f"{HOST_ADDRESS}:{THEIRS_PORT}") == "theirs"
+    until(lambda: theirs.reaches("theirs", WORLD_ADDRESS))
+    until(lambda: fetch(HOST, f"127.0.0.1:{THEIRS_PORT}") == "theirs")
+    until(lambda: fetch(WORLD, f"{HOST_ADDRESS}:{THEIRS_PORT}") == "theirs")
 
 
 def both_work(theirs, ours):
@@ -241,7 +236,7 @@ def test_side_by_side(engines):
 def test_containers_keep_to_themselves(engines):
     theirs, ours = engines
     # What they publish on the host is there for a box, as for everybody; the rest is not.
-    assert ours.reaches("ours", f"{HOST_ADDRESS}:{THEIRS_PORT}")
+    until(lambda: ours.reaches("ours", f"{HOST_ADDRESS}:{THEIRS_PORT}"))
     assert not ours.reaches("ours", theirs.address("theirs"))
     assert not theirs.reaches("theirs", ours.address("ours"))
     assert not ours.reaches("ours", ours.address("other"))
@@ -256,8 +251,8 @@ def test_a_network_made_on_the_engine(engines):
     ours.docker("network", "create", "made")
     ours.serve("one", "--network", "made")
     ours.serve("two", "--network", "made")
-    assert ours.reaches("one", "two")
-    assert ours.reaches("one", WORLD_ADDRESS)
+    until(lambda: ours.reaches("one", "two"))
+    until(lambda: ours.reaches("one", WORLD_ADDRESS))
     assert not ours.reaches("one", ours.address("ours"))
     ours.docker("rm", "-f", "one", "two")
     ours.docker("network", "rm", "made")

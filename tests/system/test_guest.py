@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-import time
 
 import pytest
 
 from containai.engine import lxcfs
+from waiting import until
 
 MEMORY = 512 << 20
 KEPT_BY_LXCFS = "grep -c 'fuse.lxcfs' /proc/self/mountinfo || true"
@@ -35,13 +35,6 @@ def limited(make_lasting):
     space = make_lasting("limited")
     space.site.cai("run", "--memory", "512m", "--cpus", "1", space.path, "--", "true")
     return space
-
-
-def wait_for(what, *, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.05)
 
 
 @needs_lxcfs
@@ -83,9 +76,10 @@ def test_limits_hold_and_can_be_changed(limited):
 
 
 def processes_of_lxcfs(site):
+    """Return the pids of lxcfs's keeper, and of lxcfs: 0 while it is started again."""
     keeper = lxcfs.keeper(site.layout)
     with open(f"/proc/{keeper}/task/{keeper}/children", encoding="ascii") as file:
-        return keeper, int(file.read().split()[0])
+        return keeper, int((file.read().split() or "0")[0])
 
 
 def readable(space):
@@ -98,22 +92,22 @@ def readable(space):
 def test_a_box_outlives_its_lxcfs(site, limited):
     _, child = processes_of_lxcfs(site)
     os.kill(child, 9)
-    wait_for(lambda: readable(limited) and processes_of_lxcfs(site)[1] != child)
+    until(lambda: processes_of_lxcfs(site)[1] not in (0, child) and readable(limited))
     # Alone, lxcfs goes on; the next command starts what keeps it alive.
     keeper, child = processes_of_lxcfs(site)
     os.kill(keeper, 9)
-    wait_for(lambda: lxcfs.keeper(site.layout) == 0)
+    until(lambda: lxcfs.keeper(site.layout) == 0)
     assert readable(limited)
     site.cai("engine", "start")
-    wait_for(lambda: not os.path.exists(f"/proc/{child}"))
+    until(lambda: not os.path.exists(f"/proc/{child}"))
     assert readable(limited)
     # Both at once: its files are dead until then.
     keeper, child = processes_of_lxcfs(site)
     os.kill(keeper, 9)
     os.kill(child, 9)
-    wait_for(lambda: limited.run("cat", "/proc/uptime", check=False).returncode == 1)
+    until(lambda: limited.run("cat", "/proc/uptime", check=False).returncode == 1)
     site.cai("engine", "start")
-    wait_for(lambda: readable(limited))
+    until(lambda: readable(limited))
     assert float(limited.sh(FIGURES).split()[0]) == MEMORY
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         assert f"cai-lxcfs-{site.layout.id_window[0]:x}" not in file.read()
@@ -129,7 +123,7 @@ def test_without_lxcfs_a_box_sees_the_kernels_own_files(site, limited):
         with open(config, "w", encoding="utf-8") as file:
             file.write(json.dumps(json.loads(text) | {"lxcfs": "/nonexistent"}))
         os.kill(lxcfs.keeper(site.layout), 15)
-        wait_for(lambda: lxcfs.keeper(site.layout) == 0)
+        until(lambda: lxcfs.keeper(site.layout) == 0)
         # What it had is taken away at once, and a box starts without.
         assert limited.sh(f"{KEPT_BY_LXCFS}; head -c 8 /proc/meminfo") == "0\nMemTotal"
         limited.site.cai("stop", limited.path)

@@ -276,7 +276,7 @@ import os, socket
 server = socket.socket(socket.AF_UNIX); server.bind("\0cai-test"); server.listen()
 if os.fork() == 0:
     os.setsid(); os.close(0); os.close(1); os.close(2)
-    import time; time.sleep(30); os._exit(0)
+    import time; time.sleep(300); os._exit(0)
 """
 CONNECT = r"""
 import socket
@@ -308,19 +308,19 @@ REACH = r"""
 import fcntl, json, socket, struct, sys
 gateway, victim, port, link_local = sys.argv[1:5]
 
-def tcp(address, port, family=socket.AF_INET):
+def tcp(address, family=socket.AF_INET, seconds=2):
     with socket.socket(family) as client:
-        client.settimeout(2)
+        client.settimeout(seconds)
         try:
             client.connect(address)
             return client.recv(4).decode()
         except OSError:
             return ""
 
-def arp(target):
+def arp(target, seconds=2):
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
     raw.bind(("eth0", 0))
-    raw.settimeout(2)
+    raw.settimeout(seconds)
     mac = raw.getsockname()[4]
     own = fcntl.ioctl(raw, 0x8915, struct.pack("256s", b"eth0"))[20:24]
     head = b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1)
@@ -336,11 +336,12 @@ def arp(target):
 open("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "w").write("0")
 scope = socket.if_nametoindex("eth0")
 print(json.dumps({
-    "host": tcp((gateway, int(port)), port),
-    "box": tcp((victim, 22), 22),
-    "published": tcp((gateway, int(sys.argv[5])), 0),
-    "ipv6": tcp((link_local, 22, 0, scope), 22, socket.AF_INET6),
-    "arp of the host": arp(gateway),
+    # What answers may take its time on a busy machine.
+    "host": tcp((gateway, int(port)), seconds=30),
+    "box": tcp((victim, 22)),
+    "published": tcp((gateway, int(sys.argv[5]))),
+    "ipv6": tcp((link_local, 22, 0, scope), socket.AF_INET6),
+    "arp of the host": arp(gateway, seconds=30),
     "arp of the box": arp(victim),
 }))
 """
@@ -356,7 +357,7 @@ def test_network(pair):
     gateway = pair.one.inspect()["NetworkSettings"]["Gateway"]
     # Nothing between them in the victim: it even turns IPv6 on.
     link_local = pair.other.run("sudo", "sh", "-c", WITH_IPV6).stdout.decode().strip()
-    with socket.create_connection((victim, 22), timeout=10) as control:
+    with socket.create_connection((victim, 22), timeout=60) as control:
         assert control.recv(4) == b"SSH-"
     with socket.create_server((gateway, 0)) as server:
         port = server.getsockname()[1]
@@ -364,7 +365,7 @@ def test_network(pair):
         argv = ["run", pair.one.path, "--", "sudo", "python3", "-c", REACH, *map(str, words)]
         pipes = {"stdout": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         with pair.site.start(*argv, **pipes) as attack:
-            server.settimeout(30)
+            server.settimeout(60)
             with server.accept()[0] as client:
                 client.sendall(b"host")
             seen = json.loads(attack.communicate()[0])

@@ -17,7 +17,7 @@ def test_stop_is_orderly_and_start_keeps_the_state(site, space):
     # systemd ended by itself; after a time-out it would be 137.
     assert (state["Status"], state["ExitCode"]) == ("exited", 0)
     assert not os.path.exists(site.layout.control_socket(space.box))
-    assert site.cgroups({before["Id"]}) == []
+    assert site.left_cgroups({before["Id"]}) == []
     assert space.sh("cat ~/note; sudo cat /root/note") == "mine\nroot"
     assert space.sh("docker images -q kept | wc -l") == "1"
     assert space.inspect()["Id"] == before["Id"]
@@ -45,7 +45,7 @@ def test_rm_leaves_nothing_but_the_workspace(site, space, running):
         assert space.box not in file.read()
     assert not os.path.exists(layout.control_socket(space.box))
     assert not any(container in each for each in site.ranges())
-    assert site.cgroups({container}) == []
+    assert site.left_cgroups({container}) == []
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         assert container not in file.read()
     assert os.listdir(space.path) == ["kept"]
@@ -58,6 +58,7 @@ def test_no_id_range_left(site, shared, space):
         text = file.read()
     first, count = shared.id_range()
     assert count == 262144
+    site.prune()
     before = site.ranges()
     try:
         with open(config, "w", encoding="utf-8") as file:

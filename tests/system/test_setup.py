@@ -5,12 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import pytest
 
-from .conftest import Site, text
+from .conftest import Site, make_root, text
 
 SSH_CONFIG = "Host elsewhere\n    User me\n"
 
@@ -45,7 +44,7 @@ def archive(site, tmp_path_factory):
 @pytest.fixture
 def fresh():
     """A machine and a home where ContainAI never was, and somebody has an ssh configuration."""
-    root = tempfile.mkdtemp(prefix="cai", dir="/tmp")
+    root = make_root()
     site = Site(root)
     os.makedirs(f"{site.home}/.ssh", mode=0o700)
     with open(f"{site.home}/.ssh/config", "w", encoding="utf-8") as file:

@@ -1,11 +1,13 @@
 """Docker's client on an engine of the tests' own, with one runtime for all it makes."""
 
+import contextlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
+
+from waiting import until
 
 IMAGE = "test-busybox"
 #: What `docker cp` says of a path that is not there: Docker 28's client, and older ones.
@@ -77,11 +79,14 @@ class Docker:
 
     @staticmethod
     def until(found: Callable[[], bool]) -> None:
-        """Wait until something is so; the test fails after 30 seconds."""
-        deadline = time.monotonic() + 30
-        while not found():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        """Wait until something is so; a request that fails says that it is not yet."""
+
+        def asked() -> bool:
+            with contextlib.suppress(DockerFailedError):
+                return found()
+            return False
+
+        until(asked)
 
     def end(self) -> None:
         """Remove what was made."""

@@ -28,8 +28,11 @@ def test_memory_and_its_update(docker):
     assert limit(docker, container, *memory) == str(64 * MIB)
     docker("update", "--memory", "96m", "--memory-swap", "96m", container)
     assert limit(docker, container, *memory) == str(96 * MIB)
-    used = docker("stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", container)
-    assert used.endswith("/ 96MiB 1")
+    # Where two seconds pass without an answer, docker stats tells nothing.
+    form = "{{.MemUsage}} {{.PIDs}}"
+    docker.until(
+        lambda: docker("stats", "--no-stream", "--format", form, container).endswith("/ 96MiB 1")
+    )
     docker("restart", "--time", "0", container)
     assert limit(docker, container, *memory) == str(96 * MIB)
 
@@ -61,7 +64,7 @@ def test_out_of_memory_is_reported(docker):
     for _ in range(4):
         container = docker.start(*options, script=f"{script}; sleep 0.5")
         code = docker("wait", container)
-        assert (code, "survived" in docker("logs", container)) in {("137", False), ("0", True)}
+        assert code == "137" or (code == "0" and "survived" in docker("logs", container))
         if docker.inspect(container, "State")["OOMKilled"]:
             return
     pytest.fail("OOMKilled was never reported")
@@ -69,10 +72,13 @@ def test_out_of_memory_is_reported(docker):
 
 def test_stats_and_usage_of_a_busy_container(docker):
     container = docker.start(script="while :; do :; done")
-    fields = docker("stats", "--no-stream", "--format", "{{.CPUPerc}} {{.PIDs}}", container)
-    share, processes = fields.split()
-    assert float(share.rstrip("%")) > 0
-    assert processes == "1"
+
+    def told():
+        form = "{{.CPUPerc}} {{.PIDs}}"
+        share, processes = docker("stats", "--no-stream", "--format", form, container).split()
+        return processes == "1" and float(share.rstrip("%")) > 0
+
+    docker.until(told)
 
 
 def test_devices(docker):

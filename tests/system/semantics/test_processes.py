@@ -116,6 +116,7 @@ def test_ulimits(docker):
 def test_init_reaps_and_passes_signals(docker):
     script = "trap 'exit 9' TERM; (sleep 0.1 &) ; echo ready; while :; do sleep 0.05; done"
     container = docker.start("--init", script=script)
+    docker.until_logged(container, "ready")
     assert docker.sh(container, "cat /proc/1/comm") == "docker-init"
     docker.sh(container, "until ! grep -q Z /proc/[0-9]*/stat; do sleep 0.05; done")
     docker("stop", container)
@@ -170,6 +171,8 @@ def test_stop_kills_what_does_not_listen(docker):
 
 def test_top(docker):
     container = docker.start(script="sleep 1001 & exec sleep 1002")
-    titles, *rows = docker("top", container, "-eo", "pid,args").split("\n")
-    assert titles.split() == ["PID", "COMMAND"]
-    assert sorted(row.split(None, 1)[1] for row in rows) == ["sleep 1001", "sleep 1002"]
+    told = lambda: docker("top", container, "-eo", "pid,args").split("\n")  # noqa: E731
+    docker.until(
+        lambda: sorted(row.split(None, 1)[1] for row in told()[1:]) == ["sleep 1001", "sleep 1002"]
+    )
+    assert told()[0].split() == ["PID", "COMMAND"]
