@@ -238,19 +238,22 @@ def stream(
 def run_detached(argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
     """Run a program that may leave a process behind, without our pipes; return its code.
 
-    `watch` is called every second until it ends; what it raises ends the program, and is raised.
+    `watch` is called until it ends: every second, and less often the longer that takes, as looking
+    costs a slow machine more than waiting. What it raises ends the program, and is raised.
     """
     import select
     import signal
     import subprocess
+    import time
 
     null = subprocess.DEVNULL
     child = subprocess.Popen(
         argv, stdin=null, stdout=null, stderr=null, start_new_session=True, env=environment()
     )
     end = os.pidfd_open(child.pid)
+    begun = time.monotonic()
     try:
-        while not select.select([end], [], [], 1.0)[0]:
+        while not select.select([end], [], [], max(1.0, (time.monotonic() - begun) / 10))[0]:
             watch()
     except BaseException:
         os.killpg(child.pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ READY_TIMEOUT = 300.0
 def open_master(layout: Layout, box: str, still_alive: Callable[[], None]) -> None:
     """Wait for a box's sshd and open the control connection, which stays behind by itself.
 
-    `still_alive` is called every second and raises when the box has died.
+    `still_alive` is called every second or less often and raises when the box has died.
     Raises HostKeyError where the box shows another key than the pinned one, and SshConnectError
     where it says nothing within READY_TIMEOUT seconds, or refuses our key.
     """
