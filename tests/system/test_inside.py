@@ -28,6 +28,13 @@ def test_the_system_is_running(shared):
     assert shared.run("systemctl", "is-enabled", "ssh", "docker").stdout == b"enabled\nenabled\n"
 
 
+def test_the_agent_has_a_systemd_and_a_bus_of_its_own(shared):
+    address = "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus"
+    assert address in shared.sh("systemctl --user show-environment").splitlines()
+    assert address in shared.sh("systemd-run --user --pipe --quiet env").splitlines()
+    assert shared.sh("systemctl --user is-active dbus.socket default.target") == "active\nactive"
+
+
 def test_sudo_gives_a_root_that_is_nobody_outside(shared):
     assert shared.sh("id -u; id -un; sudo id -u") == "1000\nagent\n0"
     assert shared.sh("awk '$1 == 0 && $2 == 0' /proc/self/uid_map /proc/self/gid_map") == ""

@@ -44,6 +44,9 @@ done
 # GnuPG starts its programs itself, and listeners of theirs are in the way of forwarded ones.
 systemctl --root=/ --global --quiet mask dirmngr.socket gpg-agent.socket gpg-agent-browser.socket \
     gpg-agent-extra.socket gpg-agent-ssh.socket keyboxd.socket ssh-agent.socket
+# The same at every start of the agent's systemd: entries of a desktop's autostart.
+install -d /etc/systemd/user-generators
+ln -s /dev/null /etc/systemd/user-generators/systemd-xdg-autostart-generator
 systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service
 systemctl --root=/ --quiet set-default multi-user.target
 
