@@ -21,6 +21,7 @@ from containai.engine import runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, machine, proc
+from containai.host.background import Background
 from containai.layout import Layout
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
@@ -137,7 +138,8 @@ class Boxes:
         runtime = runtimes.chosen(self.layout)
         agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
-        key = ssh.new_key()
+        # It is not needed before there is a container, which takes longer to make.
+        making = Background(ssh.new_key)
         tried: set[int] = set()
         for attempt in range(1, ATTEMPTS + 1):
             with ExitStack() as undo:
@@ -146,6 +148,7 @@ class Boxes:
                     self._discard_volume(name)
                     port = self._create(name, workspace, image, runtime, wanted, tried)
                     tried.add(port)
+                    key = making.result()
                     self._place(name, key, public, agent)
                     ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
                     self._boot(name)

@@ -3,9 +3,10 @@
 import sys
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from containai.provision.step import Progress
+if TYPE_CHECKING:
+    from containai.provision.step import Progress
 
 #: Without a terminal, at most one line in so many seconds, so that a log stays readable.
 QUIET_SECONDS = 3.0
@@ -38,7 +39,7 @@ class Display:
         else:
             self._print(text)
 
-    def step(self, title: str, number: int, count: int) -> Progress:
+    def step(self, title: str, number: int, count: int) -> "Progress":
         """Begin a step; return what is to be called with its news."""
         heading = f"[{number}/{count}] {title}"
         self.say(heading)

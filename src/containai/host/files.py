@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 
@@ -44,6 +43,8 @@ def _room_for(path: str) -> Iterator[None]:
 
 
 def _write(path: str, text: str, mode: int) -> None:
+    import tempfile  # it and what it imports cost 4 ms
+
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".cai-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:

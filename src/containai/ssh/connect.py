@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 
 from containai.errors import HostKeyError, SshConnectError
@@ -22,6 +21,8 @@ def open_master(layout: Layout, box: str, still_alive: Callable[[], None]) -> No
     Raises HostKeyError where the box shows another key than the pinned one, and SshConnectError
     where it says nothing within READY_TIMEOUT seconds, or refuses our key.
     """
+    import tempfile
+
     files.private_directory(layout.control_dir)
     files.remove(layout.control_socket(box))
     with tempfile.NamedTemporaryFile("r", prefix="cai-ssh-") as log:

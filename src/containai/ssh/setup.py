@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from typing import NamedTuple
 
 from containai.errors import SshSetupError
@@ -139,6 +138,8 @@ def pinned_key(known_hosts: str, box: str) -> str | None:
 
 def new_key() -> KeyPair:
     """Make an ed25519 key pair. Raises ProcessError where ssh-keygen is missing."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="cai-") as directory:
         path = os.path.join(directory, "key")
         proc.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "containai", "-f", path])
