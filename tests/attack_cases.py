@@ -71,6 +71,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "host-sockets": _BOTH,
     "abstract-sockets": ("plain",),
     "vm-sockets": ("unconfined",),
+    "crypto-sockets": ("unconfined",),
     "own-limits": ("privileged",),
     "engine-ports": ("unconfined",),
     "cloud-metadata": ("unconfined",),

@@ -6,8 +6,11 @@ container runtime need come to it: they act only on namespaces of the box's own,
 a user namespace of its own. What no guest needs is refused whatever the profile says.
 """
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+Rule = dict[str, Any]
 
 #: name → why a box needs it. Docker's default profile refuses some of them, or their use, to every
 #: container that is not --privileged.
@@ -94,7 +97,24 @@ REFUSED = {
 #: Families of sockets that no namespace confines (address_families(7)), by number. What is asked
 #: for in a rule of its own stays. A 32 bit program may still come by socketcall(2), whose family no
 #: filter sees.
-REFUSED_FAMILIES = {40: "AF_VSOCK: the hypervisor, or this machine's virtual machines"}
+REFUSED_FAMILIES = {
+    38: "AF_ALG: the kernel's ciphers, which programs bring themselves; it wrote to files that can "
+    "only be read, those of other boxes' images included (CVE-2026-31431)",
+    40: "AF_VSOCK: the hypervisor, or this machine's virtual machines",
+}
+#: Room for the families there are, a power of two: Linux 6.18 has 46 (AF_MAX).
+_FAMILIES = 64
+#: A family is an int: the kernel looks at the low half of the register, so a filter must, too. To
+#: one that compares all of it, 40 + 2^32 is not 40.
+_INT = 0xFFFFFFFF
+#: Comparisons by which a profile leaves families out, as Docker's own does.
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "SCMP_CMP_NE": operator.ne,
+    "SCMP_CMP_LT": operator.lt,
+    "SCMP_CMP_LE": operator.le,
+    "SCMP_CMP_GE": operator.ge,
+    "SCMP_CMP_GT": operator.gt,
+}
 
 #: What is allowed if the profile has a rule for it with the action SCMP_ACT_LOG, which leaves a
 #: trace in the host's log. SCMP_ACT_ALLOW does not count: Docker's own default profile allows these
@@ -107,6 +127,7 @@ _LOG = "SCMP_ACT_LOG"
 #: Actions that let a call through.
 _PASSES = (_ALLOW, _LOG)
 _ERRNO = "SCMP_ACT_ERRNO"
+_EQUAL = "SCMP_CMP_EQ"
 _ARCHITECTURES = {
     "x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
     "aarch64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
@@ -123,7 +144,7 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
         return {
             "defaultAction": _ALLOW,
             "architectures": _ARCHITECTURES.get(machine, []),
-            "syscalls": [_refusal(REFUSED), *_socket_refusals()],
+            "syscalls": [_refusal(REFUSED), *_socket_refusals([])],
         }
     rules = profile.get("syscalls") or []
     named: dict[str, set[str]] = {}
@@ -134,19 +155,19 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
     said_no = set().union(*(names for action, names in named.items() if action not in _PASSES))
     needed = set(NEEDED) - said_no if administers else set()
     allows = profile.get("defaultAction") in _PASSES
-    kept = []
+    kept: list[Rule] = []
     for rule in rules:
         gone = _gone(rule.get("action"), asked, allows=allows) | needed
         names = [name for name in rule["names"] if name not in gone]
-        if "socket" in names and rule.get("action") in _PASSES and not rule.get("args"):
+        families = _families(rule) if rule.get("action") in _PASSES else None
+        if "socket" in names and families is not None:
             names.remove("socket")
-            kept.append({"names": ["socket"], "action": rule["action"], "args": _other_families()})
+            kept += _allowance(families - set(REFUSED_FAMILIES), rule["action"])
         if names:
             kept.append(rule | {"names": names})
     if allows:
         kept.append(_refusal(set(REFUSED) - asked))
-        if not any("socket" in rule["names"] for rule in kept):
-            kept += _socket_refusals()
+        kept += _socket_refusals(kept)
     elif needed:
         kept.append({"names": sorted(needed), "action": _ALLOW})
     return profile | {"syscalls": kept}
@@ -159,16 +180,54 @@ def _gone(action: str | None, asked: set[str], *, allows: bool) -> set[str]:
     return set(REFUSED) - asked if allows or action == _LOG else set()
 
 
-def _refusal(names: Iterable[str]) -> dict[str, Any]:
+def _refusal(names: Iterable[str]) -> Rule:
     return {"names": sorted(names), "action": _ERRNO, "errnoRet": _EPERM}
 
 
-def _other_families() -> list[dict[str, Any]]:
-    return [{"index": 0, "value": each, "op": "SCMP_CMP_NE"} for each in REFUSED_FAMILIES]
+def _families(rule: Rule) -> set[int] | None:
+    """Return the families that a rule lets through; None where it asks for some of its own."""
+    conditions = rule.get("args") or []
+    every = set(range(_FAMILIES))
+    if not conditions:
+        return every
+    about, compare = conditions[0], _COMPARISONS.get(conditions[0].get("op"))
+    if len(conditions) > 1 or about.get("index") != 0 or compare is None:
+        return None
+    return {each for each in every if compare(each, about.get("value", 0))}
 
 
-def _socket_refusals() -> list[dict[str, Any]]:
-    return [
-        _refusal(["socket"]) | {"args": [{"index": 0, "value": each, "op": "SCMP_CMP_EQ"}]}
-        for each in REFUSED_FAMILIES
-    ]
+def _allowance(families: set[int], action: str) -> Iterator[Rule]:
+    """Yield rules for these families and no others: one a block of neighbours.
+
+    Several conditions on one argument are alternatives to runc, so no rule could say "neither".
+    """
+
+    def blocks(first: int, size: int) -> Iterator[Rule]:
+        block = range(first, first + size)
+        if families.issuperset(block):
+            yield {"names": ["socket"], "action": action, "args": [_low_half(-size, first)]}
+        elif not families.isdisjoint(block):
+            yield from blocks(first, size // 2)
+            yield from blocks(first + size // 2, size // 2)
+
+    return blocks(0, _FAMILIES)
+
+
+def _low_half(mask: int, value: int) -> dict[str, Any]:
+    """Return the condition that a family is this value under a mask."""
+    return {"index": 0, "value": mask & _INT, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+
+
+def _socket_refusals(rules: list[Rule]) -> list[Rule]:
+    """Return what refuses families beside rules that let through all that they do not name."""
+    sockets = [rule for rule in rules if "socket" in rule["names"]]
+    if not all(rule.get("args") for rule in sockets):
+        return []  # one refuses them all
+    asked = {
+        each.get("value")
+        for rule in sockets
+        for each in rule["args"]
+        if rule["action"] in _PASSES and each.get("op") == _EQUAL
+    }
+    refused = set(REFUSED_FAMILIES) - asked
+    return [_refusal(["socket"]) | {"args": [_low_half(-1, each)]} for each in sorted(refused)]

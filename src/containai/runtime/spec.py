@@ -94,7 +94,14 @@ _SHAPE: Json = {
         "seccomp": {
             "defaultAction": str,
             "architectures": [str],
-            "syscalls": [{"names": [str], "action": str, "errnoRet": int}],
+            "syscalls": [
+                {
+                    "names": [str],
+                    "action": str,
+                    "errnoRet": int,
+                    "args": [{"index": int, "value": int, "valueTwo": int, "op": str}],
+                }
+            ],
         },
     },
 }

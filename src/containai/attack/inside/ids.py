@@ -30,6 +30,9 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "open_by_handle_at": (304, 265),
     "perf_event_open": (298, 241),
     "reboot": (169, 142),
+    "socket": (41, 198),
+    # The kernel takes the low half of a register for a family: a filter that takes all is passed.
+    "socket of 2^32 more": (41, 198),
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "syslog": (103, 116),
@@ -38,6 +41,13 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
 _MACHINES = {"x86_64": 0, "aarch64": 1}
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS)
 _BAD = -1
+#: A type that no family has.
+_NO_TYPE = 15
+
+
+def _socket(family: int) -> dict[str, tuple[int, ...]]:
+    words = (_NO_TYPE, 0)
+    return {"socket": (family, *words), "socket of 2^32 more": (family | 1 << 32, *words)}
 
 
 class Power(NamedTuple):
@@ -126,6 +136,20 @@ POWERS = (
         None,
         {"io_uring_setup": (0, 0)},
         "a long history of kernel escapes; amicontained's blocked calls",
+    ),
+    Power(
+        "vm-sockets",
+        None,
+        _socket(40),
+        "a hypervisor's services, or those of virtual machines on the host: AF_VSOCK, which no "
+        "network namespace confines; Docker refuses it since 23.0",
+    ),
+    Power(
+        "crypto-sockets",
+        None,
+        _socket(38),
+        "CVE-2026-31431 (Copy Fail): by AF_ALG, the kernel wrote to files that can only be read, "
+        "those of other boxes included; Docker refuses it since 29.4.2",
     ),
 )
 

@@ -134,22 +134,6 @@ def abstract_sockets() -> Seen:
     return verdict(bad, f"{len(names)} looked at, all of the box")
 
 
-@inside(
-    "vm-sockets",
-    stands_for="a hypervisor's services, or those of virtual machines on the host: AF_VSOCK, which "
-    "no network namespace confines; Docker refuses it since 23.0",
-    looks_at="socket(AF_VSOCK) must be refused",
-    remedy="start it with the runtime cai-runc and Docker's own seccomp profile",
-)
-def vm_sockets() -> Seen:
-    """Nothing of the machine's virtualisation can be talked to."""
-    try:
-        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
-    except OSError as refused:
-        return fine(refused.strerror or "refused")
-    return found("AF_VSOCK opens")
-
-
 def gateway() -> str | None:
     """Return the address of the default gateway, which is the host."""
     for line in look.read("/proc/net/route").splitlines()[1:]:
