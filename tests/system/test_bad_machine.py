@@ -16,6 +16,7 @@ from containai.host import files
 
 from .conftest import Site, make_root, text
 from .test_bad_input import refused
+from .test_setup import tree
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 #: Somebody without any right on this machine.
@@ -62,6 +63,46 @@ def test_a_kernel_that_is_too_old(bare, space, words):
     assert "kernel 2.6 is too old" in lines[-2]
     assert not os.path.exists(bare.layout.engine_config)
     assert not os.path.exists(bare.layout.runtime_dir)
+
+
+def disguised(site: Site, script: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run cai on this machine as if it were another: a script mounts over it, for cai alone."""
+    argv = ["unshare", "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh"]
+    argv += [sys.executable, "-m", "containai", *words]
+    return subprocess.run(argv, env=site.environment, capture_output=True, check=False)
+
+
+ENFORCING = "mount -t tmpfs none /sys/fs; mkdir /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce"
+#: A distribution without apt, and without Docker.
+OF_OTHERS = 'for each in apt-get dockerd; do mount --bind /dev/null "$(command -v $each)"; done'
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (ENFORCING, "SELinux is enforcing"),
+        (OF_OTHERS, "dockerd: missing, and this system's packages are not Debian's"),
+    ],
+    ids=["SELinux", "distribution"],
+)
+def test_another_machine(bare, script, said):
+    before = tree(bare.root)
+    for words in (("setup", "--yes"), ("setup", "--dry-run"), ("run", "--yes", bare.root)):
+        lines = refused(bare, disguised(bare, script, *words), errors.UnsupportedError)
+        assert said in lines[-2], words
+    assert tree(bare.root) == before
+
+
+def test_wsl_without_systemd_is_told_how_the_engine_runs(bare):
+    version = os.path.join(bare.root, "version")
+    with open(version, "w", encoding="utf-8") as file:
+        file.write("Linux version 6.6.87.2-microsoft-standard-WSL2\n")
+    script = f"mount --bind {version} /proc/version; mkdir -p /run/systemd\n"
+    script += "mount -t tmpfs none /run/systemd"
+    rows = json.loads(disguised(bare, script, "doctor", "--json").stdout)
+    [system] = [row for row in rows if row["step"] == "system"]
+    assert system["ok"]
+    assert system["seen"].endswith("in WSL, no systemd: the engine is a background process")
 
 
 def test_no_room_for_the_image(bare, space):

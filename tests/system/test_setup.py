@@ -94,7 +94,13 @@ def test_there_and_back_again(fresh, archive):
     # Box, image and key are still there.
     site.cai("setup", "--yes")
     assert site.cai("run", workspace, "--", "ls").stdout == b"made\n"
-    site.cai("uninstall", "--yes", "--purge", "--containers")
+    site.cai("uninstall", "--yes", "--containers", "--volumes", "--images")
+    data = site.layout.engine_data
+    assert os.listdir(f"{data}/containers") == []
+    assert set(os.listdir(f"{data}/volumes")) <= {"metadata.db", "backingFsBlockDev"}
+    assert os.listdir(f"{data}/image/overlay2/imagedb/content/sha256") == []
+    assert os.path.exists(site.layout.ssh_key)
+    site.cai("uninstall", "--yes", "--purge")
     os.unlink(f"{workspace}/made")
     assert tree(site.root) == before
     assert site.cai("uninstall", "--yes", "--purge").stdout.startswith(b"nothing of ContainAI")
@@ -110,7 +116,7 @@ def test_killed_setup_goes_on(fresh, archive):
             time.sleep(0.005)
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    site.cai(*setup)
+    site.cai(*(each for each in setup if each != "--yes"), env={"CAI_YES": "1"})
     assert site.cai("run", f"{site.root}/ws", "--", "true").returncode == 0
 
 

@@ -85,6 +85,16 @@ def test_a_terminal_where_stdin_is_one(site, shared):
         os.close(theirs)
 
 
+def test_without_a_command_the_agent_of_the_settings_is_started(site, shared):
+    done = site.cai("run", shared.path, env={"CONTAINAI_AGENT_DEFAULT": "hostname"})
+    assert done.stdout.decode().strip() == shared.box
+    for agent, hint in (("claude", b"npm i -g @anthropic-ai/claude-code"), ("none", b"cai shell")):
+        done = site.cai("run", shared.path, env={"CONTAINAI_AGENT_DEFAULT": agent}, check=False)
+        assert (done.returncode, done.stdout) == (127, b"")
+        assert f"cai: the agent '{agent}' is not in this box\n  hint: ".encode() in done.stderr
+        assert hint in done.stderr
+
+
 def test_exec_enters_the_same_box(site, shared):
     done = site.cai("exec", shared.path, "--", "hostname")
     assert done.stdout.decode().strip() == shared.box

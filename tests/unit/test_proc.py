@@ -123,6 +123,12 @@ def test_path_has_the_administrators_programs(monkeypatch):
     assert "/usr/sbin" in proc.environment()["PATH"].split(":")
 
 
+@pytest.mark.parametrize("part", ["/snap/bin", "/var/lib/snapd/snap/bin", "/snap/docker/current"])
+def test_programs_of_a_snap_do_not_count(monkeypatch, part):
+    monkeypatch.setenv("PATH", f"/opt/snapshots:{part}:/usr/bin")
+    assert proc.environment()["PATH"] == f"/opt/snapshots:/usr/bin:{proc.SYSTEM_PATH}"
+
+
 def test_as_root(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert proc.as_root(("ls", "x")) == ["ls", "x"]

@@ -171,6 +171,22 @@ def test_every_kind_of_file_in_layers(docker, base_layer):
     assert said.split("\n") == ["22", "through", "new", "3"]
 
 
+SOCKET = 'import socket; socket.socket(socket.AF_UNIX).bind("/opt/socket")'
+
+
+def test_a_socket_stays_over_a_restart_and_is_left_out_of_images(docker):
+    """Docker's archives have no sockets; the container's own layer has."""
+    made = f"test -e /opt/socket || python3 -c '{SOCKET}'; echo up; exec sleep 1000"
+    container = docker.start(image="ghcr.io/containai/base:latest", script=made)
+    docker.until_logged(container, "up")
+    docker("restart", "--time", "0", container)
+    docker.until(lambda: docker("logs", container) == "up\nup")
+    assert docker.sh(container, "test -S /opt/socket && stat -c %u:%a /opt/socket") == "0:755"
+    assert "A /opt/socket" in docker("diff", container).split("\n")
+    docker("commit", container, "test-socket")
+    assert docker.run(image="test-socket", script="ls -A /opt") == ""
+
+
 def test_sixty_layers(docker, base_layer):
     layers = [base_layer, layer([entry("top", b"0"), entry("d/0", b"0")])]
     for index in range(1, 59):

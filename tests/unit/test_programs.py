@@ -1,0 +1,48 @@
+import os
+
+import pytest
+
+from containai.errors import UnsupportedError
+from containai.provision import providers
+from containai.provision.steps import programs
+from containai.provision.steps.programs import Programs
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Return a function that takes programs away from this machine."""
+
+    def take(*names):
+        there = lambda name: None if name in names else f"/usr/bin/{name}"  # noqa: E731
+        monkeypatch.setattr(programs.proc, "which", there)
+        monkeypatch.setattr(programs.packages, "has_apt", lambda: "apt-get" not in names)
+        monkeypatch.setattr(programs.lxcfs, "missing", str)
+
+    return take
+
+
+def test_another_distribution_is_told_what_it_needs(without, layout):
+    without("dockerd", "nft", "apt-get")
+    assert Programs().check(layout)[:2] == (False, "missing: dockerd, nft")
+    with pytest.raises(UnsupportedError, match=r"dockerd, nft: missing, .* not Debian's") as caught:
+        Programs().plan(layout)
+    assert "package manager" in caught.value.hint
+
+
+def test_docker_of_a_snap_is_named_and_left_alone(without, layout, monkeypatch):
+    without("dockerd")
+    there = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/snap/bin/docker" or there(path))
+    assert "Docker from snap is there" in Programs().check(layout).seen
+    monkeypatch.setattr(providers, "choose", lambda name: providers.DISTRO)
+    [install] = Programs().plan(layout)
+    assert install.title == "install docker.io"
+
+
+def test_what_comes_from_the_distribution_alone_needs_no_archive_of_dockers(
+    without, layout, monkeypatch
+):
+    without("nft", "ssh-keygen")
+    monkeypatch.delattr(providers, "choose")
+    [install] = Programs("docker-ce").plan(layout)
+    assert install.title == "install nftables openssh-client"
