@@ -38,9 +38,10 @@ def which(program: str) -> str | None:
 
 def _path() -> str:
     # An empty part would mean the current directory, which is the agent's to write. A snap's
-    # programs are confined: its docker reaches neither our socket nor our files.
+    # programs are confined: its docker reaches neither our socket nor our files. (They are in
+    # /snap/bin, and without classic confinement in /var/lib/snapd/snap/bin.)
     parts = [*os.environ.get("PATH", "").split(":"), SYSTEM_PATH]
-    return ":".join(part for part in parts if part and not part.startswith("/snap/"))
+    return ":".join(part for part in parts if part and "/snap/" not in f"{part}/")
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ class Hole(NamedTuple):
     """A hole, the first version that has it, and the first that has not, by branch.
 
     `fixed` has the last part of the version for each stable branch, and `since` the first branch
-    that never had it. Source: the kernel's own announcements and stable change logs.
+    that never had it. Source: the CVE's own record (cveproject/cvelistV5), and of the older ones,
+    whose records name no stable release, what their finders published.
     """
 
     name: str

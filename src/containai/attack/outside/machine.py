@@ -27,7 +27,7 @@ class Hole(NamedTuple):
     needs_host_root: bool = False
 
 
-#: Sources: runc's security advisories; Debian's security tracker for the packages.
+#: Sources: runc's security advisories and the CVEs' records; DSA-5615-1 for Debian's packages.
 _YEAR_2025: tuple[Version, ...] = ((1, 2, 8, _FINAL), (1, 3, 3, _FINAL), (1, 4, 0, 3))
 HOLES = (
     Hole("CVE-2019-5736", "runc overwritten through /proc/self/exe", ((1, 0, 0, 7),)),
