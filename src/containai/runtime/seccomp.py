@@ -98,6 +98,7 @@ REFUSED = {
 #: for in a rule of its own stays. A 32 bit program may still come by socketcall(2), whose family no
 #: filter sees.
 REFUSED_FAMILIES = {
+    33: "AF_RXRPC: the Andrew File System's, which is mounted outside; as AF_ALG (CVE-2026-43500)",
     38: "AF_ALG: the kernel's ciphers, which programs bring themselves; it wrote to files that can "
     "only be read, those of other boxes' images included (CVE-2026-31431)",
     40: "AF_VSOCK: the hypervisor, or this machine's virtual machines",

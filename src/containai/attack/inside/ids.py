@@ -31,8 +31,6 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "perf_event_open": (298, 241),
     "reboot": (169, 142),
     "socket": (41, 198),
-    # The kernel takes the low half of a register for a family: a filter that takes all is passed.
-    "socket of 2^32 more": (41, 198),
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "syslog": (103, 116),
@@ -45,9 +43,16 @@ _BAD = -1
 _NO_TYPE = 15
 
 
-def _socket(family: int) -> dict[str, tuple[int, ...]]:
-    words = (_NO_TYPE, 0)
-    return {"socket": (family, *words), "socket of 2^32 more": (family | 1 << 32, *words)}
+def _sockets(**families: int) -> dict[str, tuple[int, ...]]:
+    """Return calls for families, each also in a register with more bits than an int has.
+
+    The kernel takes the low half; a filter that takes all of it is passed that way.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for name, family in families.items():
+        found[f"socket {name}"] = (family, _NO_TYPE, 0)
+        found[f"socket {name} + 2^32"] = (family | 1 << 32, _NO_TYPE, 0)
+    return found
 
 
 class Power(NamedTuple):
@@ -140,16 +145,17 @@ POWERS = (
     Power(
         "vm-sockets",
         None,
-        _socket(40),
+        _sockets(AF_VSOCK=40),
         "a hypervisor's services, or those of virtual machines on the host: AF_VSOCK, which no "
         "network namespace confines; Docker refuses it since 23.0",
     ),
     Power(
-        "crypto-sockets",
+        "cipher-sockets",
         None,
-        _socket(38),
-        "CVE-2026-31431 (Copy Fail): by AF_ALG, the kernel wrote to files that can only be read, "
-        "those of other boxes included; Docker refuses it since 29.4.2",
+        _sockets(AF_ALG=38, AF_RXRPC=33),
+        "CVE-2026-31431 (Copy Fail), CVE-2026-43500 (Dirty Frag): through them the kernel wrote to "
+        "files that can only be read, those of other boxes included; Docker refuses AF_ALG since "
+        "29.4.2",
     ),
 )
 
@@ -162,7 +168,7 @@ def answer(name: str, arguments: tuple[int, ...]) -> int:
     column = _MACHINES.get(os.uname().machine)
     if column is None:
         raise Unverified(f"the system calls of {os.uname().machine} are not known")
-    number = NUMBERS[name][column]
+    number = NUMBERS[name.split()[0]][column]
     if number is None:
         return errno.ENOSYS
 

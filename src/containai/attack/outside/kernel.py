@@ -60,6 +60,14 @@ HOLES = (
         {(6, 7): 3, (6, 6): 15, (6, 1): 76, (5, 15): 149},
         (6, 8),
     ),
+    Hole(
+        "dirty-frag",
+        "CVE-2026-43284",
+        "root of a box has IPsec of its own network, which wrote to files that can only be read",
+        (4, 11),
+        {(7, 0): 5, (6, 18): 28, (6, 12): 87, (6, 6): 138, (6, 1): 172, (5, 15): 206},
+        (7, 1),
+    ),
 )
 
 
