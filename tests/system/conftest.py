@@ -92,6 +92,8 @@ class Site:
             env=self.environment | (env or {}),
             cwd=cwd,
             check=False,
+            # Without the terminal of whoever runs the tests: nobody is asked.
+            start_new_session=True,
         )
         if check and done.returncode != 0:
             pytest.fail(f"cai {words!r}: code {done.returncode}\n{done.stdout!r}\n{text(done)}")

@@ -66,8 +66,13 @@ def test_there_and_back_again(fresh, archive):
     assert f"# write {site.layout.engine_config} (mode 644" in dry
     assert '    "live-restore": true,' in dry
     assert f"load image base from {archive}" in dry
-    refused = site.cai("setup", "--image-archive", archive, check=False)
-    assert refused.returncode == 16
+    workspace = f"{site.root}/ws"
+    # Nobody is asked without a terminal; what would be done is shown, and not done.
+    for words in (("setup", "--image-archive", archive), ("run", workspace), ("shell", workspace)):
+        refused = site.cai(*words, check=False)
+        assert refused.returncode == 16, words
+        assert "missing  runtime cai-runc: " in text(refused)
+        assert "What will be done (# as root):" in text(refused)
     assert tree(site.root).keys() - before.keys() <= {"home/.local", "home/.local/state"}
 
     # Nothing of the environment leads to another Docker.
@@ -80,7 +85,6 @@ def test_there_and_back_again(fresh, archive):
     checks = json.loads(site.cai("doctor", "--json", env=elsewhere).stdout)
     assert {each["step"] for each in checks} >= {"system", "network", "engine", "Docker context"}
 
-    workspace = f"{site.root}/ws"
     site.cai("run", workspace, "--", "touch", "made")
     refused = site.cai("uninstall", "--yes", "--purge", check=False)
     assert (refused.returncode, "are running" in text(refused)) == (1, True)

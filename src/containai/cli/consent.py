@@ -71,9 +71,13 @@ def show_actions(planned: Iterable[Sequence[Action]]) -> None:
 def ask(question: str) -> bool:
     """Ask on the terminal, also where stdin is none. No terminal is a no, and so is all but yes."""
     try:
-        with open("/dev/tty", "r+", encoding="utf-8", errors="replace") as terminal:
-            terminal.write(f"{question} [y/N] ")
-            terminal.flush()
-            return terminal.readline().strip().lower() in ("y", "yes")
+        # Twice, as Python opens nothing for both ways that it cannot seek in.
+        with (
+            open("/dev/tty", "w", encoding="utf-8") as asked,
+            open("/dev/tty", encoding="utf-8", errors="replace") as answered,
+        ):
+            asked.write(f"{question} [y/N] ")
+            asked.flush()
+            return answered.readline().strip().lower() in ("y", "yes")
     except OSError:
         return False

@@ -315,7 +315,8 @@ def stop(layout: Layout) -> None:
         # dockerd does that where mounts are private; after a kill its successor does not undo it.
         proc.run(["umount", layout.engine_data], root=True, ok=None)
     config = configuration(layout)
-    if config is not None:
+    # After an uninstall the configuration is there for the next setup, and the program is not.
+    if config is not None and os.path.exists(layout.network_program):
         proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"), root=True)
 
 
