@@ -21,7 +21,9 @@ class Home:
         self.target, self.bin = f"{path}/.local/share/containai", f"{path}/.local/bin"
 
     def start(self, *words, path=SYSTEM_PATH, around=(), **popen):
-        environment = {"HOME": self.path, "PATH": path, "PIP_CACHE_DIR": self.cache}
+        own = {"HOME": self.path, "PATH": path, "PIP_CACHE_DIR": self.cache}
+        # The rest says how the network is reached.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CAI_")} | own
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*around, SCRIPT, *words], env=environment, **pipes, **popen)
 
