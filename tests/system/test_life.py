@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -23,6 +24,20 @@ def test_stop_is_orderly_and_start_keeps_the_state(site, space):
     assert space.inspect()["Id"] == before["Id"]
     assert (space.id_range(), space.host_key(), space.port) == (numbers, key, port)
     assert space.sh("systemctl is-system-running --wait") == "running"
+
+
+def test_a_stopped_box_whose_port_somebody_took(site, space):
+    space.sh("echo mine >~/note")
+    port = space.port
+    site.cai("stop", space.path)
+    with socket.create_server(("127.0.0.1", port)):
+        done = space.run("true", check=False)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 11
+    assert f"port {port}, which the box {space.box!r} has, is taken" in lines[-2]
+    assert f"ss -tlnp sport = :{port}" in lines[-1]
+    assert space.inspect()["State"]["Running"] is False
+    assert (space.sh("cat ~/note"), space.port) == ("mine", port)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
