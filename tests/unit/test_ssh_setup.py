@@ -54,6 +54,7 @@ def test_host_block():
 # workspace='/srv/a b' inode=5:7
 Host api-1
     HostName 127.0.0.1
+    ProxyJump none
     Port 2301
     User agent
     HostKeyAlias containai-api-1
@@ -70,6 +71,20 @@ Host api-1
     LogLevel ERROR
 """
     )
+
+
+@pytest.mark.parametrize("detour", ["ProxyJump bastion", "ProxyCommand nc bastion 22"])
+def test_a_box_is_reached_directly(tmp_path, detour):
+    layout = Layout("/", "/home/u", 1000, "/run/user/1000")
+    block = setup.host_block(
+        layout, "api-1", port=2301, workspace="/w", inode="5:7", forward_agent=False
+    )
+    (tmp_path / "config").write_text(f"{block}\nHost *\n    {detour}\n", encoding="utf-8")
+    argv = ["ssh", "-G", "-F", str(tmp_path / "config")]
+    there = subprocess.run([*argv, "api-1"], capture_output=True, text=True, check=True).stdout
+    elsewhere = subprocess.run([*argv, "other"], capture_output=True, text=True, check=True).stdout
+    assert "bastion" not in there
+    assert "bastion" in elsewhere
 
 
 @pytest.mark.parametrize("home", ["/home/u", "/home/with space", "/home/50%d"])

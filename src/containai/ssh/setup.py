@@ -32,6 +32,7 @@ def host_block(
 
     ControlPath without ControlMaster: plain ssh shares cai's connection where there is one, and
     makes its own where there is none (as a master it would fail where the directory is missing).
+    ProxyJump, so that what the user's configuration has for every host does not apply.
     The workspace and its inode let the warm path see whose box this is without asking Docker.
     """
     return f"""\
@@ -39,6 +40,7 @@ def host_block(
 {session.identity(workspace, inode)}
 Host {box}
     HostName 127.0.0.1
+    ProxyJump none
     Port {port}
     User {AGENT_USER}
     HostKeyAlias {host_alias(box)}
