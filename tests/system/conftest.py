@@ -297,6 +297,9 @@ def _remove(spaces: Sequence[Space]) -> None:
     boxes = {space.box for space in spaces} & site.container_names()
     for box in boxes:
         site.inspect(box)
+    if boxes:
+        # An orderly stop is not what is tested here, and takes a second each.
+        site.docker("kill", *boxes, check=False)
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     ends = [site.start("rm", "--name", box, **pipes) for box in boxes]
     said = [end.communicate()[1] for end in ends]

@@ -36,12 +36,15 @@ def kill_the_engine(site):
     until(lambda: not files.read(f"/proc/{pid}/cmdline"))
 
 
+def _with_kept(space):
+    with open(os.path.join(space.path, "kept"), "w", encoding="utf-8") as file:
+        file.write("kept\n")
+    return space
+
+
 @pytest.fixture
 def space(make_space):
-    made = make_space()
-    with open(os.path.join(made.path, "kept"), "w", encoding="utf-8") as file:
-        file.write("kept\n")
-    return made
+    return _with_kept(make_space())
 
 
 @pytest.mark.parametrize("after", [0.1, 0.3, 0.5, 0.8, 1.2])
@@ -152,9 +155,14 @@ def test_the_container_paused_behind_our_back(site, space):
     works(space)
 
 
+@pytest.fixture(scope="module")
+def lasting(make_lasting):
+    return _with_kept(make_lasting("lasting"))
+
+
 @pytest.mark.parametrize("what", ["known_hosts", "block", "blocks", "control", "config"])
-def test_a_file_of_ssh_deleted(site, space, what):
-    layout = site.layout
+def test_a_file_of_ssh_deleted(site, lasting, what):
+    layout, space = site.layout, lasting
     space.run("true")
     if what != "control":
         space.close_connection()
