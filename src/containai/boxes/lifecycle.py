@@ -247,14 +247,17 @@ class Boxes:
             self.engine.start(name)
 
     def _watch(self, name: str) -> Callable[[], None]:
-        """Return what raises BoxStartError once the box died, also if it was started again."""
+        """Return what raises BoxStartError once the box died, or is started again and again.
+
+        One restart is forgiven: the box may have been ending when somebody wanted to enter it.
+        """
         restarts: set[int] = set()
 
         def still_alive() -> None:
             found = self.engine.inspect("container", name)
             if found is not None:
                 restarts.add(found["RestartCount"])
-                if found["State"]["Running"] and len(restarts) == 1:
+                if found["State"]["Running"] and len(restarts) <= 2:
                     return
             raise self._death(name, found)
 
