@@ -155,7 +155,7 @@ def cached(
     cache.mkdir(parents=True, exist_ok=True)
     packages = tuple(sorted({*PACKAGES, *packages}))
     image = Image(cache / f"{release.name}-{_fingerprint(release, packages)}")
-    with _locked(cache / "lock"):
+    with locked(cache / "lock"):
         if not image.booted.exists():
             shutil.rmtree(image.directory, ignore_errors=True)
             image.directory.mkdir(mode=0o700)
@@ -220,6 +220,8 @@ def furnishings(release: Release, public_key: str) -> dict[str, str]:
         "etc/apt/apt.conf.d/90machine": 'Acquire::Languages "none";\n',
         "etc/apt/sources.list": "\n".join((*release.sources, "")),
         "etc/default/locale": "LANG=C.UTF-8\n",
+        # What dpkg unpacks need not survive a power cut: without hundreds of fsync it is faster.
+        "etc/dpkg/dpkg.cfg.d/machine": "force-unsafe-io\n",
         "etc/environment": "\n".join((*environment, "")),
         "etc/hostname": "machine\n",
         "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 machine\n",
@@ -272,7 +274,8 @@ def _fingerprint(release: Release, packages: Sequence[str]) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on the file `path`, which other processes hold one after another."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

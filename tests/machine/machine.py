@@ -21,7 +21,7 @@ from .qemu import Emulator, MachineError
 User = Literal["root", "admin"]
 Result = subprocess.CompletedProcess[str]
 
-BOOTED = "booted"  # the snapshot every machine starts from: up and idle
+STATE = "state"  # the snapshot in a disk's file that a machine goes on from
 BOOT_SECONDS = 400  # 45 on an idle computer; several times that on a busy one
 
 # The second disk takes large files in: SSH brings 6 MB/s under emulation, a disk 120.
@@ -67,9 +67,7 @@ class Machine:
     def __enter__(self) -> Self:
         self._open()
         try:
-            shutil.copyfile(self._image.booted, self._emulator.disk)
-            self._start(resume=BOOTED)
-            self._set_clock()
+            self.resume()
         except BaseException:
             self._discard()
             raise
@@ -137,20 +135,30 @@ class Machine:
         self._start()
         self._wait_until_up()
 
-    def snapshot(self, name: str) -> None:
-        """Keep memory and disk as they are, under `name`, until the machine is discarded."""
-        self._hang_up()
-        if complaint := self._emulator.command(f"savevm {name}").strip():
-            raise MachineError(f"no snapshot {name}: {complaint}")
+    def keep(self, path: Path) -> None:
+        """Write memory and disk as they are to `path`, from which any machine can go on."""
+        self._snapshot()
+        self._emulator.quit()
+        # Whoever sees the file sees all of it.
+        shutil.copyfile(self._emulator.disk, part := path.with_suffix(".part"))
+        part.rename(path)
+        self._start(resume=STATE)
+        self._set_clock()
 
-    def revert(self, name: str = BOOTED) -> None:
-        """Go back to a snapshot; only the clock stays right."""
+    def resume(self, path: Path | None = None) -> None:
+        """Go on from what `keep` has written, or from the first boot; the clock stays right."""
         self._hang_up()
         # Not by `loadvm` in the running QEMU: its cycle counter never goes back, so the guest would
         # see the time since then pass in one tick, and its watchdogs would kill what they watch.
         self._emulator.quit()
-        self._start(resume=name)
+        shutil.copyfile(path or self._image.booted, self._emulator.disk)
+        self._start(resume=STATE)
         self._set_clock()
+
+    def _snapshot(self) -> None:
+        self._hang_up()
+        if complaint := self._emulator.command(f"savevm {STATE}").strip():
+            raise MachineError(f"no snapshot: {complaint}")
 
     @classmethod
     def _first_boot(cls, image: Image) -> None:
@@ -160,7 +168,7 @@ class Machine:
             _qemu_img("-b", str(image.disk), "-F", "raw", str(machine._emulator.disk))
             machine._start()
             machine._wait_until_up()
-            machine.snapshot(BOOTED)
+            machine._snapshot()
             machine._emulator.quit()
             machine._emulator.disk.rename(image.booted)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -75,7 +76,8 @@ class Emulator:
     def quit(self) -> None:
         """End the process, if there is one, with the disk's file complete."""
         if self._process is not None and self.running:
-            self.command("quit")
+            with contextlib.suppress(MachineError):  # it may leave without a word
+                self.command("quit")
             self._process.wait(60)
 
     def ssh_port(self) -> int:
@@ -88,10 +90,15 @@ class Emulator:
     def command(self, line: str) -> str:
         """Run a command of QEMU's human monitor and return what it prints."""
         request = {"execute": "human-monitor-command", "arguments": {"command-line": line}}
-        with self._connect() as connection, connection.makefile("rw") as stream:
-            stream.readline()  # the greeting
-            _ask(stream, {"execute": "qmp_capabilities"})
-            return str(_ask(stream, request))
+        try:
+            with self._connect() as connection, connection.makefile("rw") as stream:
+                stream.readline()  # the greeting
+                _ask(stream, {"execute": "qmp_capabilities"})
+                return str(_ask(stream, request))
+        except ConnectionError as error:
+            assert self._process is not None
+            self._process.wait(60)  # it has written why
+            raise MachineError(f"QEMU has ended\n{self.console[-2000:]}") from error
 
     def _connect(self) -> socket.socket:
         deadline = time.monotonic() + 60
@@ -135,4 +142,4 @@ def _ask(stream: IO[str], request: Mapping[str, object]) -> object:
             raise MachineError(f"QEMU refused {request}: {answer['error']}")
         if "return" in answer:  # anything else is an event
             return answer["return"]
-    return ""  # `quit` may leave without a word
+    raise ConnectionError("QEMU has hung up")
