@@ -47,8 +47,11 @@ fi
 # A level at a time: the engine and the boxes of the system tests are gone before machines boot.
 ran=
 for level in "${levels[@]}"; do
+    parallel=()
+    # An emulated machine is the work of one processor: two, if there are as many.
+    [[ $level != machine || $(nproc) == 1 ]] || parallel=(--numprocesses 2 --maxschedchunk 1)
     code=0
-    .venv/bin/python -m pytest "tests/$level" "$@" || code=$?
+    .venv/bin/python -m pytest "${parallel[@]}" "tests/$level" "$@" || code=$?
     case $code in
         0) ran=1 ;;
         5) ;; # nothing of this level was chosen

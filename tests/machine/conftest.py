@@ -1,25 +1,46 @@
 """One machine for all tests of a session: each starts from its first idle moment."""
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from .build import DEFAULT_CACHE
+from containai.engine.client import Engine
+from containai.images import build
+from containai.layout import Layout
+
+from . import manifest
+from .build import DEFAULT_CACHE, locked
 from .machine import Machine
-from .product import Product
+from .product import PROJECT, Product
 
 ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("CONTAINAI_TEST_CACHE", DEFAULT_CACHE))
 # python3-venv: Debian's Python makes no virtual environment without it; ContainAI comes in one.
-EXTRA_PACKAGES = ("python3-pip", "python3-venv")
+# busybox-static: one file makes a container.
+EXTRA_PACKAGES = ("busybox-static", "python3-pip", "python3-venv")
+
+
+# Names the directory of the states that scenarios start from. Who works on a scenario can keep one:
+# nothing in it is made anew, whatever has changed.
+STATES = "CONTAINAI_TEST_STATES"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "machine: a whole computer, booted in QEMU; takes minutes")
+    if STATES not in os.environ:
+        # One for all workers, who inherit the environment. Gigabytes, so not in a tmpfs.
+        directory = tempfile.TemporaryDirectory(prefix="containai-states-", dir="/var/tmp")
+        os.environ[STATES] = directory.name
+        config.add_cleanup(directory.cleanup)
 
 
 def _packages(source: Path, directory: Path) -> Path:
@@ -38,25 +59,73 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def image_tarball() -> Path | None:
-    """The image that boxes start from, as `docker save` writes it, if CONTAINAI_TEST_IMAGE is set.
+def newer_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as version 99.0, with another runtime."""
+    source = tmp_path_factory.mktemp("newer")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "src", source / "src")
+    version = source / "src/containai/__init__.py"
+    version.write_text(re.sub(r'__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
+    with (source / "src/containai/runtime/main.py").open("a") as file:
+        file.write("# newer\n")
+    return _packages(source, tmp_path_factory.mktemp("newer-packages"))
 
-    In the machine, `machine.carried(image_tarball.name)` is the command that writes it out.
+
+@pytest.fixture(scope="session")
+def image_tarball() -> Path:
+    """The image that boxes start from, as `docker save` writes it.
+
+    CONTAINAI_TEST_IMAGE names it where the system level has left it; else it is built, and kept
+    beside the machine's disk. In the machine, `machine.carried(NAME)` writes it out.
     """
-    name = os.environ.get("CONTAINAI_TEST_IMAGE")
-    return Path(name).resolve(strict=True) if name else None
+    path = Path(os.environ.get("CONTAINAI_TEST_IMAGE", CACHE / "image.tar"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock")):
+        if not _is_current(path):
+            _build_image(path)
+    return path
+
+
+def _is_current(archive: Path) -> bool:
+    if not archive.exists():
+        return False
+    with tarfile.open(archive) as members:
+        manifest = members.extractfile("manifest.json")
+        assert manifest is not None
+        tags = [tag for image in json.load(manifest) for tag in image["RepoTags"] or ()]
+    return build.reference("base") in tags
+
+
+def _build_image(archive: Path) -> None:
+    """Build the image on an engine of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cai", dir="/tmp") as root:
+        # The ids of boxes have to find their way in.
+        os.chmod(root, 0o711)
+        layout = Layout(root, f"{root}/home", os.getuid(), f"{root}/run")
+        environment = os.environ | {
+            "CONTAINAI_ROOT": root, "HOME": layout.home, "XDG_RUNTIME_DIR": f"{root}/run",
+        }  # fmt: skip
+        Path(layout.home).mkdir()
+        Path(root, "run").mkdir(mode=0o700)
+        cai = [sys.executable, "-m", "containai"]
+        try:
+            subprocess.run([*cai, "setup", "--yes"], env=environment, check=True)
+            save = ["save", "--output", str(archive), build.reference("base")]
+            subprocess.run(Engine(layout).argv(*save), check=True)
+        finally:
+            subprocess.run([*cai, "engine", "stop"], env=environment, check=True)
 
 
 @pytest.fixture(scope="session")
 def running_machine(
-    tmp_path_factory: pytest.TempPathFactory, image_tarball: Path | None
+    tmp_path_factory: pytest.TempPathFactory, image_tarball: Path
 ) -> Iterator[Machine]:
-    cache = Path(os.environ.get("CONTAINAI_TEST_CACHE", DEFAULT_CACHE))
     machine = Machine.build(
         extra_packages=EXTRA_PACKAGES,
-        cache=cache,
+        cache=CACHE,
         directory=tmp_path_factory.mktemp("machine"),
-        carry=[image_tarball] if image_tarball else [],
+        carry=[image_tarball],
     )
     with machine:
         yield machine
@@ -65,13 +134,72 @@ def running_machine(
 @pytest.fixture
 def machine(running_machine: Machine) -> Machine:
     """A fresh Debian 13 server that has just booted; whatever is done to it is undone."""
-    running_machine.revert()
+    running_machine.resume()
     return running_machine
 
 
+class States:
+    """Where scenarios start: each state is made once, by the first worker that needs it."""
+
+    def __init__(self, machine: Machine, packages: Path, image: Path, directory: Path) -> None:
+        self.machine, self._packages, self._directory = machine, packages, directory
+        self.product = Product(machine, image.name)
+
+    def installed(self) -> Product:
+        """Go to a server on which cai is installed, and nothing set up."""
+        return self._reach("installed", self.machine.resume, self._install)
+
+    def set_up(self) -> Product:
+        """Go to a server that `cai setup` set up, from the archive and with the carried image."""
+        return self._reach("set-up", self.installed, self.product.set_up)
+
+    def running(self) -> Product:
+        """Go to a server with a running box that has files of the agent's, of root's, of ours."""
+        return self._reach("running", self.set_up, self._run)
+
+    def _reach(
+        self, name: str, before: Callable[[], object], make: Callable[[], object]
+    ) -> Product:
+        state = self._directory / name
+        with locked(state.with_suffix(".lock")):
+            if state.exists():
+                self.machine.resume(state)
+            else:
+                before()
+                make()
+                self.machine.keep(state)
+        return self.product
+
+    def _install(self) -> None:
+        self.product.install(self._packages)
+        # Next to nothing, and all that a nested container needs.
+        self.machine.run(f"install -o admin /usr/bin/busybox {PROJECT}/busybox")
+        manifest.write(self.machine)
+
+    def _run(self) -> None:
+        self.machine.run(f"echo kept >{PROJECT}/kept", user="admin")
+        self.product.sh("echo mine >~/note; echo root | sudo tee /etc/note >/dev/null; sync")
+
+
+@pytest.fixture(scope="session")
+def states(running_machine: Machine, packages: Path, image_tarball: Path) -> States:
+    """Where scenarios start."""
+    return States(running_machine, packages, image_tarball, Path(os.environ[STATES]))
+
+
 @pytest.fixture
-def installed(machine: Machine, packages: Path) -> Product:
+def installed(states: States) -> Product:
     """A server on which cai is installed, and nothing set up."""
-    product = Product(machine)
-    product.install(packages)
-    return product
+    return states.installed()
+
+
+@pytest.fixture
+def set_up(states: States) -> Product:
+    """A server that `cai setup` has set up; no box was made."""
+    return states.set_up()
+
+
+@pytest.fixture
+def running(states: States) -> Product:
+    """A server with a running box of the project."""
+    return states.running()

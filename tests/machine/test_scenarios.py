@@ -1,10 +1,164 @@
-"""What people's servers do to `cai setup`."""
+"""What people's servers do: set up, reboot, lose power, fill up, lose the network, be upgraded."""
+
+import json
+import random
+import re
+import shlex
+import time
+from pathlib import Path
 
 import pytest
 
-from .product import Product
+from . import manifest
+from .product import CAI, HOME, IN_BOX, PROJECT, SOCKET, Product
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600)]
+
+
+def test_setup_makes_what_is_promised_and_nothing_else(set_up: Product) -> None:
+    machine = set_up.machine
+    units = ["containai-docker.service", "docker.service", "docker.socket", "containerd.service"]
+    active = machine.run(["systemctl", "is-active", *units], check=False).stdout.split()
+    assert active == ["active", "inactive", "inactive", "inactive"]
+    enabled = machine.run(["systemctl", "is-enabled", *units], check=False).stdout.split()
+    assert enabled == ["enabled", "disabled", "disabled", "disabled"]
+    assert machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    config = json.loads(machine.run(["cat", "/etc/containai/docker/daemon.json"]).stdout)
+    assert config["hosts"] == [f"unix://{SOCKET}"]
+    assert config["data-root"] == "/var/lib/containai-docker"
+    assert set_up.docker("info", "--format", "{{.DefaultRuntime}}") == config["default-runtime"]
+    machine.run("test ! -e /etc/docker/daemon.json; test ! -e /var/lib/docker/image")
+    assert machine.run(["stat", "-c%G %a", SOCKET]).stdout == "containai 660\n"
+    context = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    found = machine.run([*context, "docker-containai"], user="admin").stdout
+    assert found == f"unix://{SOCKET}\n"
+    again = set_up.cai("setup")  # nobody could be asked: there is no terminal
+    assert again.stdout == "everything is set up; nothing was changed\n"
+    assert set_up.cai("setup", "--dry-run").stdout == "nothing to do\n"
+    assert set_up.cai("doctor").returncode == 0
+    machine.run(["systemd-analyze", "verify", "containai-docker.service"])
+
+
+def test_box_on_pure_cgroup_v2(running: Product) -> None:
+    seen = running.sh(
+        "tr '\\0' ' ' </proc/1/cmdline; echo; systemctl is-system-running --wait; "
+        "systemctl is-active ssh docker; sudo id -u; cat /proc/1/attr/current; "
+        "stat -fc %T /sys/fs/cgroup; docker info --format '{{.Driver}} {{.CgroupVersion}}'"
+    )
+    assert seen.splitlines() == [
+        "/sbin/init --log-level=err ", "running", "active", "active", "0", "unconfined",
+        "cgroup2fs", "overlay2 2",
+    ]  # fmt: skip
+    running.sh("echo x >new; sudo sh -c 'echo x >roots'")
+    owner = ["stat", "-c%U", f"{PROJECT}/new"]
+    assert running.machine.run(owner).stdout == "admin\n"
+    roots = running.machine.run(["stat", "-c%u", f"{PROJECT}/roots"]).stdout
+    assert int(roots) not in (0, 1000)
+    name = running.boxes()[0]["name"]
+    assert running.docker("exec", name, "id", "-u") == "0"
+    host = running.machine.run(["cat", "/proc/sys/kernel/random/boot_id"], user="admin").stdout
+    assert (
+        running.machine.run(
+            ["ssh", name, "cat", "/proc/sys/kernel/random/boot_id"], user="admin"
+        ).stdout
+        == host
+    )
+
+
+def test_limits_hold_for_a_box_and_its_containers(running: Product) -> None:
+    running.cai("run", "--memory", "768m", "--cpus", "0.5", ".", "--", "true")
+    (box,) = running.boxes()
+    container = running.docker("inspect", "--format", "{{.Id}}", box["name"])
+    find = f"find /sys/fs/cgroup -type d -name '*{container}*' -print -quit"
+    group = running.machine.run(f"cd $({find}); cat memory.max cpu.max").stdout.split()
+    assert group == [str(768 << 20), "50000", "100000"]
+    assert running.sh("free -m | awk '/^Mem:/ {print $2}'") == "768"
+    seen = running.sh(
+        f"{IN_BOX}; docker run --rm --memory 64m --cpus 0.25 busybox busybox "
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max; "
+        "docker run --rm --memory 64m busybox sh -c 'x=xx; while :; do x=$x$x; done' || echo $?"
+    )
+    assert seen.splitlines() == [str(64 << 20), "25000 100000", "137"]
+
+
+def test_self_test_finds_nothing(running: Product) -> None:
+    done = running.cai("doctor", "--attack", running.boxes()[0]["name"], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_reboot_brings_boxes_back(running: Product) -> None:
+    before = running.identity()
+    running.sh(
+        "sudo systemd-run --quiet --unit witness "
+        "--property 'ExecStop=/usr/bin/touch /home/agent/stopped' sleep infinity"
+    )
+    off = f"{HOME}/off"
+    running.machine.run(["mkdir", off], user="admin")
+    running.cai("run", off, "--", "true")
+    running.cai("stop", off)
+    running.machine.reboot()
+    states = {box["workspace"]: box["status"] for box in running.boxes()}
+    assert states == {PROJECT: "running", off: "stopped"}
+    assert running.sh("ls ~/stopped; systemctl is-system-running --wait") == (
+        "/home/agent/stopped\nrunning"
+    )
+    running.cai("rm", off)
+    assert running.identity() == before
+
+
+def test_power_cut(running: Product) -> None:
+    before = running.identity()
+    running.machine.run("echo kept > /root/kept; sync; echo lost > /root/lost")
+    running.machine.power_cut()
+    # A cut it was.
+    assert running.machine.run("cat /root/kept /root/lost", check=False).stdout == "kept\n"
+    assert [box["status"] for box in running.boxes()] == ["running"]
+    assert running.identity() == before
+    assert running.sh("systemctl is-system-running --wait") == "running"
+
+
+def test_power_cut_during_a_start(set_up: Product) -> None:
+    # From the ssh key to the first login, about, under emulation.
+    after = random.SystemRandom().uniform(2, 40)
+    print(f"power is cut after {after:.1f} s")
+    words = shlex.join([CAI, "run", PROJECT, "--", "true"])
+    set_up.machine.run(f"setsid --fork {words} </dev/null >/dev/null 2>&1", user="admin")
+    time.sleep(after)
+    set_up.machine.power_cut()
+    assert set_up.sh("systemctl is-system-running --wait") == "running"
+    assert len(set_up.boxes()) == len(set_up.ranges()) == 1
+    assert set_up.docker("ps", "--all", "--quiet").count("\n") == 0
+    set_up.cai("rm", ".")
+    assert set_up.ranges() == []
+    assert set_up.docker("volume", "ls", "--quiet") == ""
+
+
+def test_full_disk(running: Product) -> None:
+    machine = running.machine
+    before = running.identity()
+    other = "/home/admin/other"
+    machine.run(f"mkdir {other}", user="admin")
+    machine.run(
+        "fallocate -l $(($(stat -f -c '%f * %S' /) - (64 << 20))) /full; sync\n"
+        "! dd if=/dev/zero of=/rest bs=4k 2>/dev/null"
+    )
+    failed = running.cai("run", other, "--", "true", check=False)
+    assert failed.returncode == 20, failed.stderr
+    assert "space" in failed.stderr
+    machine.run("rm /full /rest; sync")
+    assert [box["workspace"] for box in running.boxes()] == [PROJECT]
+    assert len(running.ranges()) == 1
+    assert running.docker("volume", "ls", "--quiet").count("\n") == 0
+    assert running.identity() == before
+    running.cai("run", other, "--", "true")
+
+
+def test_disk_too_full_for_setup(installed: Product) -> None:
+    machine = installed.machine
+    machine.run("fallocate -l $(($(stat -f -c '%f * %S' /) - (40 << 20))) /full")
+    failed = installed.cai("setup", "--yes", "--runtime", "embedded", check=False)
+    assert failed.returncode == 20, failed.stderr
+    machine.run("rm /full; ! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
 
 
 def test_no_network(installed: Product) -> None:
@@ -21,9 +175,48 @@ def test_no_network(installed: Product) -> None:
     installed.machine.run("! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
 
 
-def test_disk_too_full_for_setup(installed: Product) -> None:
-    machine = installed.machine
-    machine.run("fallocate -l $(($(stat -f -c '%f * %S' /) - (40 << 20))) /full")
-    failed = installed.cai("setup", "--yes", "--runtime", "embedded", check=False)
-    assert failed.returncode == 20, failed.stderr
-    machine.run("rm /full; ! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
+# What changes beside the packages' own files: what their scripts and triggers write, what every
+# containerd makes, the first use of sudo, and the workspace, which is the user's.
+NOT_OURS = re.compile(
+    r"/etc/(group|gshadow)-?$|/etc/ld\.so\.cache$|/etc/(alternatives|rc[0-6S]\.d)/|/boot/initrd\.img-|"
+    r"/usr/sbin/(ip|ip6|arp|eb)tables|/opt/containerd(/bin|/lib)?$|"
+    rf"{HOME}/\.sudo_as_admin_successful$|{PROJECT}/"
+)
+
+
+def test_uninstall_leaves_what_was_there(running: Product) -> None:
+    machine = running.machine
+    everything = ("uninstall", "--yes", "--containers", "--volumes", "--images", "--purge")
+    refused = running.cai("uninstall", "--yes", "--purge", check=False)
+    assert refused.returncode == 1
+    assert "--containers" in refused.stderr
+    plan = running.cai(*everything, "--dry-run").stdout
+    assert plan.splitlines()
+    said = running.cai(*everything).stdout
+    packages = said.partition("sudo apt-get purge ")[2].splitlines()[0].split()
+    assert sorted(packages) == manifest.new_packages(machine)
+    owned = set(machine.run(["dpkg-query", "-L", *packages]).stdout.splitlines())
+    left = [
+        "\n".join(lines)
+        for path, lines in manifest.changed(machine).items()
+        if path not in owned and not NOT_OURS.match(path)
+    ]
+    assert not left, "\n".join(left)
+    running.set_up()
+    assert running.sh("cat kept") == "kept"
+
+
+def test_upgrade_with_a_box_running(running: Product, newer_packages: Path) -> None:
+    before = running.identity()
+    name = before["name"]
+    started = running.docker("inspect", "--format", "{{.State.StartedAt}}", name)
+    running.install(newer_packages)
+    assert running.cai("version").stdout == "cai 99.0\n"
+    assert running.identity() == before
+    assert running.cai("doctor", check=False).returncode == 1
+    running.cai("setup", "--yes")
+    assert running.cai("doctor").returncode == 0
+    assert running.identity() == before
+    assert running.docker("inspect", "--format", "{{.State.StartedAt}}", name) == started
+    running.cai("stop", ".")
+    assert running.identity() == before
