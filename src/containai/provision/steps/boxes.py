@@ -70,6 +70,7 @@ def _removals(engine: Engine, scope: Scope, running: list[str]) -> list[Action]:
             actions.append(request("volume", "rm", "--force", *parts))
     if scope.volumes and volumes:
         actions.append(request("volume", "rm", "--force", *volumes))
-    if scope.images and (images := sorted(set(listed("image", "ls", "--all")))):
+    # Without --all: the steps of a build go with the image that they were steps to.
+    if scope.images and (images := sorted(set(listed("image", "ls")))):
         actions.append(request("image", "rm", "--force", *images))
     return actions
