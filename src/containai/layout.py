@@ -91,6 +91,13 @@ class Layout:
         return self._at("var/run/containai-docker")
 
     @property
+    def engine_bundles(self) -> str:
+        """Where containerd has a directory for every container that runs (also in engine.sh)."""
+        return os.path.join(
+            self.engine_exec, "containerd/daemon/io.containerd.runtime.v2.task/moby"
+        )
+
+    @property
     def engine_pidfile(self) -> str:
         """Pid file of the private dockerd."""
         return self._at("var/run/containai-docker.pid")

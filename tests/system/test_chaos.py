@@ -48,7 +48,7 @@ class Machine:
         self.site = site
         self.layout = site.layout
         self.roots = f"{self.layout.engine_exec}/runtime-runc/moby"
-        self.bundles = f"{self.layout.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task"
+        self.bundles = self.layout.engine_bundles
 
     def kind(self, pid):
         """Return which kind of victim a process is, or None."""
@@ -101,7 +101,7 @@ class Machine:
         names = []
         for directory in (
             self.roots,
-            f"{self.bundles}/moby",
+            self.bundles,
             f"{self.layout.runtime_state}/ranges",
         ):
             with contextlib.suppress(FileNotFoundError):
@@ -121,7 +121,7 @@ class Machine:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
                 words = os.fsdecode(file.read()).replace("\0", " ")
                 left += [f"process {pid} {words}" for each in gone if each in words]
-        for parent in (self.roots, f"{self.bundles}/moby", f"{self.layout.runtime_state}/ranges"):
+        for parent in (self.roots, self.bundles, f"{self.layout.runtime_state}/ranges"):
             for name in os.listdir(parent) if os.path.isdir(parent) else ():
                 left += [f"file {parent}/{name}" for each in gone if each in name]
         stage = f"{self.layout.runtime_state}/stage"

@@ -191,7 +191,7 @@ def test_a_file_of_ssh_deleted(site, lasting, what):
 
 def _half_remove_bundle(site, container):
     """Leave what a containerd leaves that is killed while it removes a container's directory."""
-    bundles = f"{site.layout.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task/moby"
+    bundles = site.layout.engine_bundles
     os.makedirs(f"{bundles}/.{container}/work")
     return bundles
 

@@ -65,7 +65,7 @@ def discard_bundles(layout: Layout) -> None:
 
     Only root sees them; for anyone else this does nothing, and a start of the engine does it.
     """
-    directory = _bundles(layout)
+    directory = layout.engine_bundles
     try:
         # In this order: a shim's bundle is there before the shim.
         names = os.listdir(directory)
@@ -82,12 +82,8 @@ def discard_bundles(layout: Layout) -> None:
 
 def discard_bundle(layout: Layout, container: str) -> None:
     """Remove the bundle of a container that the engine could not start because of it."""
-    directory = _bundles(layout)
-    _remove([os.path.join(directory, name) for name in (container, f".{container}")])
-
-
-def _bundles(layout: Layout) -> str:
-    return os.path.join(layout.engine_exec, "containerd/daemon/io.containerd.runtime.v2.task/moby")
+    names = (container, f".{container}")
+    _remove([os.path.join(layout.engine_bundles, name) for name in names])
 
 
 def _untouched(path: str) -> float:
