@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from containai.engine.client import Engine
 from containai.images import build
-from containai.layout import Layout
+from system.conftest import Site, end, make_root
 
 from . import manifest
 from .build import DEFAULT_CACHE, locked
@@ -99,22 +98,12 @@ def _is_current(archive: Path) -> bool:
 
 def _build_image(archive: Path) -> None:
     """Build the image on an engine of its own, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="cai", dir="/tmp") as root:
-        # The ids of boxes have to find their way in.
-        os.chmod(root, 0o711)
-        layout = Layout(root, f"{root}/home", os.getuid(), f"{root}/run")
-        environment = os.environ | {
-            "CONTAINAI_ROOT": root, "HOME": layout.home, "XDG_RUNTIME_DIR": f"{root}/run",
-        }  # fmt: skip
-        Path(layout.home).mkdir()
-        Path(root, "run").mkdir(mode=0o700)
-        cai = [sys.executable, "-m", "containai"]
-        try:
-            subprocess.run([*cai, "setup", "--yes"], env=environment, check=True)
-            save = ["save", "--output", str(archive), build.reference("base")]
-            subprocess.run(Engine(layout).argv(*save), check=True)
-        finally:
-            subprocess.run([*cai, "engine", "stop"], env=environment, check=True)
+    site = Site(make_root())
+    try:
+        site.cai("setup", "--yes")
+        site.save_image(str(archive))
+    finally:
+        end(site, keep=False)
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,10 @@ class Site:
             pytest.fail(f"docker {words!r}: {done.stderr}")
         return done.stdout.strip()
 
+    def save_image(self, archive: str) -> None:
+        """Write the image of boxes to a file, as `docker save` does."""
+        self.docker("save", "--output", archive, build.reference("base"))
+
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""
         found: dict[str, Any] = json.loads(self.docker("container", "inspect", container))[0]
@@ -252,11 +256,12 @@ def _prepare(root: str) -> Site:
     site.cai("setup", "--yes")
     # For the machine tests, which cannot wait for another build.
     if archive := os.environ.get("CONTAINAI_TEST_IMAGE"):
-        site.docker("save", "--output", archive, build.reference("base"))
+        site.save_image(archive)
     return site
 
 
-def _end(site: Site, *, keep: bool) -> None:
+def end(site: Site, *, keep: bool) -> None:
+    """Stop a site's engine; unless it is to be kept, remove all of it, or fail for what stays."""
     site.cai("engine", "start")
     names = site.container_names()
     for name in names:
@@ -282,7 +287,7 @@ def site() -> Iterator[Site]:
     root = kept or make_root()
     site = _prepare(root)
     yield site
-    _end(site, keep=bool(kept))
+    end(site, keep=bool(kept))
 
 
 MakeSpace = Callable[..., Space]
