@@ -142,8 +142,7 @@ class Machine:
         # Whoever sees the file sees all of it.
         shutil.copyfile(self._emulator.disk, part := path.with_suffix(".part"))
         part.rename(path)
-        self._start(resume=STATE)
-        self._set_clock()
+        self._go_on()
 
     def resume(self, path: Path | None = None) -> None:
         """Go on from what `keep` has written, or from the first boot; the clock stays right."""
@@ -152,8 +151,7 @@ class Machine:
         # see the time since then pass in one tick, and its watchdogs would kill what they watch.
         self._emulator.quit()
         shutil.copyfile(path or self._image.booted, self._emulator.disk)
-        self._start(resume=STATE)
-        self._set_clock()
+        self._go_on()
 
     def _snapshot(self) -> None:
         self._hang_up()
@@ -195,8 +193,9 @@ class Machine:
         self._emulator.start(resume)
         self._port = self._emulator.ssh_port()
 
-    def _set_clock(self) -> None:
-        """Tell a machine that slept in a snapshot what time it is."""
+    def _go_on(self) -> None:
+        """Go on from the state on the disk, with the time that it is now: it slept in there."""
+        self._start(resume=STATE)
         self.run(["date", "--set", f"@{time.time():.0f}"])
 
     def _wait_until_up(self, old_boot: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from .machine import Machine
-from .product import HOME
+from .product import HOME, SLOW
 
 #: Kept where a comparison does not look.
 PATH = "/var/log/manifest"
@@ -41,7 +41,7 @@ for directory, names, files in os.walk("/"):
 
 def write(machine: Machine) -> None:
     """Keep what the machine has now, for `changed` to compare with."""
-    machine.run(f"python3 -c {shlex.quote(_SCRIPT)} >{PATH}", timeout=1500)
+    _list(machine, PATH)
     machine.run(f"{_PACKAGES} >{PATH}.packages")
 
 
@@ -52,9 +52,13 @@ def new_packages(machine: Machine) -> list[str]:
 
 def changed(machine: Machine) -> dict[str, list[str]]:
     """Return what was written, changed or removed since, by path: its lines then and now."""
-    machine.run(f"python3 -c {shlex.quote(_SCRIPT)} >{PATH}.now", timeout=1500)
+    _list(machine, f"{PATH}.now")
     difference = machine.run(f"diff {PATH} {PATH}.now | grep '^[<>]' || test $? = 1").stdout
     found: dict[str, list[str]] = {}
     for line in difference.splitlines():
         found.setdefault(line[2:].split("\t")[0].strip("'"), []).append(line)
     return found
+
+
+def _list(machine: Machine, path: str) -> None:
+    machine.run(f"python3 -c {shlex.quote(_SCRIPT)} >{path}", timeout=SLOW)
