@@ -12,8 +12,8 @@ from containai.errors import DownloadError, NoSpaceError
 from containai.host import download, machine
 from containai.host.download import Pin
 
-#: Larger than a chunk, and no multiple of one.
-CONTENT = os.urandom(700_001)
+#: Larger than a chunk, and no multiple of one. Its last byte is none that tests put there.
+CONTENT = os.urandom(700_000) + b"\1"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
