@@ -21,7 +21,8 @@ from .qemu import Emulator, MachineError
 User = Literal["root", "admin"]
 Result = subprocess.CompletedProcess[str]
 
-STATE = "state"  # the snapshot in a disk's file that a machine goes on from
+# A kept moment is a directory with two files, which nobody writes again.
+DISK, MEMORY = "disk.qcow2", "memory"
 BOOT_SECONDS = 400  # 45 on an idle computer; several times that on a busy one
 
 # The second disk takes large files in: SSH brings 6 MB/s under emulation, a disk 120.
@@ -137,26 +138,29 @@ class Machine:
 
     def keep(self, path: Path) -> None:
         """Write memory and disk as they are to `path`, from which any machine can go on."""
-        self._snapshot()
-        self._emulator.quit()
-        # Whoever sees the file sees all of it.
-        shutil.copyfile(self._emulator.disk, part := path.with_suffix(".part"))
-        part.rename(path)
-        self._go_on()
+        self._save(path)
+        self.resume(path)
 
     def resume(self, path: Path | None = None) -> None:
         """Go on from what `keep` has written, or from the first boot; the clock stays right."""
         self._hang_up()
-        # Not by `loadvm` in the running QEMU: its cycle counter never goes back, so the guest would
-        # see the time since then pass in one tick, and its watchdogs would kill what they watch.
+        # Always in a new QEMU: a cycle counter that goes back under a guest shows it the time since
+        # then in one tick, and its watchdogs would kill what they watch.
         self._emulator.quit()
-        shutil.copyfile(path or self._image.booted, self._emulator.disk)
-        self._go_on()
+        kept = path or self._image.booted
+        _qemu_img("-b", str(kept / DISK), "-F", "qcow2", str(self._emulator.disk))
+        self._start(memory=kept / MEMORY)
+        self.run(["date", "--set", f"@{time.time():.0f}"])  # it slept in there
 
-    def _snapshot(self) -> None:
+    def _save(self, path: Path) -> None:
+        """Write memory and disk to `path`, and turn the machine off."""
         self._hang_up()
-        if complaint := self._emulator.command(f"savevm {STATE}").strip():
-            raise MachineError(f"no snapshot: {complaint}")
+        # Whoever sees the directory sees all of it.
+        part = path.with_suffix(".part")
+        part.mkdir()
+        self._emulator.save(part / MEMORY)
+        shutil.move(self._emulator.disk, part / DISK)
+        part.rename(path)
 
     @classmethod
     def _first_boot(cls, image: Image) -> None:
@@ -166,9 +170,7 @@ class Machine:
             _qemu_img("-b", str(image.disk), "-F", "raw", str(machine._emulator.disk))
             machine._start()
             machine._wait_until_up()
-            machine._snapshot()
-            machine._emulator.quit()
-            machine._emulator.disk.rename(image.booted)
+            machine._save(image.booted)
         finally:
             machine._discard()
 
@@ -189,14 +191,9 @@ class Machine:
         self._emulator.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _start(self, resume: str = "") -> None:
-        self._emulator.start(resume)
+    def _start(self, memory: Path | None = None) -> None:
+        self._emulator.start(memory)
         self._port = self._emulator.ssh_port()
-
-    def _go_on(self) -> None:
-        """Go on from the state on the disk, with the time that it is now: it slept in there."""
-        self._start(resume=STATE)
-        self.run(["date", "--set", f"@{time.time():.0f}"])
 
     def _wait_until_up(self, old_boot: str = "") -> None:
         deadline = time.monotonic() + BOOT_SECONDS
@@ -254,4 +251,6 @@ class Machine:
 
 def _qemu_img(*arguments: str) -> None:
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", *arguments]
-    subprocess.run(argv, check=True, capture_output=True)
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise MachineError(f"{shlex.join(argv)}: {done.stderr.strip()}")
