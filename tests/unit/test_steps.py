@@ -125,6 +125,35 @@ def test_group(monkeypatch):
     assert engine.Group().undo(MACHINE, Scope())[0].argv == ["groupdel", "containai"]
 
 
+def test_directories_that_every_containerd_makes(layout, tmp_path, monkeypatch):
+    opt = tmp_path / "opt/containerd"
+    monkeypatch.setattr(engine, "CONTAINERD_DIRECTORIES", (f"{opt}/bin", str(opt)))
+    monkeypatch.setattr(engine.networks, "routes", lambda: "")
+    step = engine.EngineFiles()
+
+    def set_up():
+        for action in step.plan(layout):
+            if isinstance(action, Do | WriteFile):
+                action.apply(lambda *_: None)
+
+    def taken_away():
+        actions = step.undo(layout, Scope(purge=True))
+        for action in actions:
+            action.apply(lambda *_: None)
+        return [action.argv for action in actions if isinstance(action, Run)]
+
+    set_up()
+    (opt / "bin").mkdir(parents=True)
+    assert taken_away()[-1][-2:] == [f"{opt}/bin", str(opt)]
+    assert not opt.exists()
+
+    # Theirs, made before ours ran.
+    opt.mkdir(parents=True)
+    set_up()
+    assert not any(str(opt) in argv for argv in taken_away())
+    assert opt.exists()
+
+
 @pytest.fixture
 def silent(monkeypatch):
     """An engine that is there and does not answer."""

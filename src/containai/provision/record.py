@@ -14,6 +14,8 @@ PACKAGES = "packages"
 _BEFORE = "packages-before"
 #: Whether setup made the group of the socket.
 GROUP = "group"
+#: Whether the engine made this directory and those in it.
+CONTAINERD = "/opt/containerd"
 
 
 def read(layout: Layout) -> dict[str, Any]:

@@ -29,17 +29,19 @@ class Group:
         if self.check(layout).ok:
             return []
 
-        def note(progress: Progress) -> None:
-            record.write(layout, record.read(layout) | {record.GROUP: True})
-
         group = Run(["groupadd", "--system", layout.engine_group])
-        return [Do("record that the group is ours", note), group]
+        return [_note(layout, record.GROUP, ours=True), group]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove it if setup made it."""
         if not record.read(layout).get(record.GROUP) or not self.check(layout).ok:
             return []
         return [Run(["groupdel", layout.engine_group])]
+
+
+#: What every containerd makes when it starts, whatever its configuration: the default of its plugin
+#: `io.containerd.internal.v1.opt`, which dockerd, who writes that configuration, leaves alone.
+CONTAINERD_DIRECTORIES = tuple(f"{record.CONTAINERD}{each}" for each in ("/bin", "/lib", ""))
 
 
 class EngineFiles:
@@ -74,6 +76,8 @@ class EngineFiles:
                 Run(["systemctl", "daemon-reload"]),
                 Run(["systemctl", "enable", layout.network_unit, layout.engine_unit]),
             ]
+        if wrong and not any(map(os.path.exists, CONTAINERD_DIRECTORIES)):
+            wrong.append(_note(layout, record.CONTAINERD, ours=True))
         return wrong
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
@@ -92,6 +96,12 @@ class EngineFiles:
             actions.append(Run(["rm", "-rf", *found]))
         if there:
             actions.append(Run(["systemctl", "daemon-reload"]))
+        if record.read(layout).get(record.CONTAINERD):
+            empty = [path for path in CONTAINERD_DIRECTORIES if os.path.exists(path)]
+            if empty:
+                actions.append(Run(["rmdir", "--ignore-fail-on-non-empty", *empty]))
+            # Whoever makes them from now on is somebody else.
+            actions.append(_note(layout, record.CONTAINERD, ours=False))
         return actions
 
     @staticmethod
@@ -112,6 +122,15 @@ class EngineFiles:
                 WriteFile(layout.lxcfs_unit_file, lxcfs.unit(layout)),
             ]
         return wanted
+
+
+def _note(layout: Layout, what: str, *, ours: bool) -> Action:
+    """Return the action that records whether setup made something."""
+
+    def note(progress: Progress) -> None:
+        record.write(layout, record.read(layout) | {what: ours})
+
+    return Do(f"record that {what} is {'' if ours else 'not '}ours", note)
 
 
 def _subnet(layout: Layout) -> str | None:
