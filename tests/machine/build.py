@@ -246,6 +246,8 @@ def furnishings(release: Release, public_key: str) -> dict[str, str]:
 
 def extra_authorities() -> list[str]:
     """Return the certificates the host trusts and its distribution did not bring."""
+    if not CA_BUNDLE.exists():
+        return []
     packaged: set[str] = set()
     for path in CA_PACKAGED.rglob("*.crt"):
         packaged.update(_certificates(path.read_text()))
