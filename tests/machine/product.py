@@ -14,6 +14,9 @@ PROJECT = f"{HOME}/project"
 CAI = f"{HOME}/.local/bin/cai"
 SOCKET = "/var/run/containai-docker.sock"
 
+#: The words of `cai setup`. Sysbox, where its releases can be reached, would be another test.
+SETUP = ("setup", "--yes", "--runtime", "embedded")
+
 #: A shell script that makes the container image `busybox` of one file, without a registry.
 BUSYBOX = (
     "mkdir -p ~/image/bin; cp {busybox} ~/image/bin/busybox; ln -sf busybox ~/image/bin/sh; "
@@ -53,8 +56,7 @@ class Product:
         archive = "/var/tmp/image.tar"
         write = f"{self.machine.carried(self._image)} >{archive}; chmod 0644 {archive}"
         self.machine.run(write, timeout=SLOW)
-        # Sysbox, where its releases can be reached, would be another test.
-        self.cai("setup", "--yes", "--runtime", "embedded", "--image-archive", archive)
+        self.cai(*SETUP, "--image-archive", archive)
         self.machine.run(f"rm {archive}; sync")
 
     def cai(self, *words: str, check: bool = True, user: User = "admin") -> Result:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from .machine import Machine
-from .product import BUSYBOX, IN_BOX, SLOW, Product
+from .product import BUSYBOX, IN_BOX, SETUP, SLOW, Product
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600)]
 
@@ -70,7 +70,7 @@ def test_beside_a_busy_docker(running: Product) -> None:
     before = _hosts_docker(running)
     assert before["rules"]
 
-    running.cai("setup", "--yes", "--runtime", "embedded")
+    running.cai(*SETUP)
     assert running.identity() == identity
     assert running.docker("network", "inspect", "bridge", "--format", CONFIG) != subnet
     assert _hosts_docker(running) == before

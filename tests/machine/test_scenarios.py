@@ -10,15 +10,21 @@ from pathlib import Path
 import pytest
 
 from . import manifest
-from .product import CAI, HOME, IN_BOX, PROJECT, SOCKET, Product
+from .machine import Machine
+from .product import CAI, HOME, IN_BOX, PROJECT, SETUP, SOCKET, Product
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600)]
 
 
+def _fill(machine: Machine, *, leave: int) -> None:
+    """Let the file /full take the disk but for `leave` MiB."""
+    machine.run(f"fallocate -l $(($(stat -f -c '%f * %S' /) - ({leave} << 20))) /full")
+
+
 def test_disk_too_full_for_setup(installed: Product) -> None:
     machine = installed.machine
-    machine.run("fallocate -l $(($(stat -f -c '%f * %S' /) - (40 << 20))) /full")
-    failed = installed.cai("setup", "--yes", "--runtime", "embedded", check=False)
+    _fill(machine, leave=40)
+    failed = installed.cai(*SETUP, check=False)
     assert failed.returncode == 20, failed.stderr
     machine.run("rm /full; ! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
 
@@ -31,7 +37,7 @@ def test_no_network(installed: Product) -> None:
         + "; ".join(f"add rule ip cut out {rule}" for rule in rules)
         + "'"
     )
-    failed = installed.cai("setup", "--yes", "--runtime", "embedded", check=False)
+    failed = installed.cai(*SETUP, check=False)
     assert failed.returncode == 1, failed.stderr
     assert "The package lists could not be fetched" in failed.stderr
     installed.machine.run("! command -v dockerd; test ! -e /usr/sbin/policy-rc.d")
@@ -78,13 +84,9 @@ def test_box_on_pure_cgroup_v2(running: Product) -> None:
     assert int(roots) not in (0, 1000)
     name = running.boxes()[0]["name"]
     assert running.docker("exec", name, "id", "-u") == "0"
-    host = running.machine.run(["cat", "/proc/sys/kernel/random/boot_id"], user="admin").stdout
-    assert (
-        running.machine.run(
-            ["ssh", name, "cat", "/proc/sys/kernel/random/boot_id"], user="admin"
-        ).stdout
-        == host
-    )
+    boot = ["ssh", name, "cat", "/proc/sys/kernel/random/boot_id"]
+    seen = running.machine.run(boot, user="admin").stdout
+    assert seen.strip() == running.machine.boot_id()
 
 
 def test_limits_hold_for_a_box_and_its_containers(running: Product) -> None:
@@ -158,12 +160,10 @@ def test_power_cut_during_a_start(set_up: Product) -> None:
 def test_full_disk(running: Product) -> None:
     machine = running.machine
     before = running.identity()
-    other = "/home/admin/other"
+    other = f"{HOME}/other"
     machine.run(f"mkdir {other}", user="admin")
-    machine.run(
-        "fallocate -l $(($(stat -f -c '%f * %S' /) - (64 << 20))) /full; sync\n"
-        "! dd if=/dev/zero of=/rest bs=4k 2>/dev/null"
-    )
+    _fill(machine, leave=64)
+    machine.run("sync; ! dd if=/dev/zero of=/rest bs=4k 2>/dev/null")
     failed = running.cai("run", other, "--", "true", check=False)
     assert failed.returncode == 20, failed.stderr
     assert "space" in failed.stderr
