@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import socket
@@ -26,6 +27,8 @@ HEAVY = {
     "tomlkit",
     "tomllib",
 }
+#: What the way into a running box does without, too.
+SLOW = {"argparse", "hashlib"}
 START = "import sys; from containai.cli.main import main; sys.exit(main())"
 
 
@@ -183,7 +186,7 @@ def test_warm_path_becomes_ssh_at_once(warm, command):
         os.fsencode(word) for word in session.ssh_argv(layout, name, words, terminal=False)
     ]
     assert done.returncode == 43
-    assert not imported & HEAVY
+    assert not imported & (HEAVY | SLOW)
     assert not {each for each in imported if re.match(r"containai\.(engine|images|provis)", each)}
 
 
@@ -194,7 +197,23 @@ def test_warm_path_of_a_shell(warm):
     assert done.stdout.split(b"\0")[:-1] == [
         os.fsencode(word) for word in session.ssh_argv(layout, name, [], terminal=False)
     ]
-    assert not imported & HEAVY
+    assert not imported & (HEAVY | SLOW)
+
+
+def test_warm_path_with_an_option(warm):
+    layout, work, environ = warm
+    done, _ = start("run", "--force", str(work), "--", "true", **environ)
+    name = box_name(str(work), layout.uid)
+    assert done.stdout.split(b"\0")[:-1] == [
+        os.fsencode(word) for word in session.ssh_argv(layout, name, ["true"], terminal=False)
+    ]
+
+
+@pytest.mark.parametrize("words", [["run", "", "--", "x"], ["exec", "."], ["shell", "a", "b"]])
+def test_what_is_not_plain_is_left_to_the_commands(words, monkeypatch):
+    monkeypatch.setattr(session, "is_warm", lambda *_: pytest.fail("looked for a box"))
+    with pytest.raises(SystemExit) if words[0] == "shell" else contextlib.nullcontext():
+        assert cli.main(words) in (2, 23)
 
 
 def test_control_directory_that_others_may_write_is_not_warm(warm):

@@ -1,7 +1,7 @@
 """A workspace and the name of its box, from a path. On the warm path: imports little."""
 
-import hashlib
 import os
+from importlib import import_module
 from typing import NamedTuple
 
 from containai.errors import WorkspaceError
@@ -32,8 +32,21 @@ def box_name(path: str, uid: int) -> str:
     last = os.path.basename(path).lower()
     slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in last)
     slug = "-".join(filter(None, slug.split("-")))[:_NAME_LENGTH].strip("-") or "box"
-    digest = hashlib.sha256(f"{uid}:{path}".encode("utf-8", "surrogateescape"))
-    return f"{slug}-{digest.hexdigest()[:8]}"
+    digest = _sha256(f"{uid}:{path}".encode("utf-8", "surrogateescape"))
+    return f"{slug}-{digest[:8]}"
+
+
+def _sha256(data: bytes) -> str:
+    # hashlib brings OpenSSL along, which takes longer to load than all else here. These two are
+    # Python's own, of 3.12 and newer and of 3.11.
+    for module in ("_sha2", "_sha256"):
+        try:
+            return str(import_module(module).sha256(data).hexdigest())
+        except ImportError:
+            continue
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def resolve(layout: Layout, given: str | None, *, force: bool = False) -> Workspace:

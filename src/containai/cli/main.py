@@ -1,12 +1,15 @@
 """The command line: which command it is, and the one place where errors become words and codes."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from containai.errors import ContainAIError, NoSpaceError
+
+if TYPE_CHECKING:
+    import argparse
 
 #: A row a command: its name, which is its module's too, and what it is for.
 COMMANDS = {
@@ -24,10 +27,14 @@ COMMANDS = {
 }
 #: Commands that take `-- COMMAND…`.
 WITH_REMAINDER = frozenset({"run", "exec"})
+#: Commands that lead into a box.
+SESSIONS = frozenset({"run", "exec", "shell"})
 
 
-def parser_of(command: str) -> argparse.ArgumentParser:
+def parser_of(command: str) -> "argparse.ArgumentParser":
     """Return a command's parser. Its module is imported for that, and no other's."""
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog=f"cai {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False
     )
@@ -80,6 +87,10 @@ def _main(words: list[str]) -> int:
 
 def _run(command: str, rest: list[str], remainder: list[str]) -> int:
     try:
+        if command in SESSIONS:
+            from containai.cli import warm
+
+            warm.enter(command, rest, remainder)
         arguments = parser_of(command).parse_args(rest)
         arguments.command = remainder
         code = import_module(f"containai.cli.commands.{command}").run(arguments)
