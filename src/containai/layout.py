@@ -201,12 +201,21 @@ class Layout:
         0x70000000 to 0x7ffdffff is what systemd's UIDS-GIDS table leaves unused: its own container
         ids end at 1879048191 and its foreign ids start at 2147352576. Of these the ones above the
         ids that directory services give out, which no file of the host lists: SSSD's end at
-        2000200000 (ldap_idmap_range_max in sssd-ldap(5)), and FreeIPA's below. That leaves 559
-        boxes. Another root (a test) has 64 ranges of its own, above it.
+        2000200000 (ldap_idmap_range_max in sssd-ldap(5)), and FreeIPA's below. That leaves 558
+        boxes, and `stored_ids`. Another root (a test) has 63 ranges of its own, above it.
         """
         if self.is_default:
-            return 0x77400000, 559 * 262144
-        return 0x90000000 + (self.number % 64) * 0x1000000, 64 * 262144
+            return 0x77400000, 558 * 262144
+        return 0x90000000 + (self.number % 64) * 0x1000000, 63 * 262144
+
+    @property
+    def stored_ids(self) -> tuple[int, int]:
+        """First and number of the ids that workspaces have on disk for users of boxes.
+
+        The range after those of boxes: root of any box is the first of them.
+        """
+        first, count = self.id_window
+        return first + count, 262144
 
     # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.
 

@@ -1,5 +1,6 @@
 """What the agent writes belongs to the workspace's owner, and root in a box is no root's."""
 
+import json
 import os
 
 import pytest
@@ -23,11 +24,122 @@ def test_files_of_the_workspace_belong_to_its_owner(make_space, owner):
         assert (seen.st_uid, seen.st_gid) == (owner, owner), name
     with open(given, encoding="utf-8") as file:
         assert file.read() == "from the host\nmore\n"
-    first, count = space.id_range()
     suid = os.stat(os.path.join(space.path, "suid"))
     assert suid.st_mode & 0o4000
-    assert first <= suid.st_uid < first + count
-    assert first <= suid.st_gid < first + count
+    stored = space.site.layout.stored_ids[0]
+    assert (suid.st_uid, suid.st_gid) == (stored, stored)
+
+
+#: A container in the box that writes into the workspace as root and as another user.
+NESTED = r"""
+set -e
+mkdir -p /tmp/nested/root && cd /tmp/nested
+for file in /bin/bash /bin/touch $(ldd /bin/bash /bin/touch | grep -o '/[^ ]*\.so[^ ]*'); do
+    cp -L --parents "$file" root/
+done
+tar -C root -c . | docker import - nested >/dev/null
+docker run --rm -v /home/agent/workspace:/w nested /bin/touch /w/by-container
+docker run --rm --user 70:70 -v /home/agent/workspace/open:/w nested /bin/touch /w/by-70
+"""
+OTHERS = r"""
+set -e
+mkdir open; chmod 777 open
+sudo mkdir d; sudo touch d/f; sudo install -o 999 -g 998 -m 600 /dev/null n
+sudo cp /bin/true suid; sudo chmod 6755 suid
+sudo cp /bin/true able; sudo setcap cap_net_raw+ep able
+sudo ln -s /etc/shadow link; sudo chown -h 999 link
+"""
+#: What belongs to whom, inside.
+MADE = {
+    "d": (0, 0),
+    "d/f": (0, 0),
+    "n": (999, 998),
+    "suid": (0, 0),
+    "able": (0, 0),
+    "link": (999, 0),
+}
+
+
+def owners_inside(space, made, *name):
+    """Return the owners that a box of a workspace sees, by file."""
+    words = ["run", *name, space.path, "--", "stat", "-c", "%n %u %g", *made]
+    lines = space.site.cai(*words).stdout.decode().splitlines()
+    return {name: (int(uid), int(gid)) for name, uid, gid in map(str.split, lines)}
+
+
+def owners_on_disk(space, made):
+    found = {}
+    for name in made:
+        seen = os.lstat(os.path.join(space.path, name))
+        found[name] = (seen.st_uid, seen.st_gid)
+    return found
+
+
+def test_what_others_in_a_box_made_is_theirs_in_the_next_box(make_space):
+    space = make_space()
+    space.sh(OTHERS)
+    space.run("bash", "-c", NESTED)
+    made = MADE | {"by-container": (0, 0), "open/by-70": (70, 70)}
+    stored = space.site.layout.stored_ids[0]
+    on_disk = {name: (uid + stored, gid + stored) for name, (uid, gid) in made.items()}
+    assert owners_on_disk(space, made) == on_disk
+    first = space.id_range()
+    other = ("--name", "other-of-this-workspace")
+    try:
+        # Another box of the same workspace, at the same time, has another range.
+        assert owners_inside(space, made, *other) == made
+        space.site.cai("rm", space.path)
+        assert owners_inside(space, made) == made
+        assert space.sh("getcap able") == "able cap_net_raw=ep"
+        assert space.sh("stat -c %a suid") == "6755"
+        space.sh("sudo touch d/f n; sudo chown 998 n; sudo chown agent suid")
+        space.sh("sudo rm -r d n suid able link by-container open")
+    finally:
+        space.site.cai("rm", *other, check=False)
+    assert os.listdir(space.path) == []
+    assert first[0] != stored
+
+
+def test_a_box_of_a_first_version_keeps_its_files(make_space):
+    """There, the ids on disk were those of the box's own range, and the record said nothing."""
+    space = make_space()
+    space.sh(OTHERS)
+    site, container = space.site, space.inspect()["Id"]
+    site.docker("stop", space.box)
+    base, stored = _first_version(site, container), site.layout.stored_ids[0]
+    gone = base + 32 * 262144  # the range of a box that was removed
+    for name, (uid, gid) in MADE.items():
+        path = os.path.join(space.path, name)
+        mode, able = os.lstat(path).st_mode & 0o7777, name == "able"
+        capability = os.getxattr(path, "security.capability") if able else b""
+        start = gone if name == "n" else base
+        os.lchown(path, start + uid, start + gid)
+        if name == "suid":
+            os.chmod(path, mode)
+        if able:
+            os.setxattr(path, "security.capability", capability[:-4] + base.to_bytes(4, "little"))
+    assert owners_inside(space, MADE) == MADE
+    assert space.sh("getcap able; stat -c %a suid") == "able cap_net_raw=ep\n6755"
+    for name, (uid, gid) in owners_on_disk(space, MADE).items():
+        assert (uid - stored, gid - stored) == MADE[name]
+    space.sh("sudo rm -r d n suid able link open")
+    assert _record(site, container)["stored"] == stored
+
+
+def _record(site, container):
+    path = os.path.join(site.layout.runtime_state, "ranges", container + ".json")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _first_version(site, container):
+    """Make a record what a first version wrote; return the first id of the range."""
+    said = _record(site, container)
+    del said["stored"]
+    path = os.path.join(site.layout.runtime_state, "ranges", container + ".json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(said, file)
+    return said["base"]
 
 
 def test_root_in_a_box_has_no_way_into_a_file_of_the_hosts_root(make_space):

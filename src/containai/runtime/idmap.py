@@ -32,27 +32,28 @@ def shifted(base: int, size: int) -> Mapping:
     return Mapping(extents, extents)
 
 
-def owned(uid: int, gid: int, base: int, size: int) -> Mapping:
+def owned(uid: int, gid: int, base: int, size: int, stored: int) -> Mapping:
     """Return the mapping for a tree of somebody's on the host.
 
     Its owner's files are the agent's inside, and what the agent makes is the owner's. What others
-    in the container make, root above all, belongs to an id of the range, which is nobody's on the
-    host. All other ids of the host are unmapped: they show as nobody and cannot be written.
+    in the container make, root above all, has on disk the ids from `stored` on, which are nobody's
+    on the host and the same for all containers: what one leaves, the next has. All other ids of the
+    host are unmapped: they show as nobody and cannot be written.
     """
-    return Mapping(_owned(uid, base, size), _owned(gid, base, size))
+    return Mapping(_owned(uid, base, size, stored), _owned(gid, base, size, stored))
 
 
-def _owned(owner: int, base: int, size: int) -> tuple[Extent, ...]:
-    agent = base + AGENT
-    extents = [Extent(owner, agent, 1)]
-    for start, end in ((base, agent), (agent + 1, base + size)):
-        # An owner within the range, say of a directory that this box's root made, can stand on the
-        # left side once only.
-        if start <= owner < end:
-            extents.append(Extent(start, start, owner - start))
-            start = owner + 1
-        extents.append(Extent(start, start, end - start))
-    return tuple(each for each in extents if each.length)
+def _owned(owner: int, base: int, size: int, stored: int) -> tuple[Extent, ...]:
+    if stored <= owner < stored + size:
+        # A directory that somebody in a container made: it is nobody's on the host, so that the
+        # agent acts for nobody either, and each file is in here whose it was in there.
+        return (Extent(stored, base, size),)
+    after = AGENT + 1
+    return (
+        Extent(owner, base + AGENT, 1),
+        Extent(stored, base, AGENT),
+        Extent(stored + after, base + after, size - after),
+    )
 
 
 def text(extents: tuple[Extent, ...]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import RuntimeRefusal
-from .ranges import SIZE, Ranges
+from .ranges import SIZE, Range, Ranges
 
 if TYPE_CHECKING:
     from .staging import Stage
@@ -82,6 +82,8 @@ class Config(NamedTuple):
     id_base: int
     id_count: int
     engine_data: str
+    #: The first of the ids that trees of the host have on disk for users of containers.
+    id_stored: int
     lxcfs: str = "/usr/bin/lxcfs"
 
     @property
@@ -92,7 +94,7 @@ class Config(NamedTuple):
     @property
     def ranges(self) -> Ranges:
         """The id ranges of this installation."""
-        return Ranges(self.state, self.id_base, self.id_count)
+        return Ranges(self.state, self.id_base, self.id_count, self.id_stored)
 
 
 def main(arguments: list[str], library: str) -> int:
@@ -186,7 +188,8 @@ def _create(config: Config, call: Call) -> None:
     with contextlib.ExitStack() as undo:
         if config.ranges.get(container) is None:
             undo.callback(config.ranges.release, container)
-        base = config.ranges.allocate(container, overlay.upper if overlay else plain, group).base
+        mine = config.ranges.allocate(container, overlay.upper if overlay else plain, group)
+        base = mine.base
         if overlay:
             view.protect(plain)
         figures = lxcfs.trees(config.state) if guest.is_box(given) else None
@@ -200,8 +203,10 @@ def _create(config: Config, call: Call) -> None:
             machine=os.uname().machine,
             may_score=_may_score,
         )
-        place = _place(stage, directory, base, config.engine_data, mountinfo)
+        place = _place(stage, directory, mine, config, mountinfo)
         new["mounts"] = _staged(spec.mounts(new), place)
+        if mine.stored != config.id_stored:
+            config.ranges.settle(mine)
         new["mounts"] += _devices(new["linux"].pop("devices"), stage, base)
         if figures is not None:
             new = _as_box(new, stage, figures)
@@ -258,27 +263,42 @@ def _may_score(score: int) -> bool:
 
 
 def _place(
-    stage: "Stage", bundle: str, base: int, engine_data: str, mountinfo: str
+    stage: "Stage", bundle: str, mine: Range, config: Config, mountinfo: str
 ) -> Callable[[dict[str, Any]], str]:
     """Return a function from a bind to where its source is staged."""
-    from . import links, spec, staging
+    from . import idmap, links, spec, staging
 
-    guests = os.path.realpath(engine_data)
+    guests = os.path.realpath(config.engine_data)
+    stored = config.id_stored
+
+    def mapping_of(opened: int, path: str) -> idmap.Mapping:
+        """The engine's own (volumes, /etc/hosts) is shifted; all else is somebody's and stays."""
+        if staging.is_engine_data(path, guests, mountinfo):
+            return idmap.shifted(mine.base, SIZE)
+        if mine.stored != stored:
+            _upgrade(config.ranges, mine, opened)
+        seen = os.fstat(opened)
+        return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)
 
     def place(mount: dict[str, Any]) -> str:
         source = links.resolved(os.path.join(bundle, mount.get("source") or ""), guests)
         if source == spec.HOST_SYSFS:
             return stage.sysfs(source)
-        return stage.bind(
-            source,
-            base,
-            SIZE,
-            own=lambda opened: staging.is_engine_data(opened, guests, mountinfo),
-            # In a user namespace, a tree cannot be bound without what is mounted in it.
-            recursive="rbind" in (mount.get("options") or []),
-        )
+        # In a user namespace, a tree cannot be bound without what is mounted in it.
+        return stage.bind(source, mapping_of, recursive="rbind" in (mount.get("options") or []))
 
     return place
+
+
+def _upgrade(ranges: Ranges, mine: Range, opened: int) -> None:
+    """Give a tree of the host's the ids on disk that a first version stored at a box's own range.
+
+    What cannot be changed (a tree that is read-only) shows as nobody's.
+    """
+    from . import owners
+
+    rule = ranges.moved(mine)
+    owners.change(opened, owners.Rules(rule, rule, rights=True))
 
 
 def _staged(

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from . import cgroup
@@ -24,31 +24,45 @@ SIZE = 262_144
 
 
 class Range(NamedTuple):
-    """A container's range: its first host id, its witness, its cgroup below the root of a tree."""
+    """A container's range: its first host id, its witness, its cgroup below the root of a tree.
+
+    `stored` is the first of the ids that trees of the host have on disk for its users. The first
+    versions had none, 0 here: there, those were the ids of the range.
+    """
 
     container: str
     base: int
     witness: str
     cgroup: str = ""
+    stored: int = 0
 
 
 class Ranges:
     """The ranges in use, as files of a state directory that only root reads and writes."""
 
-    def __init__(self, state: str, first: int, count: int) -> None:
+    def __init__(self, state: str, first: int, count: int, stored: int = 0) -> None:
         self._directory = os.path.join(state, "ranges")
         self._lock = os.path.join(state, "ranges.lock")
-        self.first, self.count = first, count
+        self.first, self.count, self.stored = first, count, stored
 
     def allocate(self, container: str, witness: str, cgroup: str) -> Range:
         """Return the container's range: the one it has, or a free one, which it then has.
 
         One that an id of the host's has got into since is given up: no file holds its ids but what
-        the container's root left in its workspace. Raises RuntimeRefusal where all are taken.
+        the container's root left in its workspace. Raises RuntimeRefusal where all are taken, and
+        where the host has given an id away that files of containers have on disk.
         """
         with self._locked():
             used, damaged = self._pruned()
             hosts = foreign()
+            if self.stored and not _is_free(self.stored, hosts):
+                raise RuntimeRefusal(
+                    f"ids from {self.stored} to {self.stored + SIZE - 1}, which files of "
+                    "containers have on disk, were given to users of this host, who would own "
+                    "them: take them back (/etc/passwd, group, subuid, subgid)"
+                )
+            if self.stored:
+                hosts.append((self.stored, self.stored + SIZE))
             for each in used:
                 if each.container == container and _is_free(each.base, hosts):
                     return each
@@ -56,9 +70,31 @@ class Ranges:
             if damaged:
                 taken += self._living()
             base = choose(self.first, self.count, taken)
-            mine = Range(container, base, witness, cgroup)
+            mine = Range(container, base, witness, cgroup, self.stored)
             self._write(mine)
             return mine
+
+    def settle(self, mine: Range) -> None:
+        """Record that nothing in the container's trees has ids of its range on disk any more."""
+        with self._locked():
+            self._write(mine._replace(stored=self.stored))
+
+    def moved(self, mine: Range | None = None) -> Callable[[int], int]:
+        """Return where an id on disk belongs that a first version stored at a container's range.
+
+        That is those of `mine`, and of ranges that no container has any more.
+        """
+        with self._locked():
+            kept = [each for each in self._pruned()[0] if each != mine]
+        used = {each.base for each in kept} | {start for start, _ in self._living()}
+        used -= {mine.base} if mine else set()
+
+        def rule(number: int) -> int:
+            start = number - (number - self.first) % SIZE
+            inside = self.first <= number < self.stored
+            return self.stored + number - start if inside and start not in used else number
+
+        return rule
 
     def get(self, container: str) -> Range | None:
         """Return the container's range, or None."""
@@ -106,15 +142,18 @@ class Ranges:
             with open(os.path.join(self._directory, name), encoding="utf-8") as file:
                 said = json.load(file)
             base, witness, group = said["base"], said["witness"], said["cgroup"]
+            stored = said.get("stored", 0)
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
         if not (type(base) is int and isinstance(witness, str) and isinstance(group, str)):
             return None
-        return Range(name.removesuffix(".json"), base, witness, group)
+        stored = stored if type(stored) is int else 0
+        return Range(name.removesuffix(".json"), base, witness, group, stored)
 
     def _write(self, mine: Range) -> None:
         path = os.path.join(self._directory, mine.container + ".json")
-        said = {"base": mine.base, "witness": mine.witness, "cgroup": mine.cgroup}
+        said = mine._asdict()
+        del said["container"]
         with open(path + ".new", "w", encoding="utf-8") as file:
             json.dump(said, file)
             file.flush()

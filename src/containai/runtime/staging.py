@@ -225,13 +225,12 @@ class Stage:
         return os.path.join(self.directory, f"m{self._binds}")
 
     def bind(
-        self, source: str, base: int, size: int, *, own: Callable[[str], bool], recursive: bool
+        self, source: str, mapping_of: Callable[[int, str], Mapping], *, recursive: bool
     ) -> str:
         """Stage the source of a bind mount; return where it is.
 
-        What is the engine's `own` (volumes, /etc/hosts), by its real path, is shifted like the root
-        file system; everything else is somebody's tree on the host and keeps its owner. `recursive`
-        takes along what is mounted in it.
+        `mapping_of` is given a descriptor of what was opened, and its real path. `recursive` takes
+        along what is mounted in it.
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
         try:
@@ -248,10 +247,7 @@ class Stage:
             seen = os.fstat(fd)
             # Of what was opened, not of its name, which can mean something else by now: shifted, a
             # tree of the host's would have the box's root for its own.
-            if own(os.readlink(f"/proc/self/fd/{fd}")):
-                mapping = idmap.shifted(base, size)
-            else:
-                mapping = idmap.owned(seen.st_uid, seen.st_gid, base, size)
+            mapping = mapping_of(fd, os.readlink(f"/proc/self/fd/{fd}"))
             target = self._new_target()
             if stat.S_ISDIR(seen.st_mode):
                 os.mkdir(target)

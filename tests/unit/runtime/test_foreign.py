@@ -1,6 +1,9 @@
+import itertools
+
 import pytest
 
 from containai.layout import Layout
+from containai.runtime.errors import RuntimeRefusal
 from containai.runtime.ranges import SIZE, Ranges, foreign
 
 FIRST = 0x70000000
@@ -36,11 +39,42 @@ def test_foreign(root):
 
 
 def test_the_machines_window_is_nobodys():
-    first, count = Layout("/", "/root", 0).id_window
+    layout = Layout("/", "/root", 0)
+    first, count = layout.id_window
     assert first > 0x6FFFFFFF  # systemd-nspawn
     assert first > 2_000_200_000  # SSSD, FreeIPA
-    assert first + count <= 0x7FFE0000  # systemd's foreign ids
-    assert (first % SIZE, count // SIZE) == (0, 559)
+    assert (first % SIZE, count // SIZE) == (0, 558)
+    assert layout.stored_ids == (first + count, SIZE)
+    assert sum(layout.stored_ids) <= 0x7FFC0000  # Sysbox
+    assert 0x7FFC0000 <= 0x7FFE0000  # systemd's foreign ids
+
+
+def test_another_roots_ids_are_another_machines():
+    roots = [Layout(f"/tmp/{number}", "/root", 0) for number in range(500)]
+    windows = {(*each.id_window, *each.stored_ids) for each in roots}
+    assert len(windows) == 64
+    spans = sorted((first, first + count + SIZE) for first, count, _, _ in windows)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+
+
+def test_a_stored_id_that_the_host_has_given_away_starts_nothing(tmp_path, monkeypatch):
+    hosts = []
+    monkeypatch.setattr("containai.runtime.ranges.foreign", lambda: list(hosts))
+    store = Ranges(str(tmp_path / "state"), FIRST, 2 * SIZE, FIRST + 2 * SIZE)
+    store.allocate("a", str(tmp_path), "")
+    hosts.append((FIRST + 3 * SIZE - 1, FIRST + 3 * SIZE))
+    with pytest.raises(RuntimeRefusal, match="given to users of this host"):
+        store.allocate("a", str(tmp_path), "")
+
+
+def test_a_range_of_an_older_version_where_the_stored_ids_are_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("containai.runtime.ranges.foreign", list)
+    state = str(tmp_path / "state")
+    old = Ranges(state, FIRST, 2 * SIZE)
+    assert [old.allocate(name, str(tmp_path), "").base for name in "ab"] == [FIRST, FIRST + SIZE]
+    old.release("a")
+    new = Ranges(state, FIRST, SIZE, FIRST + SIZE).allocate("b", str(tmp_path), "")
+    assert (new.base, new.stored) == (FIRST, FIRST + SIZE)
 
 
 def test_an_id_of_the_host_that_came_later_takes_the_range(tmp_path, monkeypatch):

@@ -1,4 +1,3 @@
-import itertools
 import json
 import os
 import stat
@@ -7,7 +6,7 @@ import subprocess
 import pytest
 
 import containai.runtime
-from containai.runtime import bundle, idmap, main, seccomp, spec, staging
+from containai.runtime import bundle, main, seccomp, spec, staging
 from containai.runtime.errors import RuntimeRefusal
 
 BASE, SIZE = 0x70000000, 262144
@@ -172,14 +171,6 @@ def test_calls_for_the_whole_machine_are_refused(name):
     assert name in seccomp.fitted(None, "x86_64", administers=True)["syscalls"][0]["names"]
 
 
-@pytest.mark.parametrize("owner", [BASE, BASE + 5, BASE + 999, BASE + 1001, BASE + SIZE - 1])
-def test_an_owner_within_the_range_is_mapped_once(owner):
-    extents = idmap.owned(owner, owner, BASE, SIZE).uids
-    stored = sorted((each.stored, each.stored + each.length) for each in extents)
-    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(stored))
-    assert idmap.Extent(owner, BASE + idmap.AGENT, 1) in extents
-
-
 def test_what_is_stored_is_for_its_reader_alone(tmp_path):
     path = tmp_path / "process"
     path.write_text("{}", encoding="utf-8")
@@ -219,6 +210,7 @@ def test_what_is_not_known_is_refused(tmp_path, capsys, words):
         "state": str(tmp_path),
         "id_base": BASE,
         "id_count": SIZE,
+        "id_stored": BASE + SIZE,
     }
     text = json.dumps(values | {"engine_data": DATA})
     (tmp_path / "runtime.json").write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 from containai.runtime import idmap
 from containai.runtime.idmap import AGENT, owned, shifted
 
-BASE, SIZE = 0x70000000, 262144
+BASE, SIZE, STORED = 0x70000000, 262144, 0x7FF80000
 
 
 def check_partition(extents, *, start):
@@ -41,32 +41,42 @@ def test_shifted_covers_the_range():
         assert seen(extents, SIZE) is None
 
 
-@pytest.mark.parametrize("owner", [0, 999, 1000, 1001, 1234, 65534, 4000000])
+@pytest.mark.parametrize(
+    "owner", [0, 999, 1000, 1001, 1234, 65534, 4000000, BASE, STORED - 1, STORED + SIZE]
+)
 def test_owned_covers_the_range(owner):
-    for extents in owned(owner, owner, BASE, SIZE):
+    for extents in owned(owner, owner, BASE, SIZE, STORED):
         check_partition(extents, start=BASE)
         check_disjoint(extents)
         assert seen(extents, owner) == BASE + AGENT
-        assert seen(extents, BASE) == BASE
-        assert seen(extents, BASE + SIZE - 1) == BASE + SIZE - 1
+        for inside in (0, 999, 1001, SIZE - 1):
+            assert seen(extents, STORED + inside) == BASE + inside
 
 
 @pytest.mark.parametrize("owner", [1000, 1234, 4000000])
 def test_other_ids_of_the_host_are_unmapped(owner):
-    for extents in owned(owner, owner, BASE, SIZE):
-        for other in {0, 1, 999, 1000, 1001, 65534, BASE - 1, BASE + SIZE} - {owner}:
+    for extents in owned(owner, owner, BASE, SIZE, STORED):
+        others = {0, 1, 999, 1000, 1001, 65534, BASE, BASE + AGENT, STORED - 1, STORED + SIZE}
+        for other in others - {owner}:
             assert seen(extents, other) is None
 
 
+@pytest.mark.parametrize("inside", [0, 1, 999, 1000, SIZE - 1])
+def test_a_tree_that_a_box_made_has_the_owners_that_it_had_in_there(inside):
+    mapping = owned(STORED + inside, 1234, BASE, SIZE, STORED)
+    assert mapping.uids == (idmap.Extent(STORED, BASE, SIZE),)
+    assert seen(mapping.gids, 1234) == BASE + AGENT
+
+
 def test_user_and_group_may_differ():
-    mapping = owned(1000, 100, BASE, SIZE)
+    mapping = owned(1000, 100, BASE, SIZE, STORED)
     assert seen(mapping.uids, 1000) == seen(mapping.gids, 100) == BASE + AGENT
     assert seen(mapping.gids, 1000) is None
 
 
 def test_text():
     assert idmap.text(shifted(7, 9).uids) == "0 7 9\n"
-    lines = idmap.text(owned(5, 5, BASE, SIZE).uids).splitlines()
+    lines = idmap.text(owned(5, 5, BASE, SIZE, STORED).uids).splitlines()
     assert len(lines) == 3
     assert lines[0] == f"5 {BASE + AGENT} 1"
 

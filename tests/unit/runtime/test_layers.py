@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from containai.runtime import idmap, staging, syscalls
+from containai.runtime import idmap, main, ranges, staging, syscalls
 from containai.runtime.errors import RuntimeRefusal
 
 NAMES = [
@@ -167,12 +167,11 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     engine = str(tmp_path / "engine")
     mountinfo = f"20 1 8:1 / / rw - ext4 /dev/x rw\n21 20 8:1 /e {engine} rw - ext4 /dev/x rw\n"
     base, size = 0x70000000, 262144
-    whose = {
-        "own": lambda path: staging.is_engine_data(path, engine, mountinfo),
-        "recursive": True,
-    }
-    stage.bind(str(source), base, size, **whose)
-    assert mapped == [idmap.owned(1234, 1234, base, size)]
+    config = main.Config("", "", base, size, engine, base + size)
+    mine = ranges.Range("a", base, "", "", config.id_stored)
+    place = main._place(stage, "/", mine, config, mountinfo)
+    place({"source": str(source)})
+    assert mapped == [idmap.owned(1234, 1234, base, size, base + size)]
     monkeypatch.setattr(staging.syscalls, "open_without_links", opened)
-    stage.bind(f"{engine}/_data", base, size, **whose)
+    place({"source": f"{engine}/_data"})
     assert mapped[1:] == [idmap.shifted(base, size)]

@@ -76,6 +76,7 @@ def library(tmp_path, monkeypatch):
         "state": str(tmp_path / "state"),
         "id_base": 0x70000000,
         "id_count": 1 << 18,
+        "id_stored": 0x7FF80000,
         "engine_data": "/data",
     }
     (tmp_path / "runtime.json").write_text(json.dumps(config), encoding="utf-8")

@@ -48,6 +48,27 @@ def test_same_container_same_base(state, witness):
     assert Ranges(state, FIRST, 4 * SIZE).allocate("b", witness("b"), "") == second
 
 
+def test_what_a_first_version_stored_moves_unless_it_is_anothers(state, witness):
+    old = Ranges(state, FIRST, 4 * SIZE)
+    mine, other = old.allocate("a", witness("a"), ""), old.allocate("b", witness("b"), "")
+    store = Ranges(state, FIRST, 4 * SIZE, FIRST + 4 * SIZE)
+    assert store.allocate("a", witness("a"), "") == mine
+    stored = store.stored
+    rule = store.moved(mine)
+    assert [rule(mine.base + inside) for inside in (0, 999, SIZE - 1)] == [
+        stored,
+        stored + 999,
+        stored + SIZE - 1,
+    ]
+    assert rule(FIRST + 3 * SIZE + 5) == stored + 5  # of a container that has gone
+    for kept in (0, 1000, FIRST - 1, other.base, other.base + 7, stored, stored + SIZE):
+        assert rule(kept) == kept
+    assert store.moved()(mine.base) == mine.base
+    store.settle(mine)
+    assert store.get("a") == mine._replace(stored=stored)
+    assert store.get("b").stored == 0
+
+
 def test_range_is_free_when_its_witness_is_gone(state, witness):
     store = Ranges(state, FIRST, 4 * SIZE)
     store.allocate("a", witness("a"), "")
@@ -193,6 +214,11 @@ def test_choose():
 
 
 def test_stored_form(state, witness):
-    Ranges(state, FIRST, SIZE).allocate("a", witness("a"), "/cg")
+    Ranges(state, FIRST, SIZE, FIRST + SIZE).allocate("a", witness("a"), "/cg")
     with open(os.path.join(state, "ranges", "a.json"), encoding="utf-8") as file:
-        assert json.load(file) == {"base": FIRST, "witness": witness("a"), "cgroup": "/cg"}
+        assert json.load(file) == {
+            "base": FIRST,
+            "witness": witness("a"),
+            "cgroup": "/cg",
+            "stored": FIRST + SIZE,
+        }

@@ -64,6 +64,7 @@ class Runtime:
             "id_base": base,
             "id_count": count,
             "engine_data": layout.engine_data,
+            "id_stored": layout.stored_ids[0],
             "lxcfs": lxcfs.PROGRAM,
         }
         found = {
