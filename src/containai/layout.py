@@ -27,6 +27,8 @@ LABEL_MANAGED = LABEL + "managed"
 LABEL_WORKSPACE = LABEL + "workspace"
 LABEL_SSH_PORT = LABEL + "ssh-port"
 LABEL_OWNER = LABEL + "owner"
+#: Of a volume: whose box it is a part of, and the box's name.
+LABEL_PART_OF = LABEL + "part-of"
 LABEL_RECIPE = LABEL + "recipe"
 
 IMAGE_REPOSITORY = "ghcr.io/containai"
@@ -269,6 +271,11 @@ class Layout:
         return self._at("var/lib/containai/installed.json")
 
     @property
+    def lock_dir(self) -> str:
+        """Locks that all users of the engine share; root's, for everybody to read."""
+        return self._at("var/lib/containai/locks")
+
+    @property
     def build_dir(self) -> str:
         """Where root file systems are made; empty between builds."""
         return self._at("var/lib/containai/build")
@@ -311,7 +318,7 @@ class Layout:
 
     @property
     def state_dir(self) -> str:
-        """Locks of this user's ContainAI."""
+        """State of this user's ContainAI: the lock of what ssh has of boxes."""
         return os.path.join(self.home, ".local/state/containai")
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from containai.cli.progress import Display
 from containai.errors import NotSetUpError
-from containai.host import files
+from containai.host import locks
 from containai.layout import Layout
 from containai.provision import setup, steps
 from containai.provision.step import Action, Choices, Step, WriteFile
@@ -37,8 +37,11 @@ def set_up(layout: Layout, choices: Choices, *, agreed: bool) -> bool:
 
 def apply(layout: Layout, wanted: Sequence[Step]) -> None:
     """Make every step right, with a progress display; one at a time on this machine."""
-    lock = layout.state_dir + "/setup.lock"
-    with files.lock(lock, wait=1800, what="setting this machine up"), Display() as display:
+    what = "setting this machine up"
+    with (
+        locks.hold(layout.lock_dir, locks.SETUP, wait=1800, what=what),
+        Display() as display,
+    ):
         setup.apply(layout, wanted, display.step)
 
 

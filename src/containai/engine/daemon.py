@@ -14,7 +14,7 @@ from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
-from containai.host import files, machine, proc
+from containai.host import files, locks, machine, proc
 from containai.layout import SYSBOX, Layout
 
 #: How long dockerd may take until it answers, in seconds: it starts the boxes that ran first.
@@ -192,8 +192,8 @@ def start(layout: Layout) -> None:
         proc.run(["systemctl", "start", layout.engine_unit], root=True, timeout=START_TIMEOUT)
         _wait(layout)
         return
-    lock = os.path.join(layout.state_dir, "engine.lock")
-    with files.lock(lock, wait=START_TIMEOUT, what="starting the engine"):
+    what = "starting the engine"
+    with locks.hold(layout.lock_dir, locks.ENGINE, wait=START_TIMEOUT, what=what):
         # One that is there and silent is about to answer or about to be gone.
         deadline = time.monotonic() + 2
         while running_pid(layout) is not None and time.monotonic() < deadline:

@@ -2,13 +2,11 @@
 
 import contextlib
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 
 from containai.errors import ContainAIError, NoSpaceError
-from containai.host import proc
+from containai.host import locks, proc
 
 
 def read(path: str) -> str | None:
@@ -103,27 +101,14 @@ def write_as_root(path: str, text: str, mode: int = 0o644) -> None:
 
 @contextlib.contextmanager
 def lock(path: str, *, wait: float, what: str) -> Iterator[None]:
-    """Hold an exclusive lock; `wait` is how long to wait for it, in seconds.
+    """Hold a lock of this user's own; `wait` is how long to wait for it, in seconds.
 
     The kernel lets go of it when the process ends, however it ends.
     """
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        deadline = time.monotonic() + wait
-        pause = 0.005
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ContainAIError(
-                        f"another cai has been busy with {what} for {wait:g} s",
-                        hint=f"wait for it or end it: fuser {path}",
-                    ) from None
-                time.sleep(pause)
-                pause = min(pause * 2, 0.1)
+        locks.take(handle, path, wait=wait, what=what)
         yield
     finally:
         os.close(handle)

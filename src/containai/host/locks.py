@@ -1,0 +1,94 @@
+"""Locks of this machine, which all users of an engine share.
+
+They are files of root's that anybody may open for reading, which is enough for flock(2): nobody can
+take one away, put something else in its place or fill a disk through it. All that another user can
+do is to hold one, and the error says which.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+import zlib
+from collections.abc import Iterator
+
+from containai.errors import ContainAIError, PrivilegeError
+from containai.host import proc
+
+#: How many locks the boxes have. Names share them: two that do wait for each other, no more.
+BOX_LOCKS = 256
+#: Starting the engine, setting this machine up, choosing a box's port and processors.
+ENGINE, SETUP, CHOICE = "engine", "setup", "choice"
+
+_MAKE = (
+    'set -eu; umask 022; install -d -m 0755 "$1"; cd "$1"; shift; set -C; '
+    'for name do true >"$name" || [ -e "$name" ]; done'
+)
+
+
+def of_box(name: str) -> str:
+    """Return the name of the lock of a box."""
+    return f"box-{zlib.crc32(name.encode()) % BOX_LOCKS:02x}"
+
+
+@contextlib.contextmanager
+def hold(directory: str, name: str, *, wait: float, what: str) -> Iterator[None]:
+    """Hold one of the machine's locks; `wait` is how long to wait for it, in seconds.
+
+    The kernel lets go of it when the process ends, however it ends.
+    Raises ContainAIError where somebody else keeps it, or there is none and it cannot be made.
+    """
+    path = os.path.join(directory, name)
+    handle = _opened(directory, path)
+    try:
+        take(handle, path, wait=wait, what=what)
+        yield
+    finally:
+        os.close(handle)
+
+
+def take(handle: int, path: str, *, wait: float, what: str) -> None:
+    """Lock an open file, for as long as it is open. Raises ContainAIError after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    pause = 0.005
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ContainAIError(
+                    f"another cai has been busy with {what} for {wait:g} s",
+                    hint=f"wait for it or end it: fuser {path}",
+                ) from None
+            time.sleep(pause)
+            pause = min(pause * 2, 0.1)
+
+
+def _opened(directory: str, path: str) -> int:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+        _make(directory)
+        return os.open(path, flags)
+    except OSError as wrong:
+        raise ContainAIError(
+            f"the lock {path} cannot be opened: {wrong.strerror}",
+            hint=f"root is to have it, and everybody to read it: sudo rm -rf {directory}",
+        ) from None
+
+
+def _make(directory: str) -> None:
+    names = [ENGINE, SETUP, CHOICE, *(f"box-{number:02x}" for number in range(BOX_LOCKS))]
+    above = directory
+    while not os.path.exists(above):
+        above = os.path.dirname(above)
+    try:
+        argv = ["sh", "-c", _MAKE, "sh", directory, *names]
+        proc.run(argv, root=not os.access(above, os.W_OK))
+    except PrivilegeError:
+        raise PrivilegeError(
+            f"{directory}, where the locks of this machine are, is missing, and only root makes it",
+            hint="as root: cai setup",
+        ) from None

@@ -1,0 +1,82 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from containai.errors import ContainAIError, PrivilegeError
+from containai.host import locks
+
+HOLD = """
+import sys
+from containai.host import locks
+with locks.hold(sys.argv[1], sys.argv[2], wait=0, what="x"):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(directory, name, what="x"):
+    """Hold a lock for a moment."""
+    with locks.hold(directory, name, wait=0, what=what):
+        pass
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return str(tmp_path / "var" / "locks")
+
+
+def test_one_at_a_time_and_which_lock_is_named(directory):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, directory, locks.SETUP], **pipes) as child:
+        child.stdout.readline()
+        with pytest.raises(ContainAIError, match="busy with this") as seen:
+            hold(directory, locks.SETUP, "this")
+        assert f"{directory}/setup" in seen.value.hint
+        hold(directory, locks.ENGINE, "that")
+        child.kill()
+        child.wait()
+        hold(directory, locks.SETUP, "this")
+
+
+def test_everybody_may_hold_them_and_nobody_write_or_replace_them(directory):
+    hold(directory, locks.of_box("api"), "api")
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o755
+    names = os.listdir(directory)
+    assert len(names) == locks.BOX_LOCKS + 3
+    assert {stat.S_IMODE(os.stat(f"{directory}/{each}").st_mode) for each in names} == {0o644}
+
+
+def test_boxes_have_locks_that_are_there(directory):
+    for number in range(1000):
+        hold(directory, locks.of_box(f"box-{number}"), "x")
+
+
+def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(directory):
+    hold(directory, locks.SETUP, "x")
+    with open(f"{directory}/engine", "w", encoding="utf-8") as file:
+        file.write("kept")
+    os.unlink(f"{directory}/setup")
+    hold(directory, locks.SETUP, "x")
+    assert os.path.getsize(f"{directory}/engine") == 4
+
+
+def test_a_link_is_not_followed(directory, tmp_path):
+    os.makedirs(directory)
+    (tmp_path / "victim").write_text("kept", encoding="utf-8")
+    os.symlink(tmp_path / "victim", f"{directory}/setup")
+    with pytest.raises(ContainAIError, match=r"setup cannot be opened") as seen:
+        hold(directory, locks.SETUP, "x")
+    assert directory in seen.value.hint
+    assert (tmp_path / "victim").read_text(encoding="utf-8") == "kept"
+
+
+def test_where_root_cannot_be_had(directory, monkeypatch):
+    def no_root(argv, *, root):
+        raise PrivilegeError("no sudo")
+
+    monkeypatch.setattr(locks.proc, "run", no_root)
+    with pytest.raises(PrivilegeError, match="is missing, and only root makes it"):
+        hold(directory, locks.SETUP, "x")
