@@ -70,7 +70,7 @@ class HostKeyError(ContainAIError):
 
 
 class NameTakenError(ContainAIError):
-    """The name belongs to a container that is not this workspace's box."""
+    """The name belongs to a container that is not this user's box, or not this workspace's."""
 
     exit_code = 15
 

@@ -131,10 +131,9 @@ def test_files(pair):
             "umask 0; echo secret >mine; mkdir -p ~/d; echo secret >~/d/kept;"
             "sudo sh -c 'umask 0; echo secret >/var/lib/docker/kept; echo secret >/etc/kept'"
         )
-        layers = space.inspect()["GraphDriver"]["Data"]
-        volume = pair.site.docker(
-            "volume", "inspect", "-f", "{{.Mountpoint}}", f"{space.box}-docker"
-        )
+        found = space.inspect()
+        layers = found["GraphDriver"]["Data"]
+        (volume,) = (each["Source"] for each in found["Mounts"] if each["Type"] == "volume")
         upper = layers["UpperDir"]
         private.append([f"{upper}/etc/kept", f"{upper}/home/agent/d/kept", f"{volume}/kept"])
     for path in [*private[0], *private[1]]:

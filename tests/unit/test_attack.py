@@ -407,7 +407,13 @@ def test_paths_of_the_host(line, bad):
     host = process()._replace(mounts=look.mounts(HOST_MOUNTS))
     made = {
         "Id": "ID",
-        "Config": {"Labels": {"containai.workspace": "/home/me/project"}},
+        # An image's label allows nothing.
+        "Config": {"Labels": {"containai.workspace": "/home/me"}},
+        "HostConfig": {
+            "Mounts": [
+                {"Type": "bind", "Source": "/home/me/project", "Target": "/home/agent/workspace"}
+            ]
+        },
         "Mounts": [{"Type": "volume", "Source": "/volume/_data"}],
     }
     assert isolation.host_paths(known(box=box, hosts=[host], container=made)).found is bad

@@ -32,7 +32,9 @@ def test_create_arguments():
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
         "--mount", "type=bind,source=/srv/api,target=/home/agent/workspace",
-        "--mount", "type=volume,source=api-1-docker,target=/var/lib/docker",
+        "--mount", (
+            "type=volume,target=/var/lib/docker,volume-label=containai.part-of=1000:api-1"
+        ),
         "i:t",
         "/sbin/init", "--log-level=err",
     ]  # fmt: skip

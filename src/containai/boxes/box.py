@@ -1,13 +1,19 @@
 """Boxes as the engine has them. What is broken is shown with its problems, not hidden."""
 
 import os
+import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from containai import layout as fixed
 from containai.boxes.limits import Limits
+from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, NameTakenError
+from containai.host import machine
+
+#: The owner of a box whose label names none.
+NOBODY = -1
 
 
 class Status(StrEnum):
@@ -40,32 +46,82 @@ class Box(NamedTuple):
 
     @classmethod
     def from_inspect(cls, found: dict[str, Any]) -> "Box":
-        """Read a container that has our labels from what `docker inspect` says."""
-        labels = found["Config"]["Labels"] or {}
-        workspace = labels.get(fixed.LABEL_WORKSPACE, "")
-        port = labels.get(fixed.LABEL_SSH_PORT, "")
-        problems = []
-        if not os.path.isdir(workspace):
-            problems.append(f"its workspace {workspace!r} is gone")
-        if not port.isdigit():
-            problems.append("its label has no ssh port")
+        """Read a box from what `docker inspect` says: `found` is one, by `is_box`.
+
+        What its creator gave it counts, and no image can give itself; only whose it is, is a label.
+        """
+        host = found.get("HostConfig") or {}
+        workspace = str(_mounts(found)[fixed.WORKSPACE_IN_BOX].get("Source", ""))
+        port, owner = _port(host), _owner(found)
+        seen = [
+            _wrong_with(workspace),
+            "" if port else "it has no ssh port on 127.0.0.1",
+            "" if owner is not None else "its label does not say whose it is",
+        ]
         return cls(
-            name=found["Name"].lstrip("/"),
-            container=found["Id"],
+            name=str(found.get("Name", "")).lstrip("/"),
+            container=str(found.get("Id", "")),
             workspace=workspace,
-            ssh_port=int(port) if port.isdigit() else 0,
-            owner=int(labels.get(fixed.LABEL_OWNER, "0") or 0),
-            status=_status(found["State"]),
-            image=found["Config"]["Image"],
-            created=found["Created"],
-            problems=tuple(problems),
+            ssh_port=port,
+            owner=NOBODY if owner is None else owner,
+            status=_status(found.get("State") or {}),
+            image=str((found.get("Config") or {}).get("Image", "")),
+            created=str(found.get("Created", "")),
+            problems=tuple(filter(None, seen)),
             limits=Limits.from_inspect(found),
-            cpuset=found["HostConfig"]["CpusetCpus"],
+            cpuset=str(host.get("CpusetCpus", "")),
         )
+
+    def belongs_to(self, uid: int) -> bool:
+        """Whether it is this user's own."""
+        return self.owner == uid
+
+
+def _wrong_with(workspace: str) -> str:
+    """Return what is wrong with a workspace. One that this user may not look at is no less fine."""
+    try:
+        os.stat(os.path.join(workspace, ""))
+    except PermissionError:
+        return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return f"its workspace {workspace!r} is gone"
+    except OSError as wrong:
+        return f"its workspace {workspace!r} cannot be read: {wrong.strerror}"
+    return ""
+
+
+def _port(host: dict[str, Any]) -> int:
+    """Return the port of this machine that leads to a box's sshd, or 0."""
+    for each in (host.get("PortBindings") or {}).get(f"{SSH_PORT_IN_BOX}/tcp") or []:
+        if each.get("HostIp") == "127.0.0.1" and (port := _number(each.get("HostPort"), 65535)):
+            return port
+    return 0
+
+
+def _owner(found: dict[str, Any]) -> int | None:
+    # uid_t is 32 bits wide, and its last value means no user.
+    return _number(_labels(found).get(fixed.LABEL_OWNER), 2**32 - 2)
+
+
+def _number(text: object, most: int) -> int | None:
+    """Return a number from 0 to `most` in digits of ASCII, or None."""
+    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,10}", text):
+        return None
+    return int(text) if int(text) <= most else None
+
+
+def _labels(found: dict[str, Any]) -> dict[str, str]:
+    return (found.get("Config") or {}).get("Labels") or {}
+
+
+def _mounts(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the mounts that a container was made with (`docker create --mount`), by target."""
+    asked = (found.get("HostConfig") or {}).get("Mounts") or []
+    return {str(each.get("Target")): each for each in asked}
 
 
 def _status(state: dict[str, Any]) -> Status:
-    match state["Status"]:
+    match state.get("Status"):
         case "running":
             return Status.RUNNING
         case "paused":
@@ -79,43 +135,86 @@ def _status(state: dict[str, Any]) -> Status:
     return Status.BROKEN
 
 
-def is_managed(found: dict[str, Any]) -> bool:
-    """Whether a container, inspected, is a box: ContainAI's own."""
-    return (found["Config"]["Labels"] or {}).get(fixed.LABEL_MANAGED) == "true"
+def is_box(found: dict[str, Any]) -> bool:
+    """Whether a container, inspected, is a box.
+
+    Labels alone prove nothing, as Docker adds those of the image to those of the container: it was
+    made with a box's two mounts, and no image can ask for one (what it declares is a volume).
+    """
+    mounts = _mounts(found)
+    kinds = [mounts.get(each, {}).get("Type") for each in (fixed.WORKSPACE_IN_BOX, DOCKER_IN_BOX)]
+    return _labels(found).get(fixed.LABEL_MANAGED) == "true" and kinds == ["bind", "volume"]
+
+
+def named_volumes(found: dict[str, Any]) -> list[str]:
+    """Return the volumes that are parts of a box and do not go with its container by themselves.
+
+    Boxes of earlier versions have one with a name; those of today's are nameless.
+    """
+    source = _mounts(found).get(DOCKER_IN_BOX, {}).get("Source")
+    return [str(source)] if source else []
 
 
 def every(engine: Engine) -> list[Box]:
     """Return all boxes, of all users, by name."""
     found = engine.containers(f"label={fixed.LABEL_MANAGED}=true")
-    return sorted(Box.from_inspect(each) for each in found)
+    return sorted(Box.from_inspect(each) for each in found if is_box(each))
+
+
+def own(engine: Engine) -> list[Box]:
+    """Return this user's boxes, by name."""
+    return [each for each in every(engine) if each.belongs_to(engine.layout.uid)]
+
+
+def get(engine: Engine, name: str) -> Box | None:
+    """Return the box of that name or id, whoever owns it, or None."""
+    found = engine.inspect("container", name)
+    return Box.from_inspect(found) if found is not None and is_box(found) else None
+
+
+def refuse_others(box: Box, uid: int, *, to_root: bool) -> None:
+    """Raise NameTakenError for a box of another user; `to_root` says that root is refused too."""
+    if not box.belongs_to(uid) and (to_root or uid != 0):
+        who = machine.user_name(box.owner)
+        hint = f"it is {who}'s to use" if uid == 0 else "choose another: --name NAME"
+        raise NameTakenError(f"the box {box.name!r} belongs to {who}", hint=hint)
+
+
+def refuse_workspace(box: Box, workspace: str) -> None:
+    """Raise NameTakenError for a box of another workspace."""
+    if box.workspace != workspace:
+        raise NameTakenError(
+            f"the box {box.name!r} is of another workspace: {box.workspace!r}",
+            hint="choose another: --name NAME",
+        )
 
 
 def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> Box | None:
-    """Return a workspace's box: the one of that name, else the one whose label names it.
+    """Return a workspace's box: the one of that name, else the user's one that has it mounted.
 
     `named` says that the user chose the name: then only that one counts.
-    Raises NameTakenError where the name is of a container that is not this workspace's box.
+    Raises NameTakenError where the name is of a container that is not this user's box of this
+    workspace.
     """
+    uid = engine.layout.uid
     found = engine.inspect("container", name)
     if found is not None:
-        labels = found["Config"]["Labels"] or {}
-        if not is_managed(found):
+        if not is_box(found):
             raise NameTakenError(
                 f"the name {name!r} belongs to a container that is not ContainAI's",
                 hint="choose another: --name NAME",
             )
-        if labels.get(fixed.LABEL_WORKSPACE) != workspace:
-            raise NameTakenError(
-                f"the box {name!r} is of another workspace: {labels.get(fixed.LABEL_WORKSPACE)!r}",
-                hint="choose another: --name NAME",
-            )
-        return Box.from_inspect(found)
+        box = Box.from_inspect(found)
+        refuse_others(box, uid, to_root=True)
+        refuse_workspace(box, workspace)
+        return box
     if named:
         return None
     same = engine.containers(
         f"label={fixed.LABEL_MANAGED}=true", f"label={fixed.LABEL_WORKSPACE}={workspace}"
     )
-    boxes = [box for box in map(Box.from_inspect, same) if box.owner == engine.layout.uid]
+    boxes = [box for box in map(Box.from_inspect, filter(is_box, same)) if box.belongs_to(uid)]
+    boxes = [box for box in boxes if box.workspace == workspace]
     if len(boxes) > 1:
         names = ", ".join(box.name for box in boxes)
         raise BoxNotFoundError(

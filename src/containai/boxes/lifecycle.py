@@ -1,18 +1,15 @@
 """What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
 
 import contextlib
-import io
-import os
 import re
-import tarfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from containai import layout as fixed
+from containai.boxes import archives, ids, limits, ports, spec
 from containai.boxes import box as boxes
-from containai.boxes import ids, limits, ports, spec
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
@@ -20,7 +17,7 @@ from containai.config.settings import PortRange
 from containai.engine import runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
-from containai.host import files, machine, proc
+from containai.host import files, locks, machine, proc
 from containai.host.background import Background
 from containai.layout import Layout
 from containai.ssh import connect, session
@@ -69,21 +66,45 @@ class Boxes:
         A box that is there gets the limits that were `asked` for; a new one the settings' too.
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
-        own = name or box_name(workspace.path, self.layout.uid)
-        with self._lock(own):
-            found = boxes.find(self.engine, workspace.path, own, named=name is not None)
+        first = own = name or box_name(workspace.path, self.layout.uid)
+        while True:
+            with self._lock(own):
+                found = boxes.find(self.engine, workspace.path, first, named=name is not None)
+                if own == (found.name if found else first):
+                    return self._bring_up(own, workspace, image, say, name is not None, asked)
+            # The workspace's box has another name, and that name's lock.
+            own = found.name if found else first
+
+    def _bring_up(
+        self,
+        own: str,
+        workspace: Workspace,
+        image: str,
+        say: Callable[[str], None],
+        named: bool,  # noqa: FBT001 - private
+        asked: Limits,
+    ) -> str:
+        tried: set[int] = set()
+        for attempt in range(1, ATTEMPTS + 1):
+            # Again each time: somebody else may have taken the name, without our lock.
+            found = boxes.find(self.engine, workspace.path, own, named=named)
             if found is not None and found.status in (Status.UNFINISHED, Status.BROKEN):
                 say(f"removing what an interrupted start left of {found.name}")
-                self._discard(found.name)
+                self._discard(found.container)
                 found = None
-            if found is None:
-                say(f"making the box {own}")
-                self._make(own, workspace, image, asked.over(self.limits))
-            else:
-                own = found.name
+            if found is not None:
                 self._limit(found, asked)
                 self._start(found, workspace, say)
-            return own
+                return own
+            say(f"making the box {own}")
+            try:
+                self._make(own, workspace, image, asked.over(self.limits), tried)
+            except EngineError as failed:
+                if not _may_pass(failed) or attempt == ATTEMPTS:
+                    raise
+            else:
+                return own
+        raise AssertionError("unreachable")
 
     def get(self, workspace: Workspace, name: str | None = None) -> Box:
         """Return the workspace's box. Raises BoxNotFoundError where there is none."""
@@ -95,70 +116,79 @@ class Boxes:
             )
         return found
 
-    def stop(self, name: str) -> None:
-        """Shut a box down through its systemd. Raises BoxStartError where it had to be killed."""
-        with self._lock(name):
-            ssh.close(self.layout, name)
-            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+    def stop(self, box: Box) -> None:
+        """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
+        with self._lock(box.name):
+            if self.engine.inspect("container", box.container) is None:
+                raise BoxNotFoundError(f"the box {box.name!r} is gone", hint="see: cai ls")
+            self._shut_down(box)
 
-    def remove(self, name: str) -> None:
+    def remove(self, box: Box) -> None:
         """Remove a box and all that is its own; the workspace stays."""
-        with self._lock(name):
-            found = self.engine.inspect("container", name)
-            if found is not None and found["State"]["Running"]:
-                ssh.close(self.layout, name)
-                self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
-            self._discard(name)
+        with self._lock(box.name):
+            found = self.engine.inspect("container", box.container)
+            if found is not None:
+                if found["State"]["Running"]:
+                    self._shut_down(box)
+                self._discard(box.container)
+            elif box.belongs_to(self.layout.uid) and not self.engine.inspect("container", box.name):
+                ssh.forget(self.layout, box.name)
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        path = os.path.join(self.layout.state_dir, "locks", f"{name}.lock")
-        return files.lock(path, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
+        directory, lock = self.layout.lock_dir, locks.of_box(name)
+        return locks.hold(directory, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
 
-    def _discard(self, name: str) -> None:
-        found = self.engine.inspect("container", name)
-        if found is not None and not boxes.is_managed(found):
-            return  # somebody took the name first
-        ssh.forget(self.layout, name)
-        self.engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
-        self._discard_volume(name)
-        shims.end_forgotten(self.engine)
-        # The id range is freed with the container; whoever may not do that now leaves it to the
-        # next start of any box, which does.
+    def _shut_down(self, box: Box) -> None:
+        if box.belongs_to(self.layout.uid):
+            ssh.close(self.layout, box.name)
+        self.engine.docker("stop", box.container, timeout=spec.STOP_TIMEOUT + 30)
+
+    def _discard(self, container: str) -> None:
+        """Remove a box by its container's id, as its name may be another's by now."""
+        found = self.engine.inspect("container", container)
+        if found is not None:
+            box = Box.from_inspect(found)
+            if box.belongs_to(self.layout.uid):
+                ssh.forget(self.layout, box.name)
+            self.engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
+            for volume in boxes.named_volumes(found):
+                self.engine.docker("volume", "rm", volume, ok=(0, 1))
+        # A shim that is left, and the id range, are root's to end: whoever may not leaves it to
+        # the next start of the engine, or of any box.
         with contextlib.suppress(ContainAIError):
+            shims.end_forgotten(self.engine)
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             proc.run(argv, root=True, ok=None)
 
-    def _discard_volume(self, name: str) -> None:
-        volume = spec.docker_volume(name)
-        if self.engine.inspect("volume", volume) is not None:
-            self.engine.docker("volume", "rm", volume)
+    def _discard_parts(self, name: str) -> None:
+        """Remove what is left of a box of ours whose container somebody removed without it.
 
-    def _make(self, name: str, workspace: Workspace, image: str, wanted: Limits) -> None:
+        The engine refuses to remove what any container has.
+        """
+        label = f"label={spec.part_of(self.layout.uid, name)}"
+        for volume in self.engine.volumes(label, "dangling=true"):
+            self.engine.docker("volume", "rm", volume, ok=(0, 1))
+
+    def _make(
+        self, name: str, workspace: Workspace, image: str, wanted: Limits, tried: set[int]
+    ) -> None:
+        """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         limits.check(wanted, machine.processors())
         runtime = runtimes.chosen(self.layout)
         agent = ids.agent_files(runtime, workspace.path)
         public = ssh.ensure_user(self.layout)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(ssh.new_key)
-        tried: set[int] = set()
-        for attempt in range(1, ATTEMPTS + 1):
-            with ExitStack() as undo:
-                undo.callback(self._discard, name)
-                try:
-                    self._discard_volume(name)
-                    port = self._create(name, workspace, image, runtime, wanted, tried)
-                    tried.add(port)
-                    key = making.result()
-                    self._place(name, key, public, agent)
-                    ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
-                    self._boot(name)
-                except EngineError as failed:
-                    if _may_pass(failed) and attempt < ATTEMPTS:
-                        continue
-                    raise
-                undo.pop_all()
-                return
-        raise AssertionError("unreachable")
+        self._discard_parts(name)
+        with ExitStack() as undo:
+            port, container = self._create(name, workspace, image, runtime, wanted, tried)
+            undo.callback(self._discard, container)
+            tried.add(port)
+            key = making.result()
+            self._place(container, key, public, agent)
+            ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
+            self._boot(name, container)
+            undo.pop_all()
 
     def _create(
         self,
@@ -168,9 +198,9 @@ class Boxes:
         runtime: str,
         wanted: Limits,
         tried: set[int],
-    ) -> int:
-        lock = os.path.join(self.layout.state_dir, "ports.lock")
-        with files.lock(lock, wait=60, what="choosing a port"):
+    ) -> tuple[int, str]:
+        """Create a box's container; return its port and its id."""
+        with self._choosing("a port"):
             others = boxes.every(self.engine)
             promised = {box.ssh_port for box in others}
             port = ports.choose(self.port_range, promised | tried)
@@ -184,25 +214,28 @@ class Boxes:
                 limits=wanted,
                 cpuset=_cpuset(wanted, others),
             )
-            self.engine.docker(*spec.create_arguments(made))
-        return port
+            container = self.engine.docker(*spec.create_arguments(made)).out.strip()
+        return port, container
+
+    def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return locks.hold(self.layout.lock_dir, locks.CHOICE, wait=60, what=f"choosing {what}")
 
     def _limit(self, found: Box, asked: Limits) -> None:
         """Give a box that is there, running or not, the limits that were asked for."""
         new = limits.changes(found.limits, asked)
         limits.check(new, machine.processors())
-        lock = os.path.join(self.layout.state_dir, "ports.lock")
         if any(new):
-            with files.lock(lock, wait=60, what="choosing processors"):
-                others = [box for box in boxes.every(self.engine) if box.name != found.name]
+            with self._choosing("processors"):
+                every = boxes.every(self.engine)
+                others = [box for box in every if box.container != found.container]
                 options = limits.arguments(new, _cpuset(new, others))
-                self.engine.docker("update", *options, found.name)
+                self.engine.docker("update", *options, found.container)
 
     def _place(
-        self, name: str, key: ssh.KeyPair, public: str, agent: dict[str, tuple[str, int]]
+        self, container: str, key: ssh.KeyPair, public: str, agent: dict[str, tuple[str, int]]
     ) -> None:
         # Before first boot and through the engine: nothing of it is ever trusted from the network.
-        archive = tar(
+        archive = archives.tar(
             {
                 HOST_KEY_IN_BOX: (key.private, 0o600),
                 HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
@@ -210,7 +243,7 @@ class Boxes:
             }
             | agent
         )
-        self.engine.copy_in(name, archive)
+        self.engine.copy_in(container, archive)
 
     def _block(self, name: str, port: int, workspace: Workspace) -> str:
         return ssh.host_block(
@@ -222,31 +255,30 @@ class Boxes:
             forward_agent=self.forward_agent,
         )
 
-    def _boot(self, name: str) -> None:
-        self._start_container(name)
-        self._connect(name)
+    def _boot(self, name: str, container: str) -> None:
+        self._start_container(container)
+        self._connect(name, container)
 
-    def _connect(self, name: str) -> None:
-        connect.open_master(self.layout, name, self._watch(name))
+    def _connect(self, name: str, container: str) -> None:
+        connect.open_master(self.layout, name, self._watch(name, container))
 
-    def _start_container(self, name: str) -> None:
+    def _start_container(self, container: str) -> None:
         try:
-            self.engine.start(name)
+            self.engine.start(container)
         except EngineError as failed:
             # Killed at the wrong moment, dockerd takes a container for stopped that lives on, or
             # containerd does not know that it has removed one.
             known = r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
             if not re.search(known, str(failed)):
                 raise
-            found = self.engine.inspect("container", name)
-            if found is None:
+            if self.engine.inspect("container", container) is None:
                 raise
-            shims.end(self.layout, found["Id"])
-            shims.discard_bundle(self.layout, found["Id"])
+            shims.end(self.layout, container)
+            shims.discard_bundle(self.layout, container)
             time.sleep(SHIM_GONE)
-            self.engine.start(name)
+            self.engine.start(container)
 
-    def _watch(self, name: str) -> Callable[[], None]:
+    def _watch(self, name: str, container: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, or is started again and again.
 
         One restart is forgiven: the box may have been ending when somebody wanted to enter it.
@@ -254,18 +286,18 @@ class Boxes:
         restarts: set[int] = set()
 
         def still_alive() -> None:
-            found = self.engine.inspect("container", name)
+            found = self.engine.inspect("container", container)
             if found is not None:
                 restarts.add(found["RestartCount"])
                 if found["State"]["Running"] and len(restarts) <= 2:
                     return
-            raise self._death(name, found)
+            raise self._death(name, container, found)
 
         return still_alive
 
-    def _death(self, name: str, found: dict[str, Any] | None) -> BoxStartError:
+    def _death(self, name: str, container: str, found: dict[str, Any] | None) -> BoxStartError:
         state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
-        last = self.engine.docker("logs", "--tail", "40", name, ok=None)
+        last = self.engine.docker("logs", "--tail", "40", container, ok=None)
         said = "\n  ".join(legible(last.out + last.err)[-12:]) or "nothing"
         return BoxStartError(
             f"the box {name!r} died while it booted (code {state['ExitCode']}"
@@ -274,28 +306,28 @@ class Boxes:
         )
 
     def _start(self, found: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
-        name = found.name
+        name, container = found.name, found.container
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
         if found.status is Status.PAUSED:
-            self.engine.docker("unpause", name)
+            self.engine.docker("unpause", container)
         if found.status is Status.RESTARTING:
-            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+            self.engine.docker("stop", container, timeout=spec.STOP_TIMEOUT + 30)
             found = found._replace(status=Status.STOPPED)
         if found.status is not Status.STOPPED and same is False:
             say(f"{workspace.path} is another directory than it was: restarting {name}")
-            self.engine.docker("stop", name, timeout=spec.STOP_TIMEOUT + 30)
+            self.engine.docker("stop", container, timeout=spec.STOP_TIMEOUT + 30)
             found = found._replace(status=Status.STOPPED)
         ssh.ensure_user(self.layout)
         ssh.publish(
             self.layout,
             name,
             self._block(name, found.ssh_port, workspace),
-            self._host_key(name),
+            self._host_key(name, container),
         )
         if found.status is Status.STOPPED:
             say(f"starting the box {name}")
             try:
-                self._boot(name)
+                self._boot(name, container)
             except EngineError as failed:
                 if _is_port_conflict(failed):
                     raise BoxStartError(
@@ -306,21 +338,21 @@ class Boxes:
                 raise
             except BoxStartError:
                 # Else the engine would start it again and again.
-                self.engine.docker("stop", name, ok=None, timeout=spec.STOP_TIMEOUT + 30)
+                self.engine.docker("stop", container, ok=None, timeout=spec.STOP_TIMEOUT + 30)
                 raise
         else:
-            self._connect(name)
+            self._connect(name, container)
 
-    def _host_key(self, name: str) -> str:
+    def _host_key(self, name: str, container: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
         pinned = ssh.pinned_key(files.read(self.layout.known_hosts) or "", name)
         if pinned is not None:
             return pinned
-        argv = self.engine.argv("cp", f"{name}:/{HOST_KEY_IN_BOX}.pub", "-")
+        argv = self.engine.argv("cp", f"{container}:/{HOST_KEY_IN_BOX}.pub", "-")
         archive = proc.run_limited(
             argv, stdin=b"", limit=_KEY_LIMIT, timeout=60, root=self.engine.needs_root
         ).out
-        words = _first_file(archive.encode()).decode(errors="replace").split()
+        words = archives.first_file(archive.encode()).decode(errors="replace").split()
         if len(words) < 2 or words[0] != "ssh-ed25519":
             raise BoxStartError(
                 f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
@@ -332,32 +364,6 @@ def _cpuset(wanted: Limits, others: list[Box]) -> str:
     if not wanted.cpus:
         return ""
     return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
-
-
-def _first_file(archive: bytes) -> bytes:
-    """Return what is in the only file of an archive that a box answers for; nothing if it is none.
-
-    Unpacked in memory: what the box calls its key could be a link to somewhere of ours.
-    """
-    with (
-        contextlib.suppress(tarfile.TarError),
-        tarfile.open(fileobj=io.BytesIO(archive)) as entries,
-    ):
-        entry = entries.next()
-        file = entries.extractfile(entry) if entry is not None and entry.isreg() else None
-        return file.read(1000) if file is not None else b""
-    return b""
-
-
-def tar(entries: dict[str, tuple[str, int]]) -> bytes:
-    """Return an archive of root's files: path → (text, mode), with the directories they need."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, (text, mode) in entries.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode, entry.mtime = len(text.encode()), mode, int(time.time())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def legible(text: str) -> list[str]:
@@ -372,8 +378,7 @@ def legible(text: str) -> list[str]:
 
 def _may_pass(failed: EngineError) -> bool:
     """Whether another attempt may succeed."""
-    in_use = ("volume is in use", "is already in use by container")
-    return _is_port_conflict(failed) or any(each in str(failed) for each in in_use)
+    return _is_port_conflict(failed) or "is already in use by container" in str(failed)
 
 
 def _is_port_conflict(failed: EngineError) -> bool:

@@ -18,8 +18,8 @@ class Limits(NamedTuple):
     @classmethod
     def from_inspect(cls, found: dict[str, Any]) -> "Limits":
         """Read those of a container from what `docker inspect` says."""
-        host = found["HostConfig"]
-        return cls(host["Memory"], host["NanoCpus"] / 1e9)
+        host = found.get("HostConfig") or {}
+        return cls(host.get("Memory") or 0, (host.get("NanoCpus") or 0) / 1e9)
 
     def over(self, others: "Limits") -> "Limits":
         """Return these, and the others where nothing is said here."""

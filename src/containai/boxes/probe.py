@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Callable
 
-from containai.boxes import ids, lifecycle, spec
+from containai.boxes import archives, ids, lifecycle, spec
 from containai.engine.client import Engine
 from containai.errors import ContainAIError
 from containai.host import files, proc
@@ -31,7 +31,6 @@ def probe(engine: Engine, image: str, runtime: str, say: Callable[[str], None]) 
             return reason(str(failed))
         finally:
             engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
-            engine.docker("volume", "rm", spec.docker_volume(name), ok=(0, 1))
             _empty(workspace)
 
 
@@ -70,7 +69,7 @@ def _boot(
         lifecycle.HOST_KEY_IN_BOX: (key.private, 0o600),
         **ids.agent_files(runtime, workspace),
     }
-    engine.docker("cp", "-", f"{name}:/", stdin=lifecycle.tar(placed))
+    engine.docker("cp", "-", f"{name}:/", stdin=archives.tar(placed))
     engine.docker("start", name)
 
 

@@ -40,18 +40,10 @@ class BoxSpec(NamedTuple):
     limits: Limits = Limits()
     cpuset: str = ""
 
-    @property
-    def docker_volume(self) -> str:
-        """The volume of the box's own Docker; it goes with the box."""
-        return docker_volume(self.name)
 
-
-def docker_volume(name: str) -> str:
-    """Return the name of the volume for a box's own Docker.
-
-    Its data cannot be on overlay, which the box's root file system is.
-    """
-    return f"{name}-docker"
+def part_of(owner: int, name: str) -> str:
+    """Return the label of the volumes that are parts of a user's box of that name."""
+    return f"{fixed.LABEL_PART_OF}={owner}:{name}"
 
 
 def mount(**fields: str) -> str:
@@ -92,7 +84,11 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
         "--mount", mount(type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX),
-        "--mount", mount(type="volume", source=spec.docker_volume, target=DOCKER_IN_BOX),
+        # For the box's own Docker, whose data cannot be on overlay, as the box's root file system
+        # is. Nameless: it is this container's and no other's, and goes with it.
+        "--mount", mount(
+            type="volume", target=DOCKER_IN_BOX, **{"volume-label": part_of(spec.owner, spec.name)}
+        ),
         spec.image,
         *INIT,
     ]  # fmt: skip

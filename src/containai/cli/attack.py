@@ -40,7 +40,7 @@ def run(layout: Layout, name: str | None, *, as_json: bool) -> int:
 
 def _running(layout: Layout, name: str | None) -> Box:
     wanted = argparse.Namespace(name=name, path=None)
-    box = shared.find_box(layout, wanted)
+    box = shared.find_box(layout, wanted, to_enter=True)
     if not session.is_live(layout, box.name) or box.status is not Status.RUNNING:
         from containai.cli import cold
 

@@ -120,10 +120,11 @@ def choices(
     )
 
 
-def find_box(layout: Layout, arguments: argparse.Namespace) -> "Box":
+def find_box(layout: Layout, arguments: argparse.Namespace, *, to_enter: bool = False) -> "Box":
     """Return the box that the arguments name; by --name also where its workspace is gone.
 
-    Raises BoxNotFoundError.
+    Root may have anybody's, but not `to_enter` it, as a box knows its owner's key.
+    Raises BoxNotFoundError, and NameTakenError for a box that is another user's or workspace's.
     """
     from containai.boxes import box
     from containai.engine import daemon
@@ -133,10 +134,13 @@ def find_box(layout: Layout, arguments: argparse.Namespace) -> "Box":
     boxes = boxes_of(layout)
     if arguments.name is None:
         return boxes.get(workspace_of(layout, arguments))
-    for each in box.every(boxes.engine):
-        if each.name == arguments.name:
-            return each
-    raise BoxNotFoundError(f"there is no box {arguments.name!r}", hint="see: cai ls")
+    found = box.get(boxes.engine, arguments.name)
+    if found is None:
+        raise BoxNotFoundError(f"there is no box {arguments.name!r}", hint="see: cai ls")
+    box.refuse_others(found, layout.uid, to_root=to_enter)
+    if arguments.path is not None:
+        box.refuse_workspace(found, workspace_of(layout, arguments).path)
+    return found
 
 
 def session(arguments: argparse.Namespace, command: Sequence[str]) -> int:

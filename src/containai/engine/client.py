@@ -102,14 +102,17 @@ class Engine:
         found: list[dict[str, Any]] = json.loads(done.out)
         return found[0] if found else None
 
+    def volumes(self, *filters: str) -> list[str]:
+        """Return the names of the volumes that pass all filters."""
+        answer = self._ask(f"/volumes?filters={_query(filters)}")
+        if answer is not None and answer[0] == 200:
+            return [str(each["Name"]) for each in answer[1]["Volumes"] or []]
+        chosen = [word for each in filters for word in ("--filter", each)]
+        return self.docker("volume", "ls", "--quiet", *chosen).out.split()
+
     def containers(self, *filters: str) -> list[dict[str, Any]]:
         """Return every container, running or not, that passes all filters, inspected."""
-        wanted: dict[str, list[str]] = {}
-        for each in filters:
-            key, _, value = each.partition("=")
-            wanted.setdefault(key, []).append(value)
-        query = api.quoted(json.dumps(wanted))
-        answer = self._ask(f"/containers/json?all=1&filters={query}")
+        answer = self._ask(f"/containers/json?all=1&filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
             # A container may go between the two questions.
             all_found = (self.inspect("container", each["Id"]) for each in answer[1])
@@ -136,6 +139,14 @@ class Engine:
             return (answer.status, answer.value) if answer.status in (200, 404) else None
         except (OSError, ValueError):
             return None
+
+
+def _query(filters: Sequence[str]) -> str:
+    wanted: dict[str, list[str]] = {}
+    for each in filters:
+        key, _, value = each.partition("=")
+        wanted.setdefault(key, []).append(value)
+    return api.quoted(json.dumps(wanted))
 
 
 def engine_error(failed: proc.ProcessError) -> EngineError | NoSpaceError:

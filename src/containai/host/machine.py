@@ -31,6 +31,16 @@ def invoker() -> User | None:
     return User(found.pw_name, found.pw_dir)
 
 
+def user_name(uid: int) -> str:
+    """Return the name of a user of this machine, or what else to call one."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"user {uid}" if uid >= 0 else "nobody known"
+
+
 def as_user(user: User, argv: Sequence[str]) -> list[str]:
     """Return the argv by which root runs a program as a user: in its home nobody else writes."""
     home = f"HOME={user.home}"

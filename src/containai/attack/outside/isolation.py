@@ -6,6 +6,7 @@ from containai.attack.facts import Facts
 from containai.attack.inside.look import Mount
 from containai.attack.probe import OUTSIDE, Probe, Seen, Unverified, fine, found, outside, verdict
 from containai.attack.send import shown
+from containai.layout import WORKSPACE_IN_BOX
 
 #: Namespace as in /proc/PID/ns → (what stands for it, how to start a box without the fault).
 _NAMESPACES = {
@@ -188,11 +189,15 @@ def _is_below(path: str, top: str) -> bool:
 
 
 def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
-    labels = facts.container["Config"]["Labels"] or {}
-    workspace = labels.get("containai.workspace")
+    # As it was made: an image can have labels.
+    workspaces = [
+        os.path.realpath(each["Source"])
+        for each in facts.container["HostConfig"].get("Mounts") or []
+        if each["Type"] == "bind" and each["Target"] == WORKSPACE_IN_BOX
+    ]
     volumes = [each["Source"] for each in facts.container["Mounts"] if each["Type"] == "volume"]
     own = os.path.join(facts.engine_data, "containers", facts.container["Id"])
-    if workspace is not None and path == os.path.realpath(workspace):
+    if path in workspaces:
         return True
     if path.startswith("/dev/"):
         return path.removeprefix("/dev/") in _DEVICES

@@ -15,5 +15,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove the workspace's box and all that is its own."""
     layout = Layout.from_environment()
     box = shared.find_box(layout, arguments)
-    shared.boxes_of(layout).remove(box.name)
+    shared.boxes_of(layout).remove(box)
     return 0

@@ -15,5 +15,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Shut the workspace's box down through its systemd."""
     layout = Layout.from_environment()
     box = shared.find_box(layout, arguments)
-    shared.boxes_of(layout).stop(box.name)
+    shared.boxes_of(layout).stop(box)
     return 0

@@ -1,10 +1,10 @@
 """What users made with the engine: doctor looks at it, and `cai uninstall` may take it away."""
 
-from containai.boxes import box, spec
+from containai.boxes import box
 from containai.engine import daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
-from containai.host import proc
+from containai.host import machine, proc
 from containai.layout import Layout
 from containai.provision.step import Action, Fact, Finding, Run, Scope
 
@@ -15,15 +15,18 @@ class Contents(Fact):
     title = "boxes"
 
     def check(self, layout: Layout) -> Finding:
-        """Look for boxes that are broken."""
+        """Look for boxes of this user that are broken."""
         if proc.which("docker") is None or not daemon.answering(layout):
             return Finding(False, "not checked: the engine does not answer")
-        boxes = box.every(Engine(layout))
+        every = box.every(Engine(layout))
+        boxes = [each for each in every if each.belongs_to(layout.uid)]
         broken = [f"{each.name}: {', '.join(each.problems)}" for each in boxes if each.problems]
         if broken:
             return Finding(False, "; ".join(broken), hint="remove it: cai rm --name NAME")
         running = sum(each.status is box.Status.RUNNING for each in boxes)
-        return Finding(True, f"{len(boxes)}, of which {running} run")
+        others = len(every) - len(boxes)
+        beside = f"; {others} of other users" if others else ""
+        return Finding(True, f"{len(boxes)}, of which {running} run{beside}")
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove what the scope names; a purge takes the whole of the engine's data later.
@@ -42,15 +45,26 @@ class Contents(Fact):
                 )
             return []
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
+        others = _of_others(layout, box.every(engine))
         if running and not scope.containers:
+            named = [others.get(each, each) for each in running]
             raise ContainAIError(
-                f"these containers are running: {', '.join(running)}",
+                f"these containers are running: {', '.join(named)}",
                 hint="stop them (cai stop), or remove them too: --containers",
             )
-        return _removals(engine, scope, running)
+        return _removals(engine, scope, running, list(others.values()))
 
 
-def _removals(engine: Engine, scope: Scope, running: list[str]) -> list[Action]:
+def _of_others(layout: Layout, boxes: list[box.Box]) -> dict[str, str]:
+    """Return the boxes of other users, by name, with whose each is."""
+    return {
+        each.name: f"{each.name} ({machine.user_name(each.owner)}'s)"
+        for each in boxes
+        if not each.belongs_to(layout.uid)
+    }
+
+
+def _removals(engine: Engine, scope: Scope, running: list[str], others: list[str]) -> list[Action]:
     def request(*words: str) -> Run:
         return Run(engine.argv(*words), root=engine.needs_root)
 
@@ -63,9 +77,12 @@ def _removals(engine: Engine, scope: Scope, running: list[str]) -> list[Action]:
         if running:
             actions.append(request("stop", *running))
         if containers := listed("ps", "--all"):
-            actions.append(request("rm", "--force", "--volumes", *containers))
-        # A box's own Docker lives in a volume that is a part of the box.
-        own = {spec.docker_volume(each.name) for each in box.every(engine)}
+            remove = request("rm", "--force", "--volumes", *containers)
+            title = f"remove every container, boxes of other users too: {', '.join(others)}"
+            actions.append(remove._replace(title=title) if others else remove)
+        # What of a box has a name does not go with it, and is a part of it all the same.
+        found = filter(box.is_box, engine.containers())
+        own = {name for each in found for name in box.named_volumes(each)}
         if parts := [name for name in volumes if name in own]:
             actions.append(request("volume", "rm", "--force", *parts))
     if scope.volumes and volumes:

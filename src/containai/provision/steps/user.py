@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from containai.boxes import box
 from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.errors import ContainAIError
@@ -143,7 +144,7 @@ def _open_to_others(layout: Layout) -> list[str]:
 
 
 class Entries:
-    """Host blocks and pinned keys, each of a box that is there."""
+    """Host blocks and pinned keys, each of a box of this user's that is there."""
 
     title = "ssh entries"
 
@@ -161,8 +162,7 @@ class Entries:
 
     @staticmethod
     def _boxes(layout: Layout) -> set[str]:
-        done = Engine(layout).docker("ps", "--all", "--format", "{{.Names}}")
-        return {name for line in done.out.splitlines() for name in line.split(",")}
+        return {each.name for each in box.own(Engine(layout))}
 
     def plan(self, layout: Layout) -> list[Action]:
         """Forget them. Nothing where the engine does not answer."""

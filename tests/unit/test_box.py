@@ -1,0 +1,181 @@
+import copy
+
+import pytest
+
+from containai.boxes import box
+from containai.boxes.box import NOBODY, Box, Status, find, is_box, named_volumes
+from containai.errors import NameTakenError
+
+LABELS = {
+    "containai.managed": "true",
+    "containai.workspace": "/srv/api",
+    "containai.ssh-port": "2301",
+    "containai.owner": "1000",
+}
+
+
+def inspected(**labels):
+    return {
+        "Id": "1" * 64,
+        "Name": "/api",
+        "Created": "2026-11-27T00:00:00Z",
+        "State": {"Status": "running"},
+        "Config": {"Labels": LABELS | labels, "Image": "i:t"},
+        "HostConfig": {
+            "Memory": 0,
+            "NanoCpus": 0,
+            "CpusetCpus": "",
+            "PortBindings": {"22/tcp": [{"HostIp": "127.0.0.1", "HostPort": "2301"}]},
+            "Mounts": [
+                {"Type": "bind", "Source": "/srv/api", "Target": "/home/agent/workspace"},
+                {"Type": "volume", "Target": "/var/lib/docker"},
+            ],
+        },
+    }
+
+
+class Answers:
+    """An engine that knows one container."""
+
+    def __init__(self, layout, found):
+        self.layout, self.found = layout, found
+
+    def inspect(self, kind, name):
+        return self.found if name in (self.found["Name"][1:], self.found["Id"]) else None
+
+    def containers(self, *filters):
+        return [self.found]
+
+
+def test_a_box_is_what_its_creator_made_it():
+    found = inspected(**{"containai.workspace": "/etc", "containai.ssh-port": "1"})
+    assert is_box(found)
+    seen = Box.from_inspect(found)
+    assert (seen.workspace, seen.ssh_port, seen.owner) == ("/srv/api", 2301, 1000)
+    assert (seen.name, seen.status) == ("api", Status.RUNNING)
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        None,
+        [],
+        [{"Type": "bind", "Source": "/srv/api", "Target": "/home/agent/workspace"}],
+        [{"Type": "volume", "Target": "/var/lib/docker"}],
+        [
+            {"Type": "volume", "Target": "/home/agent/workspace"},
+            {"Type": "volume", "Target": "/var/lib/docker"},
+        ],
+    ],
+)
+def test_labels_make_no_box(layout, mounts):
+    found = inspected()
+    found["HostConfig"]["Mounts"] = mounts
+    engine = Answers(layout, found)
+    assert not is_box(found)
+    assert box.every(engine) == []
+    assert box.get(engine, "api") is None
+    with pytest.raises(NameTakenError, match="not ContainAI's"):
+        find(engine, "/srv/api", "api")
+
+
+@pytest.mark.parametrize("owner", ["", "x", "²", "-1", "1e3", "0x10", " 5", "4294967295", "9" * 40])
+def test_an_owner_that_is_none_is_nobody(owner):
+    seen = Box.from_inspect(inspected(**{"containai.owner": owner}))
+    assert seen.owner == NOBODY
+    assert "its label does not say whose it is" in seen.problems
+
+
+@pytest.mark.parametrize("port", ["", "²", "x", "0", "65536", "-1", None, 22])
+def test_a_port_that_is_none(port):
+    found = inspected()
+    found["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"] = port
+    seen = Box.from_inspect(found)
+    assert seen.ssh_port == 0
+    assert "it has no ssh port on 127.0.0.1" in seen.problems
+
+
+def test_a_port_on_another_address_is_none():
+    found = inspected()
+    found["HostConfig"]["PortBindings"]["22/tcp"][0]["HostIp"] = "0.0.0.0"
+    assert Box.from_inspect(found).ssh_port == 0
+
+
+def without(found, path):
+    """Return a copy that lacks a key, by its path."""
+    left = copy.deepcopy(found)
+    *above, last = path.split("/")
+    inner = left
+    for each in above:
+        inner = inner[each]
+    del inner[last]
+    return left
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("Id", "Name", "Created", "State", "State/Status", "Config/Image"),
+        *("HostConfig/Memory", "HostConfig/NanoCpus", "HostConfig/CpusetCpus"),
+        "HostConfig/PortBindings",
+    ],
+)
+def test_what_is_missing_breaks_a_box_and_no_list(layout, path):
+    engine = Answers(layout, without(inspected(), path))
+    assert len(box.every(engine)) == 1
+
+
+def test_volumes_with_a_name_are_those_of_earlier_versions():
+    found = inspected()
+    assert named_volumes(found) == []
+    found["HostConfig"]["Mounts"][1]["Source"] = "api-docker"
+    assert named_volumes(found) == ["api-docker"]
+
+
+def test_only_what_is_gone_is_gone(tmp_path, monkeypatch):
+    def problems(path):
+        found = inspected()
+        found["HostConfig"]["Mounts"][0]["Source"] = str(path)
+        return Box.from_inspect(found).problems
+
+    assert problems(tmp_path) == ()
+    assert problems(tmp_path / "none") == (f"its workspace {str(tmp_path / 'none')!r} is gone",)
+    (tmp_path / "file").touch()
+    assert problems(tmp_path / "file")[0].endswith("is gone")
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(box.os, "stat", refused)
+    assert problems(tmp_path) == ()
+
+    def stale(path):
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(box.os, "stat", stale)
+    assert problems(tmp_path)[0].endswith("cannot be read: Stale file handle")
+
+
+@pytest.mark.parametrize(("uid", "to_root", "refused"), [
+    (1000, True, False),
+    (1001, False, True),
+    (1001, True, True),
+    (0, False, False),
+    (0, True, True),
+])  # fmt: skip
+def test_whose_box_it_is(uid, to_root, refused):
+    seen = Box.from_inspect(inspected())
+    if not refused:
+        box.refuse_others(seen, uid, to_root=to_root)
+        return
+    with pytest.raises(NameTakenError, match="belongs to "):
+        box.refuse_others(seen._replace(owner=1000), uid, to_root=to_root)
+
+
+def test_of_another_workspace(layout):
+    engine = Answers(layout, inspected())
+    found = find(engine, "/srv/api", "api")
+    assert found is not None
+    assert found.container == "1" * 64
+    with pytest.raises(NameTakenError, match="of another workspace: '/srv/api'"):
+        find(engine, "/srv", "api")
