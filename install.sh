@@ -2,6 +2,11 @@
 # Installs ContainAI for the user who runs this: a private Python environment and a link to `cai`.
 # It changes nothing else; `cai setup` (or the first `cai run`) sets the machine up.
 set -eu
+# A virtual environment of the current directory may be first on the PATH, and a workspace's
+# directories on PYTHONPATH: neither decides what is run here.
+path=$PATH
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 
 usage() {
     cat <<END
@@ -11,6 +16,7 @@ usage: ./install.sh [--yes] [--uninstall]
   --uninstall  remove what this script installed; boxes, settings and keys stay
 
 Installs into ~/.local/share/containai and links ~/.local/bin/cai and containai.
+CAI_PYTHON=/path/to/python3 names a Python (3.11 or newer) that is not the system's.
 END
 }
 
@@ -74,14 +80,14 @@ as_root() {
 
 # The system's own Python: a private environment of it survives changes to other Pythons.
 python=
-for candidate in /usr/bin/python3 python3; do
+for candidate in ${CAI_PYTHON:+"$CAI_PYTHON"} /usr/bin/python3 python3; do
     if command -v "$candidate" >/dev/null &&
-        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         python=$(command -v "$candidate")
         break
     fi
 done
-if [ -z "$python" ] || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+if [ -z "$python" ] || ! "$python" -I -c 'import ensurepip, venv' 2>/dev/null; then
     command -v apt-get >/dev/null ||
         die "Python 3.11 or newer with venv is missing" "install it, then run ./install.sh again"
     packages="python3 python3-venv"
@@ -92,7 +98,7 @@ if [ -z "$python" ] || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     # shellcheck disable=SC2086 # two words
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
     python=/usr/bin/python3
-    "$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' ||
+    "$python" -I -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' ||
         die "$("$python" --version) is too old: 3.11 or newer is needed"
 fi
 
@@ -108,11 +114,12 @@ fresh=$target/venv.$$
 trap 'rm -rf -- "$fresh"' EXIT
 trap 'exit 1' HUP INT TERM
 say "making a private environment in $target ($("$python" --version))"
-"$python" -m venv "$fresh"
+"$python" -I -m venv "$fresh"
 say "installing containai from $here"
-"$fresh/bin/pip" install --quiet --disable-pip-version-check "$here"
-# The scripts name the interpreter they were installed with.
-sed -i "1s|$fresh|$target/venv|" "$fresh/bin/cai" "$fresh/bin/containai"
+"$fresh/bin/python" -I -m pip install --quiet --disable-pip-version-check "$here"
+# The scripts name the interpreter they were installed with. It is started isolated: PYTHONPATH and
+# a sitecustomize.py in a workspace are the agent's to fill.
+sed -i "1s|$fresh\(.*\)|$target/venv\1 -I|" "$fresh/bin/cai" "$fresh/bin/containai"
 rm -rf -- "$target/venv"
 mv -- "$fresh" "$target/venv"
 
@@ -120,7 +127,7 @@ for name in cai containai; do
     ln -sfn -- "$target/venv/bin/$name" "$bin/$name"
 done
 say "linked $bin/cai: $("$bin/cai" version)"
-case :$PATH: in
+case :$path: in
     *:"$bin":*) ;;
     *) say "add it to your PATH: export PATH=\"$bin:\$PATH\"" ;;
 esac

@@ -52,6 +52,15 @@ def test_install_again_and_uninstall(home):
     assert f'export PATH="{home.bin}:$PATH"' in said
     assert home.version() == {f"cai {containai.__version__}"}
 
+    # What lies in a workspace is not imported, whatever the variables of an activated environment.
+    evil = f"{home.path}/sitecustomize.py"
+    with open(evil, "w", encoding="utf-8") as file:
+        file.write("raise SystemExit('executed')\n")
+    steering = os.environ | {"PYTHONPATH": home.path, "PYTHONHOME": home.path}
+    version = [f"{home.bin}/cai", "version"]
+    assert subprocess.check_output(version, cwd=home.path, env=steering).startswith(b"cai ")
+    os.unlink(evil)
+
     # Interrupted while it is made anew, the old one works.
     again = home.start("--yes", start_new_session=True)
     until(lambda: len(os.listdir(home.target)) > 1)

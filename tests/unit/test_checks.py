@@ -1,5 +1,6 @@
 """Linters, types and the rules of the layout, as tests."""
 
+import ast
 import os
 import re
 import subprocess
@@ -74,6 +75,40 @@ def test_only_one_module_starts_processes():
     starts = re.compile(r"^\s*(?:import|from) (?:subprocess|pty|multiprocessing)\b", re.MULTILINE)
     found = {path for path in modules() if starts.search(read(path))}
     assert {path for path in found if "/runtime/" not in path} == {"src/containai/host/proc.py"}
+
+
+#: Functions of `os` by which a process starts a program or becomes one; the runtime may, and so may
+#: what runs in a box.
+STARTING = re.compile(r"(exec|spawn|posix_spawn|fork)\w*|system|popen|startfile")
+
+
+@pytest.mark.parametrize("text", ["os.execvpe('ssh')", "from os import fork", "import os as o"])
+def test_what_starts_a_process_is_seen(text):
+    assert starting(text)
+
+
+def starting(text):
+    """Return what is used of `os` that starts a process."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found += [node.attr] if node.value.id == "os" else []
+        elif isinstance(node, ast.ImportFrom) and node.module in (
+            "os",
+            "posix",
+            "_posixsubprocess",
+        ):
+            found += [each.name for each in node.names]
+        elif isinstance(node, ast.Import):
+            # Under another name it would not be seen above.
+            found += ["fork" for each in node.names if each.name == "os" and each.asname]
+    return [name for name in found if STARTING.fullmatch(name)]
+
+
+def test_only_one_module_starts_programs():
+    found = {path for path in modules() if starting(read(path))}
+    own = {path for path in found if "/runtime/" not in path and "/inside/" not in path}
+    assert own == {"src/containai/host/proc.py"}
 
 
 @pytest.mark.parametrize("path", sorted(modules()))

@@ -12,6 +12,7 @@ from containai import __version__, errors
 from containai.boxes.workspace import Workspace, box_name
 from containai.cli import main as cli
 from containai.errors import ContainAIError
+from containai.host import proc
 from containai.layout import Layout
 from containai.ssh import session, setup
 
@@ -29,13 +30,22 @@ HEAVY = {
 }
 #: What the way into a running box does without, too.
 SLOW = {"argparse", "hashlib"}
-START = "import sys; from containai.cli.main import main; sys.exit(main())"
+START = """
+import sys
+from containai.cli.main import main
+from containai.host import proc
+proc.SYSTEM_PATH = sys.argv.pop(1)
+sys.exit(main())
+"""
 
 
-def start(*words, **environ):
-    """Run cai in a process of its own; return it and the names of what it imported."""
+def start(*words, programs=proc.SYSTEM_PATH, **environ):
+    """Run cai in a process of its own; return it and the names of what it imported.
+
+    `programs` is where it looks for programs.
+    """
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", START, *words],
+        [sys.executable, "-X", "importtime", "-c", START, programs, *words],
         env=os.environ | environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -168,12 +178,8 @@ def warm(tmp_path):
             encoding="utf-8",
         )
         (programs / "ssh").chmod(0o755)
-        environ = {
-            "HOME": str(home),
-            "XDG_RUNTIME_DIR": run,
-            "PATH": f"{programs}:{os.environ['PATH']}",
-        }
-        yield layout, work, environ
+        environ = {"HOME": str(home), "XDG_RUNTIME_DIR": run}
+        yield layout, work, environ | {"programs": str(programs)}
 
 
 @pytest.mark.parametrize("command", ["run", "exec"])

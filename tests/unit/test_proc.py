@@ -32,7 +32,8 @@ def test_missing_program():
 
 def test_program_that_may_not_be_executed(tmp_path, monkeypatch):
     (tmp_path / "no-such-program").touch(0o644)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "no-such").mkdir()
+    monkeypatch.setattr(proc, "SYSTEM_PATH", str(tmp_path))
     test_missing_program()
 
 
@@ -93,53 +94,131 @@ def test_stream_ends_its_child_with_us(tmp_path):
         os.kill(pid, 0)
 
 
-def test_environment_does_not_redirect_docker(monkeypatch):
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "BUILDKIT_HOST"):
-        monkeypatch.setenv(name, "evil")
-    monkeypatch.setenv("KEPT", "yes")
-    out = proc.run(["env"]).out
-    assert "DOCKER_" not in out
-    assert "BUILDKIT_" not in out
-    assert "KEPT=yes\n" in out
+#: Each makes some program run, load or read what it names.
+STEERING = (
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "BUILDKIT_HOST"),
+    *("SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_SK_HELPER", "SUDO_ASKPASS", "GIT_SSH_COMMAND"),
+    *("PYTHONPATH", "PYTHONSTARTUP", "PERL5LIB", "BASH_ENV", "BASH_FUNC_mktemp%%", "IFS"),
+    *("LD_LIBRARY_PATH", "GCONV_PATH", "OPENSSL_CONF", "APT_CONFIG", "TMPDIR", "PAGER", "ANY"),
+)
+
+
+def test_environment_does_not_steer_a_child(monkeypatch):
+    for name in STEERING:
+        monkeypatch.setenv(name, "/evil")
+    passed_on = {"HOME": "/h", "TERM": "vt100", "LC_ALL": "C", "https_proxy": "http://p"}
+    for name, value in passed_on.items():
+        monkeypatch.setenv(name, value)
+    said = dict(line.split("=", 1) for line in proc.run(["env"]).out.splitlines())
+    assert passed_on.items() <= said.items()
+    assert "/evil" not in said.values()
     assert proc.environment(DOCKER_BUILDKIT="0")["DOCKER_BUILDKIT"] == "0"
 
 
-@pytest.mark.parametrize("path", [None, "", ":", "/usr/bin:", ":/usr/bin", "/usr/bin::/bin"])
-def test_path_never_means_the_current_directory(monkeypatch, tmp_path, path):
-    (tmp_path / "sneaky").write_text("#!/bin/sh\n", encoding="utf-8")
-    (tmp_path / "sneaky").chmod(0o755)
+def test_a_proxy_command_is_not_run_by_the_users_shell(monkeypatch):
+    monkeypatch.setenv("SHELL", "/evil")
+    assert proc.environment()["SHELL"] == "/bin/sh"
+
+
+def test_a_child_is_not_in_the_current_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    proc.stream(["pwd"], seen.append)
+    assert [proc.run(["pwd"]).out.strip(), limited("pwd").out.strip(), *seen] == ["/"] * 3
+
+
+def program(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\necho evil\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "path", [None, "", ":", "{}", "{}:/usr/bin", ":/usr/bin", "/usr/bin::/bin"]
+)
+def test_path_does_not_say_where_programs_are(monkeypatch, tmp_path, path):
+    program(tmp_path / "sneaky")
+    program(tmp_path / "echo")
     monkeypatch.chdir(tmp_path)
     if path is None:
         monkeypatch.delenv("PATH")
     else:
-        monkeypatch.setenv("PATH", path)
+        monkeypatch.setenv("PATH", path.format(tmp_path))
     assert proc.which("sneaky") is None
-    assert "" not in proc.environment()["PATH"].split(":")
+    assert proc.run(["echo", "well"]).out == "well\n"
+    assert proc.run(["sh", "-c", "exec env echo well"]).out == "well\n"
+    assert proc.environment()["PATH"] == proc.SYSTEM_PATH
 
 
-def test_path_has_the_administrators_programs(monkeypatch):
-    monkeypatch.setenv("PATH", "/usr/bin")
-    assert proc.environment()["PATH"].startswith("/usr/bin:")
-    assert "/usr/sbin" in proc.environment()["PATH"].split(":")
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """A directory of programs that the user's settings name."""
+    directory = tmp_path / "own"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = tmp_path / "home/.config/containai/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'host.path = ["{directory}"]\n', encoding="utf-8")
+    return directory
 
 
-@pytest.mark.parametrize("part", ["/snap/bin", "/var/lib/snapd/snap/bin", "/snap/docker/current"])
-def test_programs_of_a_snap_do_not_count(monkeypatch, part):
-    monkeypatch.setenv("PATH", f"/opt/snapshots:{part}:/usr/bin")
-    assert proc.environment()["PATH"] == f"/opt/snapshots:/usr/bin:{proc.SYSTEM_PATH}"
+def test_a_setting_names_other_directories(configured):
+    assert proc.which("sneaky") is None
+    sneaky = program(configured / "sneaky")
+    program(configured / "echo")
+    assert proc.which("sneaky") == sneaky
+    assert proc.run(["sneaky"]).out == "evil\n"
+    # What the system has is the system's.
+    assert proc.run(["echo", "well"]).out == "well\n"
+
+
+def test_what_others_can_write_is_not_run_by_root(configured):
+    sneaky = program(configured / "sneaky")
+    os.chmod(configured, 0o777)
+    with pytest.raises(ProcessError, match="'sneaky' is missing") as caught:
+        proc.run(["sneaky"], root=True)
+    assert "host.path" in caught.value.hint
+    assert proc.which("sneaky", root=True) is None
+    os.chmod(configured, 0o755)
+    if os.geteuid() == 0:
+        assert proc.which("sneaky", root=True) == sneaky
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+def test_only_root_writes(tmp_path):
+    path = tmp_path / "a" / "b" / "program"
+    program(path)
+    (tmp_path / "link").symlink_to("a/../a/b")
+    through = tmp_path / "link" / "program"
+    # /tmp is everybody's, but nobody removes there what is root's.
+    for each in (path, through):
+        assert proc.only_root_writes(str(each))
+    for loose in (path, path.parent):
+        loose.chmod(0o775)
+        assert not proc.only_root_writes(str(through))
+        loose.chmod(0o755)
+    for owned in (path, path.parent):
+        os.chown(owned, 1000, 0)
+        assert not proc.only_root_writes(str(through))
+        os.chown(owned, 0, 0)
+    os.lchown(tmp_path / "link", 1000, 0)
+    assert not proc.only_root_writes(str(through))
+    assert proc.only_root_writes(str(path))
+    (tmp_path / "loop").symlink_to("loop")
+    assert not proc.only_root_writes(str(tmp_path / "loop"))
 
 
 def test_as_root(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert proc.as_root(("ls", "x")) == ["ls", "x"]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(proc, "which", lambda program: f"/bin/{program}")
+    monkeypatch.setattr(proc, "which", lambda program, root: f"/bin/{program}")
     assert proc.as_root(["ls", "x"]) == ["sudo", "--", "ls", "x"]
 
 
 def test_as_root_without_sudo(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(proc, "which", lambda program: None)
+    monkeypatch.setattr(proc, "which", lambda program, root: None)
     with pytest.raises(PrivilegeError, match="ls 'a b'") as caught:
         proc.as_root(["ls", "a b"])
     assert caught.value.exit_code == 18

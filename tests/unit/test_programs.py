@@ -13,7 +13,7 @@ def without(monkeypatch):
     """Return a function that takes programs away from this machine."""
 
     def take(*names):
-        there = lambda name: None if name in names else f"/usr/bin/{name}"  # noqa: E731
+        there = lambda name, **_: None if name in names else f"/usr/bin/{name}"  # noqa: E731
         monkeypatch.setattr(programs.proc, "which", there)
         monkeypatch.setattr(programs.packages, "has_apt", lambda: "apt-get" not in names)
         monkeypatch.setattr(programs.lxcfs, "missing", str)

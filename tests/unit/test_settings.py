@@ -30,6 +30,12 @@ def test_defaults_are_valid():
         assert setting.doc.endswith(".")
 
 
+def test_what_the_environment_cannot_say(path, monkeypatch):
+    monkeypatch.setenv("CONTAINAI_HOST_PATH", "/evil")
+    assert settings.load(str(path))["host.path"] == ()
+    assert load(path, 'host.path = "/a:/b"')["host.path"] == ("/a", "/b")
+
+
 def test_file(path):
     text = '[ssh]\nport_range = "3000-3001"\nforward_agent = true\n[agent]\ndefault = "codex"\n'
     assert load(path, text) == DEFAULTS | {

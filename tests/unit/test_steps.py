@@ -158,7 +158,7 @@ def test_directories_that_every_containerd_makes(layout, tmp_path, monkeypatch):
 def silent(monkeypatch):
     """An engine that is there and does not answer."""
     for module in (user, boxes):
-        monkeypatch.setattr(module.proc, "which", lambda program: "/usr/bin/" + program)
+        monkeypatch.setattr(module.proc, "which", lambda program, **_: "/usr/bin/" + program)
         monkeypatch.setattr(module.daemon, "answering", lambda layout: False)
     monkeypatch.setattr(boxes.daemon, "configuration", lambda layout: {})
 

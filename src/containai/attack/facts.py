@@ -76,7 +76,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         for each in engine.containers("status=running")
         if each["Id"] != container["Id"]
     ]
-    runc = proc.which("runc") or "/usr/sbin/runc"
+    runc = proc.which("runc", root=True) or "/usr/sbin/runc"
     paths = _with_parents([runc, *_below(engine.layout.runtime_dir)])
     raw = _from_proc(own, others, paths)
     info = json.loads(engine.docker("info", "--format", "{{json .}}").out)

@@ -23,7 +23,7 @@ def probe(engine: Engine, image: str, runtime: str, say: Callable[[str], None]) 
     be removed again.
     """
     name = f"cai-probe-{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory(prefix="cai-probe-") as workspace:
+    with tempfile.TemporaryDirectory(dir=files.TEMPORARY, prefix="cai-probe-") as workspace:
         try:
             _boot(engine, image, runtime, name, workspace, say)
             return _work(engine, name, workspace, say)

@@ -48,7 +48,7 @@ def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) ->
 
 
 def _is_ready(layout: Layout, image: str, workspace: Workspace, name: str | None) -> bool:
-    if daemon.configuration(layout) is None or proc.which("dockerd") is None:
+    if daemon.configuration(layout) is None or proc.which("dockerd", root=True) is None:
         return False
     daemon.start(layout)
     # A box that is there keeps the image that it was made from.

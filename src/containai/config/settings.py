@@ -93,6 +93,14 @@ def provider(value: object) -> str:
     raise ValueError("expected auto, docker-ce or distro")
 
 
+def directories(value: object) -> tuple[str, ...]:
+    """Parse absolute paths, as a list or with colons between. Raises ValueError for others."""
+    parts = value.split(":") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(str(part).startswith("/") for part in parts):
+        raise ValueError('expected absolute paths, for example ["/opt/homebrew/bin"]')
+    return tuple(map(str, parts))
+
+
 class Setting(NamedTuple):
     """A row: its name in config.toml, how it is parsed, its default and what it is for."""
 
@@ -100,11 +108,13 @@ class Setting(NamedTuple):
     parse: Callable[[object], Any]
     default: Any
     doc: str
+    #: Whether the file alone can say it: tools set variables by files of a workspace.
+    file_only: bool = False
 
     @property
     def variable(self) -> str:
-        """The environment variable that overrides it."""
-        return "CONTAINAI_" + self.key.upper().replace(".", "_")
+        """The environment variable that overrides it, or ""."""
+        return "" if self.file_only else "CONTAINAI_" + self.key.upper().replace(".", "_")
 
 
 SETTINGS = (
@@ -122,6 +132,13 @@ SETTINGS = (
         provider,
         "auto",
         "Where Docker's programs come from if they are missing: docker-ce, distro, or auto.",
+    ),
+    Setting(
+        "host.path",
+        directories,
+        (),
+        "Directories of programs that the system's do not have, for example Homebrew's ssh.",
+        file_only=True,
     ),
     Setting("image.name", word, "base", "The image of new boxes."),
     Setting(

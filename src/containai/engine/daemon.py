@@ -224,7 +224,7 @@ def renew(layout: Layout) -> None:
 
 
 def _spawn(layout: Layout, network: Network) -> None:
-    dockerd = proc.which("dockerd")
+    dockerd = proc.which("dockerd", root=True)
     if dockerd is None:
         raise EngineError("dockerd is missing", hint="run: cai setup")
     proc.run(networks.argv(layout, network, "up"), root=True)

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from containai.errors import ContainAIError, NoSpaceError
 from containai.host import locks, proc
 
+#: For temporary files. TMPDIR may lead into a workspace, where the agent would read a key and swap
+#: a log, and where there is no such directory, Python takes the current one.
+TEMPORARY = "/tmp"  # noqa: S108 - names in it are random, and opened exclusively
+
 
 def read(path: str) -> str | None:
     """Return a file's text, or None where there is none."""

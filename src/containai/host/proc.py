@@ -4,13 +4,27 @@ It is on the warm path, for `replace`: what only the others need is imported by 
 """
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from typing import IO, Any, NamedTuple, NoReturn
 
 from containai.errors import ContainAIError, PrivilegeError
 
-#: Where the administrator's programs are; Debian's user PATH leaves the sbin directories out.
+#: Where programs are looked for, whatever PATH says: what is on that may be an agent's to write
+#: (.venv/bin, node_modules/.bin). These are root's own, of sudo's secure_path too.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: What a child gets of our environment, with every LC_…: nothing that names a program, a library or
+#: a configuration. There are too many such names to list those instead (BASH_ENV, PYTHONPATH,
+#: PERL5LIB, GCONV_PATH, OPENSSL_CONF, APT_CONFIG, SSH_ASKPASS, DOCKER_CONFIG, LD_PRELOAD, TMPDIR).
+PASSED_ON = frozenset(
+    {
+        "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK",
+        "TERM", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE", "TZ",
+        "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",
+        "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
+    }
+)  # fmt: skip
 
 
 class Done(NamedTuple):
@@ -29,26 +43,100 @@ class ProcessError(ContainAIError):
         self.done = done
 
 
-def which(program: str) -> str | None:
-    """Return the path of a program on the user's PATH or where the administrator's are."""
-    import shutil
+def which(program: str, *, root: bool = False) -> str | None:
+    """Return the path of a program: in the system's directories, else in those of `host.path`.
 
-    return shutil.which(program, path=_path())
+    `root` is for what root runs, or a file of root's names: only root may be able to change it. So
+    it is, too, for whoever is root.
+    """
+    root = root or os.geteuid() == 0
+    for directory in SYSTEM_PATH.split(":"):
+        if _is_program(path := f"{directory}/{program}", root=root):
+            return path
+    for directory in _configured():
+        if _is_program(path := f"{directory}/{program}", root=root):
+            return path
+    return None
 
 
-def _path() -> str:
-    # An empty part would mean the current directory, which is the agent's to write. A snap's
-    # programs are confined: its docker reaches neither our socket nor our files. (They are in
-    # /snap/bin, and without classic confinement in /var/lib/snapd/snap/bin.)
-    parts = [*os.environ.get("PATH", "").split(":"), SYSTEM_PATH]
-    return ":".join(part for part in parts if part and "/snap/" not in f"{part}/")
+def _is_program(path: str, *, root: bool) -> bool:
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        return False
+    return not root or only_root_writes(path)
+
+
+def _configured() -> Sequence[str]:
+    """Return the directories of the setting `host.path`. The warm path does not come here."""
+    from containai.config import settings
+    from containai.layout import Layout
+
+    found: Sequence[str] = settings.load(Layout.from_environment().config_file)["host.path"]
+    return found
+
+
+def only_root_writes(path: str) -> bool:
+    """Whether only root decides what is at a path: its file, each directory and link on the way.
+
+    A group may write below /usr/local (Debian's `staff`): root's own PATH begins there, so whoever
+    is in that group is root. Elsewhere only in directories where nobody can remove what is others'.
+    """
+    at, links, left = "/", 0, path.split("/")[::-1]
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        here = os.path.dirname(at) if part == ".." else os.path.join(at, part)
+        seen = os.lstat(here)
+        if seen.st_uid != 0:
+            return False
+        if stat.S_ISLNK(seen.st_mode):
+            links += 1
+            if links > 40:  # as in path_resolution(7)
+                return False
+            target = os.readlink(here)
+            left += target.split("/")[::-1]
+            at = "/" if target.startswith("/") else at
+            continue
+        loose = (
+            stat.S_IWOTH if f"{here}/".startswith("/usr/local/") else stat.S_IWOTH | stat.S_IWGRP
+        )
+        if seen.st_mode & loose and not (
+            stat.S_ISDIR(seen.st_mode) and seen.st_mode & stat.S_ISVTX
+        ):
+            return False
+        at = here
+    return True
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment for a child: ours, without what would redirect a Docker client."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "BUILDKIT_"))}
-    kept["PATH"] = _path()
-    return kept | extra
+    """Return the environment for a child: of ours, what steers no program (PASSED_ON)."""
+    kept = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
+    # ssh runs a ProxyCommand with the user's shell.
+    return kept | {"PATH": SYSTEM_PATH, "SHELL": "/bin/sh"} | extra
+
+
+def _command(argv: Sequence[str], *, root: bool = False) -> tuple[list[str], list[str]]:
+    """Return an argv as people see it, and as it is run: with the whole paths of its programs."""
+    shown = as_root(argv) if root else list(argv)
+    sudo = [_program("sudo", root=True), "--"] if len(shown) > len(argv) else []
+    return shown, [*sudo, _program(argv[0], root=root), *argv[1:]]
+
+
+def _program(name: str, *, root: bool = False) -> str:
+    """Return the path of a program. Raises ProcessError where there is none."""
+    path = name if name.startswith("/") else which(name, root=root)
+    if path is None:
+        raise _missing(name)
+    return path
+
+
+def _missing(name: str) -> ProcessError:
+    return ProcessError(
+        f"the program {name!r} is missing",
+        Done(127, "", ""),
+        hint=f"run: cai setup. Looked for in {SYSTEM_PATH}; PATH does not count, other directories "
+        "are named in the setting host.path",
+    )
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
@@ -58,7 +146,7 @@ def as_root(argv: Sequence[str]) -> list[str]:
     """
     if os.geteuid() == 0:
         return list(argv)
-    if which("sudo") is None:
+    if which("sudo", root=True) is None:
         raise PrivilegeError(
             f"root is needed for: {describe(argv)}",
             hint="install sudo and add yourself to its group, or run this command as root",
@@ -91,21 +179,20 @@ def run(
     """
     import subprocess
 
-    argv = as_root(argv) if root else list(argv)
+    argv, words = _command(argv, root=root)
     try:
         ended = subprocess.run(
-            argv,
+            words,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             stdin=stdin_file or (subprocess.DEVNULL if stdin is None else None),
             capture_output=True,
             timeout=timeout,
             env=env or environment(),
+            cwd="/",
             check=False,
         )
     except (FileNotFoundError, PermissionError):
-        raise ProcessError(
-            f"the program {argv[0]!r} is missing", Done(127, "", ""), hint="run: cai setup"
-        ) from None
+        raise _missing(argv[0]) from None
     except subprocess.TimeoutExpired as late:
         raise ProcessError(
             f"no answer within {timeout:g} s from: {describe(argv)}",
@@ -125,33 +212,33 @@ def run_limited(
     Raises ProcessError for more than `limit` bytes, more than `timeout` seconds, or no program.
     """
     import subprocess
-    import tempfile
     import time
 
-    argv = as_root(argv) if root else list(argv)
+    argv, words = _command(argv, root=root)
     end = time.monotonic() + timeout
-    with tempfile.TemporaryFile() as words:
-        words.write(stdin)
-        words.seek(0)
-        pipe = subprocess.PIPE
+    with open(os.memfd_create("stdin"), "w+b") as given:
+        given.write(stdin)
+        given.seek(0)
+        out = subprocess.PIPE
         try:
-            child = subprocess.Popen(argv, stdin=words, stdout=pipe, stderr=pipe, env=environment())
+            child = subprocess.Popen(
+                words, stdin=given, stdout=out, stderr=out, env=environment(), cwd="/"
+            )
         except (FileNotFoundError, PermissionError):
-            raise ProcessError(f"the program {argv[0]!r} is missing", Done(127, "", "")) from None
+            raise _missing(argv[0]) from None
     with child:
         try:
-            out, err = _collected((child.stdout, child.stderr), limit, end)
+            said, why = _collected((child.stdout, child.stderr), limit, end)
             code = child.wait(max(0.0, end - time.monotonic()))
-        except (_TooMuch, subprocess.TimeoutExpired) as why:
+        except (_TooMuch, subprocess.TimeoutExpired) as wrong:
             child.kill()
-            what = (
-                f"more than {limit} bytes" if isinstance(why, _TooMuch) else "longer than allowed"
-            )
+            much = isinstance(wrong, _TooMuch)
+            what = f"more than {limit} bytes" if much else "longer than allowed"
             raise ProcessError(f"{what}: {describe(argv)}", Done(124, "", "")) from None
         except BaseException:
             child.kill()
             raise
-    return Done(code, _text(out), _text(err))
+    return Done(code, _text(said), _text(why))
 
 
 class _TooMuch(Exception):  # noqa: N818 - never leaves this module
@@ -206,20 +293,21 @@ def stream(
     import signal
     import subprocess
 
-    argv = as_root(argv) if root else list(argv)
+    argv, words = _command(argv, root=root)
     last: list[str] = []
     try:
         child = subprocess.Popen(
-            argv,
+            words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env or environment(),
+            cwd="/",
             text=True,
             errors="replace",
         )
     except (FileNotFoundError, PermissionError):
-        raise ProcessError(f"the program {argv[0]!r} is missing", Done(127, "", "")) from None
+        raise _missing(argv[0]) from None
     with child:
         assert child.stdout is not None
         try:
@@ -247,9 +335,15 @@ def run_detached(argv: Sequence[str], watch: Callable[[], None] = lambda: None) 
     import subprocess
     import time
 
-    null = subprocess.DEVNULL
+    null, words = subprocess.DEVNULL, _command(argv)[1]
     child = subprocess.Popen(
-        argv, stdin=null, stdout=null, stderr=null, start_new_session=True, env=environment()
+        words,
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        start_new_session=True,
+        env=environment(),
+        cwd="/",
     )
     end = os.pidfd_open(child.pid)
     begun = time.monotonic()
@@ -271,9 +365,9 @@ def start(argv: Sequence[str], *, log: str, cwd: str = "/") -> None:
     run(["env", "--chdir", cwd, *shell], root=True)
 
 
-def replace(argv: Sequence[str | bytes], env: dict[str, str] | None = None) -> NoReturn:
+def replace(argv: Sequence[str | bytes]) -> NoReturn:
     """Become another program; terminal, signals and exit code are then its own."""
-    os.execvpe(argv[0], list(argv), os.environ if env is None else env)
+    os.execve(_program(os.fsdecode(argv[0])), list(argv), environment())
 
 
 def _text(raw: bytes | str | None) -> str:

@@ -25,7 +25,7 @@ def open_master(layout: Layout, box: str, still_alive: Callable[[], None]) -> No
 
     files.private_directory(layout.control_dir)
     files.remove(layout.control_socket(box))
-    with tempfile.NamedTemporaryFile("r", prefix="cai-ssh-") as log:
+    with tempfile.NamedTemporaryFile("r", dir=files.TEMPORARY, prefix="cai-ssh-") as log:
         code = proc.run_detached(master_argv(layout, box, log.name), still_alive)
         if code == 0:
             return

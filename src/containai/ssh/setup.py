@@ -142,7 +142,7 @@ def new_key() -> KeyPair:
     """Make an ed25519 key pair. Raises ProcessError where ssh-keygen is missing."""
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="cai-") as directory:
+    with tempfile.TemporaryDirectory(dir=files.TEMPORARY, prefix="cai-") as directory:
         path = os.path.join(directory, "key")
         proc.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "containai", "-f", path])
         return KeyPair(

@@ -115,7 +115,7 @@ class EngineFiles:
             WriteFile(layout.engine_config, config_text),
         ]
         if machine.has_systemd() and layout.is_default:
-            dockerd = proc.which("dockerd") or "/usr/sbin/dockerd"
+            dockerd = proc.which("dockerd", root=True) or "/usr/sbin/dockerd"
             wanted += [
                 WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
                 WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, chosen)),

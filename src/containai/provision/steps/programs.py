@@ -21,6 +21,9 @@ PACKAGES = {
     "ssh-keygen": "openssh-client",
 }
 
+#: What runs as the user; all the rest is root's, and has to be where only root writes.
+USERS = ("ssh", "ssh-keygen")
+
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
 #: Wanted, not needed: see the step of that name.
@@ -45,7 +48,7 @@ class Programs:
     @staticmethod
     def _missing() -> list[str]:
         wanted = [*providers.DISTRO.packages, *PACKAGES]
-        missing = [program for program in wanted if proc.which(program) is None]
+        missing = [name for name in wanted if proc.which(name, root=name not in USERS) is None]
         return missing + ([] if os.path.exists(PYTHON) else [PYTHON])
 
     def plan(self, layout: Layout) -> list[Action]:
