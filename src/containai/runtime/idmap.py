@@ -5,7 +5,7 @@ import os
 import signal
 from typing import NamedTuple
 
-from . import syscalls
+from . import limits, syscalls
 
 #: The unprivileged user that works in a box. The owner of a bind-mounted tree appears as it.
 AGENT = 1000
@@ -78,12 +78,19 @@ def _refusal(number: int) -> str:
     return f"a user namespace could not be made: {why}"
 
 
-def user_namespace(mapping: Mapping) -> int:
-    """Return a descriptor of a new user namespace with that mapping and no process in it."""
+def user_namespace(mapping: Mapping, owner: int) -> int:
+    """Return a descriptor of a new user namespace with that mapping and no process in it.
+
+    `owner` is the id that makes it: what the kernel counts for the namespace (inotify, namespaces,
+    locked memory, pending signals) it charges to that id (kernel/ucount.c), and what that process
+    may have of it is the most for all in there (kernel/user_namespace.c, create_user_ns).
+    """
     ready, go = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         try:
+            syscalls.become(owner)
+            limits.raise_counted()
             syscalls.unshare(syscalls.CLONE_NEWUSER)
             os.write(ready[1], READY)
             os.close(go[1])

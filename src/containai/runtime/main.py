@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import become
+from .become import Ready
 from .errors import RuntimeRefusal
 from .ranges import SIZE, Range, Ranges
 
@@ -85,6 +87,7 @@ class Config(NamedTuple):
     #: The first of the ids that trees of the host have on disk for users of containers.
     id_stored: int
     lxcfs: str = "/usr/bin/lxcfs"
+    program: str = ""
 
     @property
     def stage(self) -> str:
@@ -97,27 +100,39 @@ class Config(NamedTuple):
         return Ranges(self.state, self.id_base, self.id_count, self.id_stored)
 
 
+#: What ends a call with a message. A box can make nested things without end.
+_FAILURES = (
+    RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError,
+    RecursionError, MemoryError,
+)  # fmt: skip
+
+
 def main(arguments: list[str], library: str) -> int:
     """Handle one call. Returns an exit code, or becomes runc and does not return."""
     call = parse(arguments)
     try:
         with open(os.path.join(library, "runtime.json"), encoding="utf-8") as file:
-            config = Config(**json.load(file))
+            config = Config(**json.load(file), program=os.path.join(library, "cai-runc"))
         _refuse_unknown(call)
         if call.command == "ranges":
             return _ranges(config, call)
         if call.command == "lxcfs":
             return _lxcfs(config)
+        if call.command == "limits":
+            return _limits(call)
+        preserved = int(call.options.get("--preserve-fds") or 0)
+        ready = Ready(arguments)
         if call.command in ("create", "run"):
-            arguments = _without_bundle(call, os.getcwd())
-            _create(config, call)
+            here = os.getcwd()
+            ready = _create(config, call, preserved)._replace(arguments=_without_bundle(call, here))
+        elif call.command == "exec":
+            ready = _exec(call, arguments, preserved)
         elif call.command == "delete":
             return _delete(config, call)
         elif call.command == "pause":
             _pause(config, call)
-        _close_on_exec(int(call.options.get("--preserve-fds") or 0))
-        os.execv(config.runc, [config.runc, *arguments])
-    except (RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError) as failed:
+        become.runc(config.runc, ready, preserved)
+    except _FAILURES as failed:
         _report(call, f"cai-runc: {call.command}: {failed}")
         return 1
 
@@ -160,21 +175,9 @@ def _words(options: dict[str, str], here: str) -> list[str]:
     return words
 
 
-def _close_on_exec(preserved: int) -> None:
-    """Keep descriptors from runc and thereby from the container (CVE-2024-21626).
-
-    All but the first three and the `preserved` ones after them, which the caller wants in there.
-    """
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 + preserved:
-            # The one that listed them is gone by now.
-            with contextlib.suppress(OSError):
-                os.set_inheritable(int(name), False)
-
-
-def _create(config: Config, call: Call) -> None:
+def _create(config: Config, call: Call, preserved: int) -> Ready:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import bundle, cgroup, guest, idmap, lxcfs, spec, staging, view
+    from . import bundle, cgroup, guest, idmap, limits, lxcfs, spec, staging, view
 
     container = _container(call)
     directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
@@ -193,12 +196,15 @@ def _create(config: Config, call: Call) -> None:
         if overlay:
             view.protect(plain)
         figures = lxcfs.trees(config.state) if guest.is_box(given) else None
-        stage = staging.Stage(config.stage)
+        stage = staging.Stage(config.stage, base)
+        mapping = idmap.shifted(base, SIZE)
+        namespace = become.above(stage.namespace(mapping), preserved)
         new = spec.edited(
             given,
             base=base,
             size=SIZE,
-            root=stage.root(overlay, plain, idmap.shifted(base, SIZE), base),
+            root=stage.root(overlay, plain, mapping),
+            user=become.path(namespace),
             hybrid=hybrid,
             machine=os.uname().machine,
             may_score=_may_score,
@@ -213,9 +219,32 @@ def _create(config: Config, call: Call) -> None:
         if hybrid and group:
             cgroup.delegate(group, base)
             undo.callback(cgroup.remove, group)
+        process = spec.field(new, "process", dict, {})
+        new["process"], taken = limits.divided(process, may_raise=limits.may_raise())
+        if files := taken.get("RLIMIT_NOFILE"):
+            new = spec.with_hook(new, limits.hook(config.program, base, *files))
         bundle.store(bundle.ORIGINAL, given)
         bundle.store(bundle.NAME, new)
         undo.pop_all()
+    return Ready([], namespace, taken)
+
+
+def _exec(call: Call, arguments: list[str], preserved: int) -> Ready:
+    """`exec` of a process that asks for limits (the launcher passes on no other)."""
+    from . import bundle, limits, spec
+
+    option = "--process" if "--process" in call.options else "-p"
+    process = bundle.read(call.options.get(option, ""))
+    spec.check_process(process)
+    may_raise = limits.may_raise()
+    kept, taken = limits.divided(process, may_raise=may_raise)
+    if may_raise:
+        return Ready(arguments, None, taken)
+    memory = become.memory(json.dumps(kept).encode(), preserved)
+    # The last one counts, and what is after the container's id is the process's own.
+    at = len(arguments) - len(call.words)
+    words = [*arguments[:at], f"{option}=/proc/self/fd/{memory}", *arguments[at:]]
+    return Ready(words, memory, taken)
 
 
 def _devices(devices: list[dict[str, Any]], stage: "Stage", base: int) -> list[dict[str, Any]]:
@@ -343,6 +372,14 @@ def _ranges(config: Config, call: Call) -> int:
     elif "--prune" not in call.options:
         for each in used:
             print(f"{each.base}-{each.base + SIZE - 1}  {each.container}")
+    return 0
+
+
+def _limits(call: Call) -> int:
+    """`cai-runc limits OWNER SOFT HARD`: a hook of ours, with the container's state on stdin."""
+    from . import limits
+
+    limits.set_files(json.load(sys.stdin)["pid"], *map(int, call.words))
     return 0
 
 

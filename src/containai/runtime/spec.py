@@ -59,6 +59,7 @@ _SHAPE: Json = {
         "noNewPrivileges": bool,
         "apparmorProfile": str,
         "oomScoreAdj": int,
+        "rlimits": [{"type": str, "soft": int, "hard": int}],
     },
     "root": {"path": str, "readonly": bool},
     "mounts": [
@@ -123,6 +124,11 @@ def check(spec: Json) -> None:
     if profile is not None:
         _check_seccomp(profile)
     _check_namespaces(spec)
+
+
+def check_process(process: Json) -> None:
+    """Raise RuntimeRefusal for a wrong type in the process of an exec."""
+    _check(process, _SHAPE["process"], "process")
 
 
 def _check_namespaces(spec: Json) -> None:
@@ -246,13 +252,15 @@ def edited(
     base: int,
     size: int,
     root: str,
+    user: str,
     hybrid: bool,
     machine: str,
     may_score: Callable[[int], bool],
 ) -> Json:
     """Return the spec of the same container with an id range of its own and nothing on the host.
 
-    `root` is where the root file system is staged, `hybrid` says that cgroup2 is beside the v1
+    `root` is where the root file system is staged, `user` the path of the user namespace that has
+    these ids, `hybrid` says that cgroup2 is beside the v1
     controllers, `may_score` whether the kernel gives an oom_score_adj.
 
     Ids, devices and what would be of the host are the runtime's to decide. Capabilities, masked
@@ -263,7 +271,7 @@ def edited(
     new["root"] = field(new, "root", dict, {}) | {"path": root}
     mapping = [{"containerID": 0, "hostID": base, "size": size}]
     linux["uidMappings"] = linux["gidMappings"] = mapping
-    linux["namespaces"] = _namespaces(_objects(spec, "linux.namespaces"))
+    linux["namespaces"] = _namespaces(_objects(spec, "linux.namespaces"), user)
     # Docker empties it for `--security-opt systempaths=unconfined` and for --privileged.
     confined = bool(field(spec, "linux.readonlyPaths", list))
     bounding = field(spec, "process.capabilities.bounding", list, [])
@@ -292,10 +300,17 @@ def edited(
     return new
 
 
-def _namespaces(namespaces: list[Json]) -> list[Json]:
+def with_hook(spec: Json, hook: Json) -> Json:
+    """Return the spec with one more hook that runs on the host once the namespaces are made."""
+    hooks = field(spec, "hooks", dict, {})
+    before = field(hooks, "createRuntime", list, [])
+    return spec | {"hooks": hooks | {"createRuntime": [*before, hook]}}
+
+
+def _namespaces(namespaces: list[Json], user: str) -> list[Json]:
     # `--cgroupns host` would show the host's tree.
     kept = [each for each in namespaces if each.get("type") not in ("user", "cgroup")]
-    return [*kept, {"type": "user"}, {"type": "cgroup"}]
+    return [*kept, {"type": "user", "path": user}, {"type": "cgroup"}]
 
 
 def owns(spec: Json, kind: str) -> bool:

@@ -85,8 +85,8 @@ def root_path(stage: str) -> str:
 class Stage:
     """A private mount namespace with a small tmpfs in it, on which everything is staged."""
 
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
+    def __init__(self, directory: str, base: int) -> None:
+        self.directory, self.base = directory, base
         syscalls.unshare(syscalls.CLONE_NEWNS)
         # Slave: mounts of the host still arrive, ours never leave.
         syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -97,9 +97,10 @@ class Stage:
         self._namespaces: dict[Mapping, int] = {}
         self._binds = 0
 
-    def _namespace(self, mapping: Mapping) -> int:
+    def namespace(self, mapping: Mapping) -> int:
+        """Return a descriptor of a user namespace of the container's own with that mapping."""
         if mapping not in self._namespaces:
-            self._namespaces[mapping] = idmap.user_namespace(mapping)
+            self._namespaces[mapping] = idmap.user_namespace(mapping, self.base)
         return self._namespaces[mapping]
 
     def _place(self, fd: int, target: str, mapping: Mapping, *, recursive: bool) -> None:
@@ -108,7 +109,7 @@ class Stage:
         try:
             # No device node in an image, a volume or somebody's tree is a device: the box's root
             # would own it. Devices are in the box's own /dev alone.
-            syscalls.map_ids(tree, self._namespace(mapping), flags)
+            syscalls.map_ids(tree, self.namespace(mapping), flags)
             syscalls.attach(tree, target)
         finally:
             os.close(tree)
@@ -120,7 +121,7 @@ class Stage:
         finally:
             os.close(fd)
 
-    def root(self, overlay: Overlay | None, plain: str, mapping: Mapping, base: int) -> str:
+    def root(self, overlay: Overlay | None, plain: str, mapping: Mapping) -> str:
         """Stage the root file system; return where it is.
 
         A new overlay over shifted copies of the layers: no inode is changed, whatever its size.
@@ -149,7 +150,7 @@ class Stage:
             self._place_opened(fd, os.path.join(self.directory, "u"), mapping)
         finally:
             os.close(beneath)
-        self._mount_overlay(layers, overlay, base)
+        self._mount_overlay(layers, overlay, self.base)
         if os.statvfs(target).f_flag & os.ST_RDONLY:
             raise RuntimeRefusal("the kernel made the container's root file system read-only")
         return target

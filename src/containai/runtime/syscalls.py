@@ -216,6 +216,13 @@ def forget_names(path: str) -> None:
         os.close(fd)
 
 
+def become(owner: int) -> None:
+    """Change all ids to one, for good; capabilities stay as they are (capabilities(7))."""
+    _checked(_libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "prctl")
+    os.setresgid(owner, owner, owner)
+    os.setresuid(owner, owner, owner)
+
+
 def set_fs_ids(uid: int, gid: int) -> None:
     """Change the ids that file access is checked with; capabilities stay as they are."""
     bits = SECBIT_NO_SETUID_FIXUP if uid else 0

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from containai.runtime import bundle, main
+from containai.runtime import become, bundle, main
 from containai.runtime.errors import RuntimeRefusal
 
 
@@ -127,7 +127,7 @@ def test_descriptors_are_kept_from_runc():
         for fd in kept:
             os.set_inheritable(fd, True)
         middle = sorted(kept)[3]
-        main._close_on_exec(middle - 2)
+        become.close_on_exec(middle - 2)
         assert [os.get_inheritable(fd) for fd in kept] == [fd <= middle for fd in kept]
         assert os.get_inheritable(2)
     finally:

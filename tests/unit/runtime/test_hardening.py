@@ -93,6 +93,7 @@ def edited(given):
         base=BASE,
         size=SIZE,
         root="/r",
+        user="/proc/7/fd/5",
         hybrid=False,
         machine="x86_64",
         may_score=lambda score: True,

@@ -1,3 +1,5 @@
+import array
+import fcntl
 import itertools
 import os
 
@@ -7,6 +9,7 @@ from containai.runtime import idmap
 from containai.runtime.idmap import AGENT, owned, shifted
 
 BASE, SIZE, STORED = 0x70000000, 262144, 0x7FF80000
+NS_GET_OWNER_UID = 0xB704  # ioctl_nsfs(2)
 
 
 def check_partition(extents, *, start):
@@ -89,7 +92,7 @@ def test_a_user_namespace_that_cannot_be_made_says_why(tmp_path):
     if child == 0:
         try:
             os.chroot(tmp_path)
-            idmap.user_namespace(idmap.shifted(1 << 20, 65536))
+            idmap.user_namespace(idmap.shifted(1 << 20, 65536), 1 << 20)
         except OSError as refused:
             os.write(write, str(refused).encode())
         finally:
@@ -101,3 +104,14 @@ def test_a_user_namespace_that_cannot_be_made_says_why(tmp_path):
             "a user namespace could not be made: this is a chroot, or something forbids it "
             "(unshare(2))"
         )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_user_namespace_belongs_to_its_own_first_id():
+    fd = idmap.user_namespace(shifted(BASE, SIZE), BASE)
+    try:
+        owner = array.array("I", [0])
+        fcntl.ioctl(fd, NS_GET_OWNER_UID, owner)
+        assert owner[0] == BASE
+    finally:
+        os.close(fd)

@@ -93,3 +93,13 @@ def test_what_delete_leaves_goes_to_python_and_the_exit_code_is_runc_s(launcher,
 def test_source_is_valid_for_sh(launcher):
     source = os.path.join(os.path.dirname(containai.runtime.__file__), "cai-runc")
     subprocess.run(["sh", "-n", source], check=True)
+
+
+@pytest.mark.parametrize("words", [["--process", "{}"], ["--process={}"], ["-p", "{}"]])
+def test_exec_goes_to_python_where_it_asks_for_limits(launcher, tmp_path, words):
+    plain, limited = tmp_path / "plain", tmp_path / "limited"
+    plain.write_text('{"env": ["X=\\"rlimits\\":"]}', encoding="utf-8")
+    limited.write_text('{"rlimits":[{"type":"RLIMIT_CORE"}]}', encoding="utf-8")
+    for file, who in ((plain, "runc"), (limited, "python"), (tmp_path / "none", "runc")):
+        arguments = [*LOG, "exec", *(word.format(file) for word in words), "--detach", "c0ffee"]
+        assert launcher(*arguments)[:2] == (who, arguments)

@@ -70,6 +70,7 @@ def edited(given, **changes):
         "base": BASE,
         "size": SIZE,
         "root": "/stage/root",
+        "user": "/proc/7/fd/5",
         "hybrid": False,
         "machine": "x86_64",
         "may_score": lambda score: score >= -500,
@@ -94,7 +95,7 @@ def test_namespaces(given):
         {"type": "network"},
         {"type": "ipc"},
         {"type": "pid"},
-        {"type": "user"},
+        {"type": "user", "path": "/proc/7/fd/5"},
         {"type": "cgroup"},
     ]
 

@@ -1,0 +1,93 @@
+"""Limits of processes (getrlimit(2)): those of a container's first one, and of its namespace."""
+
+import contextlib
+import os
+import resource
+from typing import Any
+
+from .errors import RuntimeRefusal
+
+#: With this and no other value the kernel does not start the host's program for core dumps, which
+#: it would run as the host's root; 0 is for dumps into files (core(5); fs/coredump.c).
+NO_CORE = (1, 1)
+
+_CAP_SYS_RESOURCE = 24
+#: What a user namespace has as a whole of these is what its creator had of them.
+_COUNTED = ("NPROC", "MEMLOCK", "MSGQUEUE", "SIGPENDING")
+#: Of these its cgroup has the true limit: processes, and memory that is locked or not.
+_UNBOUNDED = ("NPROC", "MEMLOCK")
+_INFINITY = 2**64 - 1
+
+Limit = tuple[int, int]
+
+
+def raise_counted() -> None:
+    """Raise, for a user namespace that this process makes, what all in it may have together."""
+    for name in _COUNTED:
+        number = getattr(resource, f"RLIMIT_{name}")
+        _, most = resource.getrlimit(number)
+        resource.setrlimit(number, (most, most))
+        if name in _UNBOUNDED:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(number, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def may_raise() -> bool:
+    """Whether we have CAP_SYS_RESOURCE, without which runc cannot set the container's limits."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+    return False
+
+
+def divided(process: dict[str, Any], *, may_raise: bool) -> tuple[dict[str, Any], dict[str, Limit]]:
+    """Return a process as runc is to get it, and the limits that runc has to be given before.
+
+    A process inherits its limits. Those that it asks for, runc sets from outside; without
+    CAP_SYS_RESOURCE, as in most containers, the kernel lets nobody do that to other ids.
+    """
+    asked = {
+        each.get("type", ""): (each.get("soft", 0), each.get("hard", 0))
+        for each in process.get("rlimits") or []
+    }
+    ours = {} if "RLIMIT_CORE" in asked else {"RLIMIT_CORE": NO_CORE}
+    if may_raise or not asked:
+        return process, ours
+    kept = {name: value for name, value in process.items() if name != "rlimits"}
+    return kept, ours | asked
+
+
+def take(limits: dict[str, Limit]) -> None:
+    """Set limits of this process. Raises RuntimeRefusal for one that it may not have."""
+    for name, (soft, hard) in limits.items():
+        number = getattr(resource, name, None)
+        if number is None or not name.startswith("RLIMIT_"):
+            raise RuntimeRefusal(f"process.rlimits: {name!r} is no limit")
+        try:
+            resource.setrlimit(number, (_number(soft), _number(hard)))
+        except (OSError, ValueError, OverflowError):
+            _, most = resource.getrlimit(number)
+            raise RuntimeRefusal(
+                f"process.rlimits: {name} {soft}:{hard}: the engine may give {most} at most"
+            ) from None
+
+
+def hook(program: str, owner: int, soft: int, hard: int) -> dict[str, Any]:
+    """Return the hook (OCI runtime specification) that has `set_files` called for a container."""
+    return {"path": program, "args": [program, "limits", *map(str, (owner, soft, hard))]}
+
+
+def set_files(pid: int, owner: int, soft: int, hard: int) -> None:
+    """Give a process of `owner`'s this limit of open files, by becoming that owner.
+
+    What it inherited is not what runc was given: Go raises the soft limit for itself, and before
+    1.19.9 gave it to its children so (golang/go#59064).
+    """
+    os.setresgid(owner, owner, owner)
+    os.setresuid(owner, owner, owner)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_number(soft), _number(hard)))
+
+
+def _number(limit: int) -> int:
+    return resource.RLIM_INFINITY if limit == _INFINITY else limit
