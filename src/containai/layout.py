@@ -325,14 +325,27 @@ class Layout:
     def control_dir(self) -> str:
         """Directory of the ssh control sockets: private to the user, and short.
 
-        The user's runtime directory; where there is none (no systemd, su), below the home.
+        The user's runtime directory; where there is none (no systemd, su), below the home; where
+        that is too long a path, one that anybody can have made first.
         """
         if self._user_runtime_dir:
             return os.path.join(self._user_runtime_dir, "containai")
         at_home = os.path.join(self.state_dir, "run")
         if len(os.fsencode(at_home)) <= SOCKET_DIRECTORY_LENGTH:
             return at_home
+        return self._shared_control_dir
+
+    @property
+    def _shared_control_dir(self) -> str:
         return f"/tmp/containai-{self.uid}"  # noqa: S108 - ownership is checked before use
+
+    @property
+    def control_dir_is_shared(self) -> bool:
+        """Whether others can make the directory of control sockets while it is not there.
+
+        No host block names it then: ssh would believe whoever listens there.
+        """
+        return self.control_dir == self._shared_control_dir
 
     def control_socket(self, box: str) -> str:
         """Path of a box's control socket.

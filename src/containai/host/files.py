@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from containai.errors import ContainAIError, NoSpaceError
@@ -79,12 +80,21 @@ def private_directory(path: str) -> None:
         os.mkdir(path, 0o700)
     seen = os.lstat(path)
     if seen.st_uid != os.getuid() or (seen.st_mode & 0o170000) != 0o040000:
-        raise ContainAIError(
-            f"{path} is not a directory of yours",
-            hint=f"move it away: mv {path} {path}.old",
-        )
+        raise not_yours(path)
     if seen.st_mode & 0o077:
         os.chmod(path, 0o700)
+
+
+def not_yours(path: str) -> ContainAIError:
+    """Return the error for a private directory that is somebody else's, or a link."""
+    hint = f"move it away: mv {path} {path}.old"
+    if (
+        os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX
+        and os.lstat(path).st_uid != os.getuid()
+    ):
+        hint = "only its owner and root can remove it. Or have a place of your own: XDG_RUNTIME_DIR"
+        hint += " set to a directory of yours with a short path"
+    return ContainAIError(f"{path} is not a directory of yours", hint=hint)
 
 
 def remove(path: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from containai.errors import HostKeyError, SshConnectError
 from containai.host import files, proc
 from containai.layout import Layout
+from containai.ssh import session
 from containai.ssh.setup import CONTROL_PERSIST
 
 #: How long sshd may take from the start of the box, in seconds. It takes half a second, and some
@@ -53,6 +54,7 @@ def master_argv(layout: Layout, box: str, log: str) -> list[str]:
     return [
         "ssh",
         "-F", layout.ssh_block(box),
+        *session.shared_control_path(layout, box),
         "-o", f"ProxyCommand={command} %h %p {READY_TIMEOUT:g}",
         "-o", "ProxyUseFdpass=yes",
         "-o", "ControlMaster=yes",

@@ -41,19 +41,33 @@ def ssh_argv(
     return [
         "ssh",
         "-F", layout.ssh_block(box),
+        *shared_control_path(layout, box),
         "-t" if terminal else "-T",
         "--", box,
         remote_command(command, os.path.join(WORKSPACE_IN_BOX, directory).rstrip("/")),
     ]  # fmt: skip
 
 
-def is_live(layout: Layout, box: str) -> bool:
-    """Whether a box's control socket has somebody behind it, and only we can have put it there."""
+def shared_control_path(layout: Layout, box: str) -> list[str]:
+    """Return the options that name the control socket where the host block does not."""
+    if not layout.control_dir_is_shared:
+        return []
+    return ["-o", f"ControlPath={layout.control_socket(box)}"]
+
+
+def has_own_directory(layout: Layout) -> bool:
+    """Whether the directory of control sockets is this user's, and closed to others."""
     try:
         seen = os.lstat(layout.control_dir)
     except OSError:
         return False
-    if seen.st_uid != layout.uid or seen.st_mode & 0o077:
+    # A link is open to everybody by its mode.
+    return seen.st_uid == layout.uid and not seen.st_mode & 0o077
+
+
+def is_live(layout: Layout, box: str) -> bool:
+    """Whether a box's control socket has somebody behind it, and only we can have put it there."""
+    if not has_own_directory(layout):
         return False
     probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:

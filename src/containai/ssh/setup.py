@@ -35,6 +35,7 @@ def host_block(
     ProxyJump, so that what the user's configuration has for every host does not apply.
     The workspace and its inode let the warm path see whose box this is without asking Docker.
     """
+    control = "none" if layout.control_dir_is_shared else _quoted(layout.control_socket(box))
     return f"""\
 # Box {box}, written by cai. Changes are lost.
 {session.identity(workspace, inode)}
@@ -51,7 +52,7 @@ Host {box}
     IdentityFile {_quoted(layout.ssh_key)}
     IdentitiesOnly yes
     PreferredAuthentications publickey
-    ControlPath {_quoted(layout.control_socket(box))}
+    ControlPath {control}
     ForwardAgent {"yes" if forward_agent else "no"}
     ForwardX11 no
     LogLevel ERROR
@@ -209,7 +210,7 @@ def _pin(layout: Layout, box: str, key: str | None) -> None:
 def close(layout: Layout, box: str) -> None:
     """End a box's control connection, if there is one, and with it the sessions in it."""
     socket = layout.control_socket(box)
-    if os.path.exists(socket):
+    if session.has_own_directory(layout) and os.path.exists(socket):
         argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "exit", box]
         with contextlib.suppress(proc.ProcessError):
             proc.run(argv, ok=None, timeout=5)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from containai.boxes import box
 from containai.engine import daemon
 from containai.engine.client import Engine
-from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import DOCKER_CONTEXT, Layout
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope
@@ -105,7 +104,8 @@ class Keys:
         ours = [layout.ssh_blocks, layout.control_dir]
         if scope.purge:
             ours += [layout.config_dir, layout.state_dir]
-        there = [path for path in ours if os.path.exists(path)]
+        # What somebody else has made in /tmp stays.
+        there = [path for path in ours if os.path.exists(path) and _is_own(path, layout.uid)]
         if there:
             found.append(Run(["rm", "-rf", *there], root=False))
         if scope.purge:
@@ -115,6 +115,10 @@ class Keys:
             tidy = ["rmdir", "--ignore-fail-on-non-empty", *empty]
             found += [Run(tidy, root=False)] if there and empty else []
         return found
+
+
+def _is_own(path: str, uid: int) -> bool:
+    return os.lstat(path).st_uid == uid
 
 
 def _missing(layout: Layout) -> Iterator[str]:
@@ -133,7 +137,7 @@ def _open_paths(layout: Layout) -> list[str]:
         except FileNotFoundError:
             continue
         if seen.st_uid != layout.uid or stat.S_ISLNK(seen.st_mode):
-            raise ContainAIError(f"{path} is not yours", hint=f"move it away: mv {path} {path}.old")
+            raise files.not_yours(path)
         if seen.st_mode & 0o077:
             found.append(path)
     return found

@@ -1,0 +1,87 @@
+"""/tmp/containai-UID, the last resort for control sockets, which anybody can have made first."""
+
+import os
+import shutil
+import socket
+
+import pytest
+
+from containai.errors import ContainAIError
+from containai.host import proc
+from containai.layout import Layout
+from containai.provision.step import Run, Scope
+from containai.provision.steps.user import Keys
+from containai.ssh import connect, session, setup
+
+OTHER = 4321
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """A layout whose home is too long for sockets below it. The directory is not the real one."""
+    assert Layout("/", "/h" * 40, 1234).control_dir == "/tmp/containai-1234"
+    path = f"/tmp/containai-test-{os.getpid()}"
+    monkeypatch.setattr(Layout, "_shared_control_dir", path)
+    home = tmp_path / ("long" * 20)
+    home.mkdir()
+    found = Layout(str(tmp_path), str(home), os.getuid())
+    assert found.control_dir == path
+    assert found.control_dir_is_shared
+    yield found
+    if os.path.islink(found.control_dir):
+        os.unlink(found.control_dir)
+    shutil.rmtree(found.control_dir, ignore_errors=True)
+
+
+def made_by_another(layout, tmp_path):
+    os.mkdir(layout.control_dir, 0o700)
+    os.chown(layout.control_dir, OTHER, OTHER)
+
+
+def a_link(layout, tmp_path):
+    (tmp_path / "own").mkdir(mode=0o700)
+    os.symlink(tmp_path / "own", layout.control_dir)
+
+
+def a_link_of_anothers(layout, tmp_path):
+    a_link(layout, tmp_path)
+    os.lchown(layout.control_dir, OTHER, OTHER)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("make", [made_by_another, a_link, a_link_of_anothers])
+def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make, monkeypatch):
+    make(shared, tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(shared.control_socket("box"))
+        listening.listen()
+        listening.settimeout(0)
+        assert not session.is_live(shared, "box")
+        monkeypatch.setattr(proc, "run", lambda *_, **__: pytest.fail("ssh would talk to it"))
+        setup.close(shared, "box")
+        with pytest.raises(ContainAIError, match="is not a directory of yours") as caught:
+            connect.open_master(shared, "box", lambda: None)
+        assert ("XDG_RUNTIME_DIR" in caught.value.hint) == (make is not a_link)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    os.makedirs(shared.config_dir)
+    with pytest.raises(ContainAIError, match="is not a directory of yours"):
+        Keys().check(shared)
+    removed = [each for each in Keys().undo(shared, Scope(purge=True)) if isinstance(each, Run)]
+    named = any(shared.control_dir in each.argv for each in removed)
+    assert named == (make is a_link)
+
+
+def test_ssh_itself_is_not_led_there(shared):
+    words = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
+    assert "\n    ControlPath none\n" in setup.host_block(shared, "box", **words)
+    option = f"ControlPath={shared.control_socket('box')}"
+    assert option in session.ssh_argv(shared, "box", [], terminal=False)
+    assert option in connect.master_argv(shared, "box", "/log")
+
+
+def test_elsewhere_the_host_block_names_the_socket(layout):
+    words = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
+    assert not layout.control_dir_is_shared
+    assert layout.control_socket("box") in setup.host_block(layout, "box", **words)
+    assert "-o" not in session.ssh_argv(layout, "box", [], terminal=False)
