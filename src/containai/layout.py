@@ -141,8 +141,13 @@ class Layout:
 
     @property
     def lxcfs_lock(self) -> str:
-        """Locked by the process that keeps our lxcfs alive (`cai-runc lxcfs`)."""
+        """Locked by the process that keeps our lxcfs alive (`cai-runc lxcfs`). Root's alone."""
         return os.path.join(self.runtime_state, "lxcfs.lock")
+
+    @property
+    def lxcfs_pidfile(self) -> str:
+        """Pid of that process, for users, who may not ask the lock."""
+        return os.path.join(self.runtime_state, "lxcfs.pid")
 
     @property
     def engine_program(self) -> str:

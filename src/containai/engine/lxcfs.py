@@ -10,7 +10,7 @@ import struct
 import time
 
 from containai.errors import EngineError
-from containai.host import machine, proc
+from containai.host import files, machine, proc
 from containai.layout import Layout
 
 #: As Debian and Ubuntu have it. It runs as root: not looked up on a user's PATH.
@@ -26,9 +26,14 @@ def missing() -> str:
 
 
 def keeper(layout: Layout) -> int:
-    """Return the pid of the process that keeps our lxcfs alive, or 0: who holds its lock."""
+    """Return the pid of the process that keeps our lxcfs alive, or 0: who holds its lock.
+
+    Only root may ask that; others get what the process has written, where that is likely true.
+    """
     try:
         fd = os.open(layout.lxcfs_lock, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return _told(layout)
     except OSError:
         return 0
     flock = "hhqqi4x"  # struct flock (fcntl(2)) on 64-bit Linux
@@ -38,6 +43,20 @@ def keeper(layout: Layout) -> int:
         return 0 if kind == fcntl.F_UNLCK else int(pid)
     finally:
         os.close(fd)
+
+
+def _told(layout: Layout) -> int:
+    """Return the pid in the keeper's file if it is of a process of root's with its command line."""
+    try:
+        pid = int(files.read(layout.lxcfs_pidfile) or "0")
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        ours = b"lxcfs" in words and os.fsencode(layout.runtime_dir) in b"".join(words)
+        return pid if ours and os.stat(f"/proc/{pid}").st_uid == 0 else 0
+    except PermissionError:
+        return pid  # a /proc that hides other users' processes (hidepid)
+    except (OSError, ValueError):
+        return 0
 
 
 def start(layout: Layout) -> None:
@@ -87,6 +106,8 @@ ConditionPathExists={DEVICE}
 Type=notify
 ExecStart={layout.runtime_program} lxcfs
 KillMode=mixed
+# What a box holds in the kernel does not end; nobody waits for it.
+TimeoutStopSec=12
 Restart=always
 RestartSec=1
 OOMScoreAdjust=-500

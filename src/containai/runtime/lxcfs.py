@@ -11,41 +11,20 @@ import os
 import signal
 import struct
 import time
-from typing import NamedTuple
 
 from . import syscalls
+from .reconnect import FILES, Reconnector
 
-#: The files that lxcfs has a container's own version of, where they are in a container.
-FILES = (
-    "/proc/meminfo",
-    "/proc/cpuinfo",
-    "/proc/stat",
-    "/proc/uptime",
-    "/proc/loadavg",
-    "/proc/swaps",
-    "/proc/diskstats",
-    "/sys/devices/system/cpu/online",
-)
 #: Where lxcfs is mounted, in its own mount namespace.
 MOUNT = "/run/cai-lxcfs"
 #: What lxcfs may take until it is mounted, in seconds.
 MOUNT_TIMEOUT = 10.0
 #: Whoever crashes sooner than this many seconds waits before it is started again.
 STEADY = 10.0
-#: How long a container's own file systems may keep us, in seconds.
-RECONNECT_TIMEOUT = 5.0
-
 #: Directories of the host that lxcfs itself needs.
 _NEEDED = ("proc", "sys", "dev", "usr", "bin", "sbin", "lib", "lib64", "etc")
 
 _FLOCK = "hhqqi4x"  # struct flock (fcntl(2)) on 64-bit Linux
-
-
-class Stale(NamedTuple):
-    """A file of an lxcfs that is no longer ours, mounted in some mount namespace."""
-
-    path: str
-    file: str
 
 
 def holder(state: str) -> int:
@@ -81,6 +60,8 @@ def trees(state: str) -> dict[str, int]:
     except FileNotFoundError:
         return {}  # it has just ended
     try:
+        if holder(state) != pid:
+            return {}  # and its number may be another's by now
         syscalls.enter(there, syscalls.CLONE_NEWNS)
         try:
             return _trees()
@@ -116,6 +97,7 @@ class Keeper:
 
     def __init__(self, state: str, program: str, name: str) -> None:
         self.state, self.program, self.name = state, program, name
+        self._reconnector = Reconnector(name, _trees)
         self._child = 0
         self._ending = False
 
@@ -131,7 +113,7 @@ class Keeper:
         while not self._ending:
             began = time.monotonic()
             if self._start():
-                self.reconnect(live=os.stat(MOUNT).st_dev)
+                self._reconnector.run(live=os.stat(MOUNT).st_dev)
                 self._end_orphans()
                 notify()
             self._wait()
@@ -139,11 +121,11 @@ class Keeper:
                 pause = 0.0
             elif not self._ending:
                 # Until it stays up, containers see the kernel's own files.
-                self.reconnect(live=None)
+                self._reconnector.run(live=None)
                 pause = min(pause * 2 or 0.1, 60.0)
                 _say(f"lxcfs ended after {time.monotonic() - began:.1f} s; again in {pause:g} s")
                 self._sleep(pause)
-        self.reconnect(live=None)
+        self._reconnector.run(live=None)
         return 0
 
     def _sleep(self, seconds: float) -> None:
@@ -154,12 +136,24 @@ class Keeper:
     def _lock(self) -> bool:
         os.makedirs(self.state, mode=0o711, exist_ok=True)
         # Never closed: a record lock goes with any descriptor of its file.
-        self._held = os.open(_lock_path(self.state), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._held = os.open(_lock_path(self.state), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Who may read it could lock it, and keep us from starting.
+        os.fchmod(self._held, 0o600)
         try:
             fcntl.lockf(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        """Write our pid where users read it, who cannot ask the lock."""
+        path = os.path.join(self.state, "lxcfs.pid")
+        fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            os.fchmod(fd, 0o644)
+            file.write(f"{os.getpid()}\n")
+        os.rename(path + ".new", path)
 
     def _end(self, *_: object) -> None:
         self._ending = True
@@ -191,7 +185,9 @@ class Keeper:
         return True
 
     def _wait(self) -> None:
-        os.waitpid(self._child, 0)
+        # Of the others, those that a box has let go end now and then.
+        while (ended := os.wait()[0]) != self._child:
+            self._reconnector.held.pop(ended, None)
         self._child = 0
         with contextlib.suppress(OSError):
             syscalls.unmount(MOUNT)
@@ -211,23 +207,6 @@ class Keeper:
                 if root and pid != self._child and wanted in words:
                     os.kill(pid, signal.SIGKILL)
 
-    def reconnect(self, *, live: int | None) -> None:
-        """Replace the files of any other lxcfs of this name in every mount namespace.
-
-        `live` is the device of the running one; None takes them away, and the kernel's show.
-        """
-        seen = {os.readlink("/proc/self/ns/mnt")}
-        for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
-            with contextlib.suppress(OSError):
-                ns = os.readlink(f"/proc/{pid}/ns/mnt")
-                if ns in seen:
-                    continue
-                seen.add(ns)
-                with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
-                    found = stale(file.read(), self.name, live)
-                if found:
-                    _reconnect(pid, found, fresh=live is not None)
-
 
 def _leave_host() -> None:
     """Enter a mount namespace of our own, with a place to mount lxcfs at."""
@@ -244,54 +223,6 @@ def _leave_host() -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("cai-lxcfs", "/run", "tmpfs", flags, "mode=700,size=1m")
     os.mkdir(MOUNT)
-
-
-def stale(mountinfo: str, name: str, live: int | None) -> list[Stale]:
-    """Return the mounted files of an lxcfs of this name whose device is not `live`.
-
-    `mountinfo` is as in proc(5).
-    """
-    found = []
-    for line in mountinfo.splitlines():
-        before, dash, after = line.partition(" - ")
-        fields, kind = before.split(" "), after.split(" ")
-        if not dash or kind[:2] != ["fuse.lxcfs", name]:
-            continue
-        major, minor = map(int, fields[2].split(":"))
-        if os.makedev(major, minor) != live and fields[3] in FILES:
-            found.append(Stale(fields[4], fields[3]))
-    return found
-
-
-def _reconnect(pid: int, found: list[Stale], *, fresh: bool) -> None:
-    """Replace files in the mount namespace of a process, which is a container's.
-
-    By a child, for a limited time: a file system of the container's own may be in the way, and not
-    answer. All paths are resolved in the container's mount namespace and stay in it: whatever links
-    it made, only its own mounts change. After entering nothing may be imported or executed.
-    """
-    new = _trees() if fresh else {}
-    namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        try:
-            syscalls.enter(namespace, syscalls.CLONE_NEWNS)
-            for path, file in found:
-                with contextlib.suppress(OSError):
-                    syscalls.unmount(path)
-                    if file in new:
-                        syscalls.attach(new.pop(file), path)
-        finally:
-            os._exit(0)
-    deadline = time.monotonic() + RECONNECT_TIMEOUT
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            break
-        time.sleep(0.002)
-    for fd in (namespace, *new.values()):
-        os.close(fd)
 
 
 def _notifier() -> "_Notifier":

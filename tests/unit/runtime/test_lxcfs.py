@@ -1,13 +1,16 @@
 import os
+import stat
 import subprocess
 import sys
 
 import pytest
 
 from containai.engine import lxcfs as engine
+from containai.host import files
 from containai.layout import Layout
 from containai.runtime import lxcfs
-from containai.runtime.lxcfs import Stale, stale
+from containai.runtime.reconnect import Stale, boxes, stale
+from waiting import until
 
 LINE = "493 476 0:57 {file} {path} ro,nosuid - fuse.lxcfs {name} rw,user_id=0"
 
@@ -69,6 +72,45 @@ def test_the_lock_tells_who_keeps_it_alive(tmp_path):
     # The file alone proves nothing.
     assert lxcfs.holder(state) == engine.keeper(layout) == 0
     assert lxcfs.trees(state) == {}
+
+
+def test_the_lock_is_roots_alone_and_its_pid_is_told(tmp_path, monkeypatch):
+    layout = Layout(str(tmp_path), str(tmp_path), os.getuid())
+    os.makedirs(layout.runtime_state)
+    with open(layout.lxcfs_lock, "w", encoding="utf-8"):
+        os.chmod(layout.lxcfs_lock, 0o644)  # as earlier versions made it
+    keeper = lxcfs.Keeper(layout.runtime_state, "/nonexistent", "x")
+    assert keeper._lock()
+    assert stat.S_IMODE(os.stat(layout.lxcfs_lock).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(layout.lxcfs_pidfile).st_mode) == 0o644
+    assert files.read(layout.lxcfs_pidfile) == f"{os.getpid()}\n"
+    # Who may not ask the lock believes the file only where such a process is there.
+    opened = os.open
+
+    def refused(path, *words, **named):
+        if path == layout.lxcfs_lock:
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(engine.os, "open", refused)
+    assert engine.keeper(layout) == 0
+    for text in ("", "x", "-1", "0", "99999999"):
+        with open(layout.lxcfs_pidfile, "w", encoding="utf-8") as file:
+            file.write(text)
+        assert engine.keeper(layout) == 0
+    argv = [sys.executable, "-c", "input()", layout.runtime_dir, "lxcfs"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as child:
+        with open(layout.lxcfs_pidfile, "w", encoding="utf-8") as file:
+            file.write(str(child.pid))
+        expected = child.pid if os.getuid() == 0 else 0
+        until(lambda: engine.keeper(layout) == expected)
+        child.stdin.close()
+
+
+def test_namespaces_are_told_apart_by_whose_they_are():
+    own = os.stat("/proc/self/ns/mnt").st_ino
+    assert own in {each.inode for every in boxes(0).values() for each in every}
+    assert own not in {each.inode for every in boxes(own).values() for each in every}
 
 
 def test_unit_is_ours_and_the_engine_waits_for_it():

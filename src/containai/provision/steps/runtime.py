@@ -36,7 +36,10 @@ class Runtime:
         # The launcher last: what daemon.json names is never there without its library.
         compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", library]
         state = ["install", "-d", "-m", "0711", layout.runtime_state]
-        return [*writes[1:], Run(compile_argv), Run(state), writes[0]]
+        # Earlier versions let everybody read it, and so lock it.
+        lock = [layout.lxcfs_lock] if os.path.exists(layout.lxcfs_lock) else []
+        closed = [Run(["chmod", "0600", each]) for each in lock]
+        return [*writes[1:], Run(compile_argv), Run(state), *closed, writes[0]]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
