@@ -225,48 +225,27 @@ def test_cgroups(pair):
 
 
 KEYS = r"""
-import ctypes, json, os, platform, sys
+import ctypes, errno, json, platform
 libc = ctypes.CDLL(None, use_errno=True)
-libc.syscall.restype = ctypes.c_long
-ADD, CTL = {"x86_64": (248, 250), "aarch64": (217, 219)}[platform.machine()]
-USER, SESSION, JOIN, LINK, UNLINK, SEARCH, READ = -4, -3, 1, 8, 9, 10, 11
-def call(*words):
-    return libc.syscall(*(ctypes.c_long(w) if isinstance(w, int) else w for w in words))
-# Whoever has the user's keyring in its session's possesses, and may read, the keys in it.
-call(CTL, JOIN, 0)
-call(CTL, LINK, USER, SESSION)
-def add(name):
-    return call(ADD, b"user", name.encode(), b"secret", 6, USER)
-def search(name):
-    return call(CTL, SEARCH, USER, b"user", name.encode(), 0) > 0
-def read(serial):
-    buffer = ctypes.create_string_buffer(16)
-    return call(CTL, READ, serial, buffer, 16) == 6
+ADD, REQUEST, CTL = {"x86_64": (248, 249, 250), "aarch64": (217, 218, 219)}[platform.machine()]
+USER, DESCRIBE, UNLINK = -4, 6, 9
+def said(*words):
+    got = libc.syscall(*(ctypes.c_long(w) if isinstance(w, int) else w for w in words))
+    return got if got >= 0 else errno.errorcode[ctypes.get_errno()]
+key = said(ADD, b"user", b"cai-test", b"secret", 6, USER)
+seen = said(REQUEST, b"user", b"cai-test", None, 0), said(CTL, DESCRIBE, USER, 0, 0)
+dropped = said(CTL, UNLINK, key, USER) if isinstance(key, int) else key
+print(json.dumps([key, *seen, dropped]))
 """
-ADD_KEY = KEYS + "key = add(sys.argv[1]); print(json.dumps([key, search(sys.argv[1]), read(key)]))"
-TAKE_KEY = KEYS + (
-    "names = open('/dev/.containai/proc/keys').read()\n"
-    "print(json.dumps([[search(n), n in names, read(int(k))] for n, k in"
-    " zip(sys.argv[1::2], sys.argv[2::2])]))"
-)
-DROP_KEY = KEYS + "print(json.dumps(call(CTL, UNLINK, int(sys.argv[1]), USER)))"
 
 
 def test_keyrings(pair):
-    own, *ours = pair.within(pair.one, ADD_KEY, "cai-test-one")
-    assert ours == [True, True]
-    other, *theirs = pair.within(pair.other, ADD_KEY, "cai-test-other")
-    assert theirs == [True, True]
-    python = ["/usr/bin/python3", "-c"]
-    added = subprocess.run([*python, ADD_KEY, "cai-test-host"], capture_output=True, check=True)
-    host, *hosts = json.loads(added.stdout)
-    try:
-        assert hosts == [True, True]
-        words = ["cai-test-one", own, "cai-test-other", other, "cai-test-host", host]
-        taken = pair.within(pair.one, TAKE_KEY, *words)
-    finally:
-        subprocess.run([*python, DROP_KEY, str(host)], capture_output=True, check=True)
-    assert taken == [[True, True, True], [False, False, False], [False, False, False]]
+    assert pair.within(pair.one, KEYS) == ["ENOSYS"] * 4
+    done = subprocess.run(["/usr/bin/python3", "-c", KEYS], capture_output=True, check=True)
+    key, _, described, dropped = json.loads(done.stdout)
+    # The calls themselves work: the host's root has keys.
+    assert [type(each) for each in (key, described)] == [int, int]
+    assert dropped == 0
 
 
 SEGMENT = "import ctypes; print(ctypes.CDLL(None).shmget(0x5eed, 4096, {flags}))"

@@ -105,3 +105,50 @@ def test_what_a_box_has_is_counted_for_its_own_first_id(crowd):
         with open(f"/proc/{pid}/ns/user", "rb") as namespace:
             fcntl.ioctl(namespace, NS_GET_OWNER_UID, owner)
         assert owner[0] == space.id_range()[0]
+
+
+#: A process asks for every limit on core dumps that there is, the one that starts a host's helper
+#: (0) among them, and says which one it has.
+CORE = """
+import resource
+for pair in ((0, 0), (0, 1), (9, 9), (-1, -1)):
+    resource.setrlimit(resource.RLIMIT_CORE, pair)
+print(resource.getrlimit(resource.RLIMIT_CORE)[0])
+"""
+NESTED = r"""
+set -e
+mkdir -p /tmp/nested/root && cd /tmp/nested
+files=$(ldd /bin/bash | grep -o '/[^ ]*\.so[^ ]*')
+for file in /bin/bash $files; do cp -L --parents $file root/; done
+tar -C root -c . | docker import - limited >/dev/null
+limits() {
+    docker run --rm "$@" limited /bin/bash -c 'echo "$(</proc/self/limits)"'
+}
+limits --ulimit core=0 | grep core
+for name in nofile:open.files memlock:locked.memory nproc:processes; do
+    most=$(grep "${name#*:}" /proc/1/limits | awk '{ print $(NF - 1) }')
+    echo $most
+    limits --ulimit ${name%:*}=$(echo $most:$most | sed s/unlimited/-1/g) | grep "${name#*:}"
+done
+"""
+
+
+def test_no_crash_in_a_box_starts_the_hosts_helper(site, shared):
+    for who in ((), ("sudo",)):
+        assert shared.run(*who, "python3", "-c", CORE).stdout == b"1\n"
+    assert site.docker("exec", shared.box, "python3", "-c", CORE) == "1"
+    image = shared.inspect()["Image"]
+    run = ("run", "--rm", "--network=none")
+    for asked in ((), ("--privileged",), ("--security-opt=seccomp=unconfined",)):
+        assert site.docker(*run, *asked, image, "python3", "-c", CORE) == "1"
+    # Who asks for core dumps gets them.
+    look = "grep core /proc/self/limits"
+    given = site.docker(*run, "--ulimit=core=5000:7000", image, "sh", "-c", look)
+    assert given.split()[4:6] == ["5000", "7000"]
+
+
+def test_limits_of_nested_containers_go_as_far_as_the_boxs(shared):
+    core, *pairs = shared.sh(NESTED).splitlines()
+    assert core.split()[4] == "1"
+    for most, given in zip(pairs[::2], pairs[1::2], strict=True):
+        assert given.split()[-3:-1] == [most] * 2

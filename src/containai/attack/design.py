@@ -99,7 +99,7 @@ BY_DESIGN = (
     ),
     ByDesign(
         "amicontained blocked calls",
-        "mount, unshare, setns, pivot_root, ptrace, keyctl and others that Docker refuses",
+        "mount, unshare, setns, pivot_root, ptrace and others that Docker refuses",
         "systemd and nested Docker need them; they act on namespaces of the box's own",
         (*_IDS, "seccomp"),
     ),

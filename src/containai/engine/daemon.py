@@ -94,9 +94,12 @@ TimeoutStopSec={STOP_TIMEOUT:.0f}
 # Boxes live on when dockerd crashes.
 KillMode=process
 Delegate=yes
+# What boxes inherit. The soft limit 1 is the one value that keeps a crash from having the host's
+# program for core dumps run as root (core(5)); a container may be given more.
 LimitNOFILE=infinity
 LimitNPROC=infinity
-LimitCORE=infinity
+LimitMEMLOCK=infinity
+LimitCORE=1:infinity
 TasksMax=infinity
 OOMScoreAdjust=-500
 
@@ -237,7 +240,7 @@ def _spawn(layout: Layout, network: Network) -> None:
     proc.run(prepare_argv(layout, network), root=True)
     # `env PATH` as dockerd looks for containerd and docker-proxy there.
     argv = ["env", f"PATH={proc.SYSTEM_PATH}", dockerd, "--config-file", copy]
-    proc.start(argv, log=layout.engine_log)
+    proc.start([layout.engine_program, "run", *argv], log=layout.engine_log)
 
 
 def _wait(layout: Layout) -> None:

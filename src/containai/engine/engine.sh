@@ -2,6 +2,7 @@
 # What surrounds a dockerd that is started and stopped. Written by cai. Runs as root.
 #
 #     engine prepare CONFIG COPY DATA SUBNET    before dockerd starts, and before it reloads
+#     engine run COMMAND...                     where there is no unit to set its limits
 #     engine stop COPY SOCKET PID               instead of a plain SIGTERM
 #
 # dockerd reads a copy of its configuration, because of live-restore: with it boxes outlive a
@@ -28,6 +29,14 @@ prepare() {
     mv -T "$mark.new" "$mark"
 }
 
+# The limits that the unit sets, as far as root may here: boxes inherit them.
+run() {
+    for limit in nofile="$(cat /proc/sys/fs/nr_open)" memlock=unlimited nproc=unlimited core=1:; do
+        prlimit --pid $$ --$limit 2>/dev/null || :
+    done
+    exec "$@"
+}
+
 stop() {
     copy=$1 socket=$2 pid=$3
     # A unit whose dockerd ended by itself has nothing left to stop.
@@ -49,6 +58,7 @@ stop() {
 
 case $1 in
     prepare) prepare "$2" "$3" "$4" "$5" ;;
+    run) shift; run "$@" ;;
     stop) stop "$2" "$3" "${4:-}" ;;
     *) echo "engine: there is no action '$1'" >&2; exit 2 ;;
 esac

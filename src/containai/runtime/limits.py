@@ -47,15 +47,25 @@ def divided(process: dict[str, Any], *, may_raise: bool) -> tuple[dict[str, Any]
     A process inherits its limits. Those that it asks for, runc sets from outside; without
     CAP_SYS_RESOURCE, as in most containers, the kernel lets nobody do that to other ids.
     """
-    asked = {
-        each.get("type", ""): (each.get("soft", 0), each.get("hard", 0))
+    rlimits = process.get("rlimits") or []
+    ours: dict[str, Limit] = {}
+    if not asks_for_core(process):
+        rlimits = [each for each in rlimits if each.get("type") != "RLIMIT_CORE"]
+        ours = {"RLIMIT_CORE": NO_CORE}
+    if not may_raise:
+        # Of two of one kind runc would refuse the second.
+        for each in rlimits:
+            ours[each.get("type", "")] = (each.get("soft", 0), each.get("hard", 0))
+        rlimits = []
+    return process | {"rlimits": rlimits}, ours
+
+
+def asks_for_core(process: dict[str, Any]) -> bool:
+    """Whether a process is to have core dumps (`--ulimit core=...`)."""
+    return any(
+        each.get("type") == "RLIMIT_CORE" and each.get("hard")
         for each in process.get("rlimits") or []
-    }
-    ours = {} if "RLIMIT_CORE" in asked else {"RLIMIT_CORE": NO_CORE}
-    if may_raise or not asked:
-        return process, ours
-    kept = {name: value for name, value in process.items() if name != "rlimits"}
-    return kept, ours | asked
+    )
 
 
 def take(limits: dict[str, Limit]) -> None:

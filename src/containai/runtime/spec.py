@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from . import seccomp
+from . import limits, seccomp, withheld
 from .errors import RuntimeRefusal
 
 #: Stands for a copy of the host's /sys, without the file systems mounted in it, read-only.
@@ -275,9 +275,12 @@ def edited(
     # Docker empties it for `--security-opt systempaths=unconfined` and for --privileged.
     confined = bool(field(spec, "linux.readonlyPaths", list))
     bounding = field(spec, "process.capabilities.bounding", list, [])
-    linux["seccomp"] = seccomp.fitted(
+    profile = seccomp.fitted(
         field(spec, "linux.seccomp", dict), machine, administers="CAP_SYS_ADMIN" in bounding
     )
+    if not limits.asks_for_core(field(spec, "process", dict, {})):
+        profile = withheld.with_fixed_core_limit(profile)
+    linux["seccomp"] = withheld.without_keyrings(profile)
     privileged = is_privileged(spec)
     linux["devices"] = _devices(_objects(spec, "linux.devices"), privileged=privileged)
     if privileged:

@@ -9,6 +9,7 @@ from containai.runtime.errors import RuntimeRefusal
 
 FILES = {"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}
 CORE = {"type": "RLIMIT_CORE", "soft": 0, "hard": 2**64 - 1}
+NO_CORE = {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}
 OFF = {"RLIMIT_CORE": (1, 1)}
 
 
@@ -18,17 +19,20 @@ OFF = {"RLIMIT_CORE": (1, 1)}
         ([], False, [], OFF),
         ([], True, [], OFF),
         ([FILES], True, [FILES], OFF),
-        ([FILES], False, None, OFF | {"RLIMIT_NOFILE": (77, 88)}),
+        ([FILES], False, [], OFF | {"RLIMIT_NOFILE": (77, 88)}),
         ([FILES, CORE], True, [FILES, CORE], {}),
-        ([CORE], False, None, {"RLIMIT_CORE": (0, 2**64 - 1)}),
+        ([CORE], False, [], {"RLIMIT_CORE": (0, 2**64 - 1)}),
+        ([FILES, NO_CORE], True, [FILES], OFF),
+        ([NO_CORE], False, [], OFF),
     ],
 )
 def test_who_sets_which_limit(asked, may_raise, left, taken):
     process = {"args": ["x"], "rlimits": asked}
     kept, ours = limits.divided(process, may_raise=may_raise)
-    assert kept == {"args": ["x"]} | ({} if left is None else {"rlimits": left})
+    assert kept == {"args": ["x"], "rlimits": left}
     assert ours == taken
     assert process == {"args": ["x"], "rlimits": asked}
+    assert limits.asks_for_core(process) is (CORE in asked)
 
 
 def in_child(code):
