@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+
+from containai.boxes import limits
 
 from .conftest import text
 
@@ -152,3 +155,33 @@ def test_limits_of_nested_containers_go_as_far_as_the_boxs(shared):
     assert core.split()[4] == "1"
     for most, given in zip(pairs[::2], pairs[1::2], strict=True):
         assert given.split()[-3:-1] == [most] * 2
+
+
+#: How deep and how many cgroups the kernel lets the box's root make; then all of them are removed.
+CGROUPS = r"""
+cd /sys/fs/cgroup && mkdir cai-test && cd cai-test
+deep=0
+while [ $deep -lt 100 ] && mkdir d 2>/dev/null; do cd d; deep=$((deep + 1)); done
+cd /sys/fs/cgroup/cai-test
+many=0
+while [ $many -lt 2000 ] && mkdir n$many 2>/dev/null; do many=$((many + 1)); done
+find /sys/fs/cgroup/cai-test -depth -type d -exec rmdir {} +
+[ $deep -ge 10 ] && [ $deep -lt 32 ] && [ $many -ge 500 ] && [ $many -lt 1024 ] && echo bounded
+"""
+
+
+def test_processes_and_cgroups_of_a_box_are_bounded(site, shared):
+    limit = int(limits.PROCESSES[1])
+    assert shared.inspect()["HostConfig"]["PidsLimit"] == limit
+    container = shared.inspect()["Id"]
+    found = [
+        file.read_text(encoding="ascii").strip()
+        for file in Path("/sys/fs/cgroup").glob(f"**/*{container}*/pids.max")
+    ]
+    assert found == [str(limit)]
+    assert shared.sh(f"sudo sh -c '{CGROUPS}'") == "bounded"
+    # A box of an earlier version gets the limit when it is entered anew.
+    site.docker("update", "--pids-limit", "-1", shared.box)
+    shared.close_connection()
+    shared.run("true")
+    assert shared.inspect()["HostConfig"]["PidsLimit"] == limit

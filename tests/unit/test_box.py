@@ -179,3 +179,10 @@ def test_of_another_workspace(layout):
     assert found.container == "1" * 64
     with pytest.raises(NameTakenError, match="of another workspace: '/srv/api'"):
         find(engine, "/srv", "api")
+
+
+@pytest.mark.parametrize(("limit", "bounded"), [(None, False), (0, False), (-1, False), (9, True)])
+def test_a_box_without_a_limit_on_processes_is_known(layout, limit, bounded):
+    found = inspected()
+    found["HostConfig"]["PidsLimit"] = limit
+    assert box.Box.from_inspect(found).is_bounded is bounded

@@ -20,6 +20,7 @@ def test_create_arguments():
         "--security-opt", "apparmor=unconfined",
         "--security-opt", "systempaths=unconfined",
         "--tmpfs", "/dev/.containai:mode=700,size=16k",
+        "--pids-limit", "16384",
         "--restart", "unless-stopped",
         "--tty",
         "--stop-signal", "SIGRTMIN+3",

@@ -43,6 +43,8 @@ class Box(NamedTuple):
     problems: tuple[str, ...] = ()
     limits: Limits = Limits()
     cpuset: str = ""
+    #: Whether its processes have a limit.
+    is_bounded: bool = True
 
     @classmethod
     def from_inspect(cls, found: dict[str, Any]) -> "Box":
@@ -70,6 +72,7 @@ class Box(NamedTuple):
             problems=tuple(filter(None, seen)),
             limits=Limits.from_inspect(found),
             cpuset=str(host.get("CpusetCpus", "")),
+            is_bounded=(host.get("PidsLimit") or 0) > 0,
         )
 
     def belongs_to(self, uid: int) -> bool:

@@ -224,6 +224,9 @@ class Boxes:
         """Give a box that is there, running or not, the limits that were asked for."""
         new = limits.changes(found.limits, asked)
         limits.check(new, machine.processors())
+        if not found.is_bounded:
+            # Made by a version that had no limit on processes.
+            self.engine.docker("update", *limits.PROCESSES, found.container)
         if any(new):
             with self._choosing("processors"):
                 every = boxes.every(self.engine)

@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 from containai.errors import UsageError
 from containai.host import machine
 
+#: Processes and threads of a box, nested containers included: thousands for who needs them, and
+#: no fork bomb takes the machine's (kernel.pid_max is 32,768 where nobody raised it).
+PROCESSES = ("--pids-limit", "16384")
+
 
 class Limits(NamedTuple):
     """Bytes of memory and processor time in processors. 0 is no limit, None is not said."""

@@ -72,6 +72,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--runtime", spec.runtime,
         "--cgroupns", "private",
         *(RIGHTS if spec.runtime == fixed.RUNTIME else ()),
+        *limits.PROCESSES,
         *limits.arguments(spec.limits, spec.cpuset),
         # With the machine, or with its engine, boxes come back; one that was stopped stays so.
         "--restart", "unless-stopped",

@@ -5,7 +5,9 @@ any tree, what a killed runc left is ours to remove.
 """
 
 import contextlib
+import errno
 import os
+from collections.abc import Iterator
 
 from .errors import RuntimeRefusal
 
@@ -13,8 +15,13 @@ ROOT = "/sys/fs/cgroup"
 HYBRID = ROOT + "/unified"
 _DELEGATED = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")
 #: How deep and how many the container's own cgroups may be: systemd with a nested Docker needs 6
-#: and some hundreds. More would be the kernel's memory, and hard to remove.
-_LIMITS = {"cgroup.max.depth": 32, "cgroup.max.descendants": 8192}
+#: and some hundreds. The machine has 65,535 with a memory controller (mm/memcontrol.c), and what is
+#: removed is not counted. In a tree that is cgroup2 alone the launcher sets the same at `start`:
+#: there runc or systemd makes the container's cgroup.
+_LIMITS = {"cgroup.max.depth": 32, "cgroup.max.descendants": 1024}
+#: How many steps down and up a tree are made at most.
+_STEPS = 100_000
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def is_hybrid() -> bool:
@@ -78,8 +85,8 @@ def _trees() -> list[str]:
 
 def _is_populated(path: str) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        for _, _, _, fd in os.fwalk(path):
-            procs = os.open("cgroup.procs", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        for parent, name in _below(path):
+            procs = _open(f"{name}/cgroup.procs", parent, os.O_RDONLY)
             with open(procs, encoding="ascii") as file, contextlib.suppress(OSError):
                 if file.read(1):
                     return True
@@ -87,8 +94,44 @@ def _is_populated(path: str) -> bool:
 
 
 def _remove(path: str) -> None:
-    # By descriptor: the container chose the names below, and may have made paths too long to use.
-    for _, children, _, fd in os.fwalk(path, topdown=False):
-        for child in children:
-            os.rmdir(child, dir_fd=fd)
-    os.rmdir(path)
+    for parent, name in _below(path):
+        os.rmdir(name, dir_fd=parent)
+
+
+def _below(top: str) -> Iterator[tuple[int, str]]:
+    """Yield a cgroup and those in it, each after its children: its parent's descriptor, its name.
+
+    By descriptor, as the container chose the names and may have made paths too long to use, and by
+    one at a time, as it chose the depth. Raises OSError for a tree without an end.
+    """
+    parent, first = os.path.split(top)
+    fd = os.open(parent, _DIRECTORY)
+    inside: list[str] = []
+    left = [[first]]
+    try:
+        for _ in range(_STEPS):
+            if left[-1]:
+                inside.append(left[-1].pop())
+                fd = _replaced(fd, inside[-1])
+                with os.scandir(fd) as found:
+                    left.append([each.name for each in found if each.is_dir(follow_symlinks=False)])
+            elif inside:
+                left.pop()
+                # No cgroup is ever moved to another parent.
+                fd = _replaced(fd, "..")
+                yield fd, inside.pop()
+            else:
+                return
+        raise OSError(errno.E2BIG, f"{top}: more cgroups than a container can have")
+    finally:
+        os.close(fd)
+
+
+def _replaced(fd: int, name: str) -> int:
+    other = _open(name, fd, _DIRECTORY)
+    os.close(fd)
+    return other
+
+
+def _open(name: str, directory: int, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)

@@ -114,24 +114,36 @@ class Ranges:
         """Free what is unused. Return the rest, and whether a damaged record may be in use."""
         kept, damaged = [], []
         for name in os.listdir(self._directory):
-            path = os.path.join(self._directory, name)
-            if not name.endswith(".json"):
-                os.unlink(path)  # a write that was cut short
-                continue
-            found = self._read(name)
-            if found is None:
-                damaged.append(path)
-            elif os.path.lexists(found.witness) or cgroup.is_used(found.cgroup):
-                kept.append(found)
-            else:
-                cgroup.remove(found.cgroup)
-                os.unlink(path)
+            found = None
+            # One record, or one container's cgroups, that cannot be looked at are its own loss.
+            try:
+                found = self._read(name) if name.endswith(".json") else None
+                if name.endswith(".json") and found is None:
+                    damaged.append(name)
+                elif found is None or self._is_over(found):
+                    self._discard(name, found)
+                else:
+                    kept.append(found)
+            except (OSError, ValueError):
+                if found is not None:
+                    kept.append(found)
         recorded = {(each.base, each.base + SIZE) for each in kept}
         if damaged and recorded.issuperset(self._living()):
-            for path in damaged:
-                os.unlink(path)
+            for name in damaged:
+                with contextlib.suppress(OSError):
+                    self._discard(name, None)
             damaged = []
         return kept, bool(damaged)
+
+    @staticmethod
+    def _is_over(found: Range) -> bool:
+        return not os.path.lexists(found.witness) and not cgroup.is_used(found.cgroup)
+
+    def _discard(self, name: str, found: Range | None) -> None:
+        """Remove a record, or what a write that was cut short left."""
+        if found is not None:
+            cgroup.remove(found.cgroup)
+        os.unlink(os.path.join(self._directory, name))
 
     def _living(self) -> list[tuple[int, int]]:
         return [each for each in living() if self.first <= each[0] < self.first + self.count]

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import containai.runtime
+from containai.runtime import cgroup
 
 SHOW = '#!/bin/sh\necho {0}\nfor word do printf "%s\\\\0" "$word"; done\n'
 LOG = ["--root", "/a b", "--log", "/create", "--log-format=json"]
@@ -103,3 +104,32 @@ def test_exec_goes_to_python_where_it_asks_for_limits(launcher, tmp_path, words)
     for file, who in ((plain, "runc"), (limited, "python"), (tmp_path / "none", "runc")):
         arguments = [*LOG, "exec", *(word.format(file) for word in words), "--detach", "c0ffee"]
         assert launcher(*arguments)[:2] == (who, arguments)
+
+
+def test_start_bounds_the_containers_own_cgroups(launcher, tmp_path):
+    tree = tmp_path / "cgroup"
+    groups = [
+        tree / "docker" / "c0ffee",
+        tree / "system.slice" / "docker-c0ffee.scope",
+        tree / "system.slice" / "docker-other.scope",
+    ]
+    for group in groups:
+        group.mkdir(parents=True)
+        for name in ("cgroup.max.depth", "cgroup.max.descendants"):
+            (group / name).write_text("max", encoding="ascii")
+    text = (tmp_path / "launcher").read_text(encoding="utf-8")
+    (tmp_path / "launcher").write_text(text.replace("/sys/fs/cgroup", str(tree)), encoding="utf-8")
+
+    def limits():
+        return [
+            [(group / f"cgroup.max.{name}").read_text(encoding="ascii").strip() for group in groups]
+            for name in ("depth", "descendants")
+        ]
+
+    # Beside v1 controllers the cgroup is made, with its limits, before runc's.
+    launcher(*LOG, "start", "c0ffee")
+    assert limits() == [["max"] * 3] * 2
+    (tree / "cgroup.controllers").touch()
+    assert launcher(*LOG, "start", "c0ffee")[0] == "runc"
+    bounds = [str(each) for each in cgroup._LIMITS.values()]
+    assert limits() == [[each, each, "max"] for each in bounds]

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
@@ -222,3 +223,23 @@ def test_stored_form(state, witness):
             "cgroup": "/cg",
             "stored": FIRST + SIZE,
         }
+
+
+@pytest.mark.parametrize("group", ["unreadable", "with\0null"])
+def test_a_record_whose_cgroups_cannot_be_looked_at_hurts_only_itself(
+    state, witness, monkeypatch, group
+):
+    store = Ranges(state, FIRST, 4 * SIZE)
+    bad = store.allocate("bad", witness("bad"), group)
+    store.allocate("gone", witness("gone"), "")
+    for name in ("bad", "gone"):
+        os.rmdir(witness(name))
+
+    def is_used(path):
+        if path == "unreadable":
+            raise OSError(errno.E2BIG, "more cgroups than a container can have")
+        return group == path and bool(os.stat(path))
+
+    monkeypatch.setattr(ranges.cgroup, "is_used", is_used)
+    assert store.prune() == [bad]
+    assert store.allocate("next", witness("next"), "").base == FIRST + SIZE
