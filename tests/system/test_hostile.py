@@ -5,11 +5,15 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import threading
 
 import pytest
+
+from containai.engine import lxcfs
+from waiting import until
 
 PROGRAMS = ("sh", "cat", "ls", "readlink", "sleep", "id")
 HYBRID = "/sys/fs/cgroup/unified"
@@ -366,3 +370,29 @@ def test_a_box_cannot_make_cgroups_without_end(site, shared):
     said = site.docker("exec", shared.box, "sh", "-c", script)
     assert said.count("/d") < 40
     site.docker("exec", shared.box, "sh", "-c", "cd /sys/fs/cgroup; find d -depth -type d -delete")
+
+
+def test_a_box_that_says_it_is_one_of_our_daemons(site, shared):
+    """Its command lines are those of a forgotten shim and of an lxcfs that lost its keeper."""
+    layout = site.layout
+    address = f"{layout.engine_exec}/containerd/containerd.sock"
+    name = f"cai-lxcfs-{layout.id_window[0]:x}"
+    said = {
+        "/usr/bin/containerd-shim-runc-v2": f"-namespace moby -id {'0' * 64} -address {address}",
+        "/usr/bin/lxcfs": f"-f -o allow_other,fsname={name},subtype=lxcfs",
+    }
+    pids = []
+    for program, words in said.items():
+        shared.sh("rm -f ~/forged")
+        script = f"exec -a {program} bash -c 'echo $$ >/home/agent/forged; sleep 300; true' {words}"
+        site.docker("exec", "--detach", shared.box, "bash", "-c", script)
+        pids.append(until(lambda: shared.sh("cat ~/forged 2>/dev/null || true")))
+        shown = shared.sh(f"tr '\\0' ' ' </proc/{pids[-1]}/cmdline")
+        assert shown.startswith(program)
+    if keeper := lxcfs.keeper(layout):
+        os.kill(keeper, signal.SIGKILL)
+        until(lambda: lxcfs.keeper(layout) != keeper)
+    site.cai("engine", "start")
+    if keeper:
+        until(lambda: "fuse.lxcfs" in shared.sh("cat /proc/mounts"))
+    site.docker("exec", shared.box, "kill", "-KILL", *pids)  # fails for one that is gone

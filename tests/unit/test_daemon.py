@@ -166,9 +166,11 @@ def test_pid_file_alone_proves_nothing(layout, text):
         assert daemon.running_pid(layout) is None
 
 
-def test_running_pid(layout):
+@pytest.mark.skipif(os.geteuid() != 0, reason="the engine is root's")
+def test_running_pid(layout, tmp_path):
     os.makedirs(os.path.dirname(layout.engine_pidfile))
-    argv = ["sh", "-c", "echo up; read line", "dockerd", layout.engine_running_config]
+    dockerd = str(shutil.copy("/bin/sh", tmp_path / "dockerd"))
+    argv = [dockerd, "-c", "echo up; read line", "sh", layout.engine_running_config]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as child:
         # Until then its command line may not be in /proc yet.

@@ -5,6 +5,7 @@ Under systemd it is a unit. Elsewhere it is a background process with a pid file
 
 import json
 import os
+import signal
 import time
 from collections.abc import Container
 from typing import Any
@@ -14,7 +15,7 @@ from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
-from containai.host import files, locks, machine, proc
+from containai.host import files, locks, machine, proc, processes
 from containai.layout import SYSBOX, Layout
 
 #: How long dockerd may take until it answers, in seconds: it starts the boxes that ran first.
@@ -213,12 +214,11 @@ def renew(layout: Layout) -> None:
 
     Boxes live on: without a stop of ours, live-restore keeps them.
     """
-    pid = running_pid(layout)
-    if pid is not None:
-        # The shell's kill: Debian's program of that name is in procps, which may be missing.
-        proc.run(["sh", "-c", 'kill -TERM "$1"', "sh", str(pid)], root=True, ok=(0, 1))
+    found = _running(layout)
+    if found is not None:
+        processes.send(signal.SIGTERM, [found])
         deadline = time.monotonic() + STOP_TIMEOUT
-        while running_pid(layout) == pid and time.monotonic() < deadline:
+        while _running(layout) == found and time.monotonic() < deadline:
             time.sleep(0.05)
     if machine.has_systemd() and layout.is_default:
         # Units may have changed too; a stopped one would start by itself 2 s later.
@@ -267,28 +267,33 @@ def _clear_pidfiles(layout: Layout) -> None:
     """
     containerd = os.path.join(layout.engine_exec, "containerd", "containerd")
     deadline = time.monotonic() + 2
+    words = (containerd + ".pid", "containerd", containerd + ".toml")
     # It dies with its dockerd, but a moment later.
-    while _pid_of(containerd + ".pid", containerd + ".toml") and time.monotonic() < deadline:
+    while _process_of(*words) and time.monotonic() < deadline:
         time.sleep(0.02)
     stale = [layout.engine_pidfile]
-    if _pid_of(containerd + ".pid", containerd + ".toml") is None:
+    if _process_of(*words) is None:
         stale.append(containerd + ".pid")
     proc.run(["rm", "-f", *stale], root=True)
 
 
 def running_pid(layout: Layout) -> int | None:
     """Return the pid of our dockerd, or None. A pid file alone proves nothing."""
-    return _pid_of(layout.engine_pidfile, layout.engine_running_config)
+    found = _running(layout)
+    return None if found is None else found.pid
 
 
-def _pid_of(pidfile: str, word: str) -> int | None:
-    """Return the pid in a file if it is of a process with that word in its command line."""
+def _running(layout: Layout) -> processes.Process | None:
+    return _process_of(layout.engine_pidfile, "dockerd", layout.engine_running_config)
+
+
+def _process_of(pidfile: str, program: str, word: str) -> processes.Process | None:
+    """Return the process of a pid file if it is root's, of that program and with that word."""
     try:
-        pid = int(files.read(pidfile) or "0")
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return pid if word.encode() in file.read().split(b"\0") else None
+        found = processes.look(int(files.read(pidfile) or "0"), program)
     except (OSError, ValueError):
         return None
+    return found if found is not None and word in found.words else None
 
 
 def stop(layout: Layout) -> None:

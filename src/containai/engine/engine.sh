@@ -37,12 +37,19 @@ run() {
     exec "$@"
 }
 
+# When a process began, in ticks since the boot; its name, which is before that, may hold blanks.
+began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# Whether the pid is still that of the dockerd that was to be stopped.
+same() { [ -n "$first" ] && [ "$(began "$pid")" = "$first" ]; }
+
 stop() {
     copy=$1 socket=$2 pid=$3
     # A unit whose dockerd ended by itself has nothing left to stop.
-    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 0
+    [ -n "$pid" ] && first=$(began "$pid") && same || return 0
     sed 's/"live-restore": true/"live-restore": false/' "$copy" >"$copy.new"
     mv -T "$copy.new" "$copy"
+    same || return 0
     kill -HUP "$pid"
     tries=0
     while [ -S "$socket" ] && [ $tries -lt 100 ]; do
@@ -50,8 +57,9 @@ stop() {
         tries=$((tries + 1))
         sleep 0.1
     done
+    same || return 0
     kill -TERM "$pid"
-    while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
+    while same && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
         sleep 0.1
     done
 }

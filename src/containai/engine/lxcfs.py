@@ -6,11 +6,12 @@ ours alone: Debian's lxcfs.service is not used, and may run beside it.
 
 import fcntl
 import os
+import signal
 import struct
 import time
 
 from containai.errors import EngineError
-from containai.host import files, machine, proc
+from containai.host import files, machine, proc, processes
 from containai.layout import Layout
 
 #: As Debian and Ubuntu have it. It runs as root: not looked up on a user's PATH.
@@ -52,7 +53,7 @@ def _told(layout: Layout) -> int:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read().split(b"\0")
         ours = b"lxcfs" in words and os.fsencode(layout.runtime_dir) in b"".join(words)
-        return pid if ours and os.stat(f"/proc/{pid}").st_uid == 0 else 0
+        return pid if ours and processes.look(pid) is not None else 0
     except PermissionError:
         return pid  # a /proc that hides other users' processes (hidepid)
     except (OSError, ValueError):
@@ -80,9 +81,11 @@ def stop(layout: Layout) -> None:
         proc.run(["systemctl", "stop", layout.lxcfs_unit], root=True, ok=None, timeout=30)
         return
     pid = keeper(layout)
-    if not pid:
+    found = processes.look(pid)
+    # Looked at between two answers of the kernel's: it is the one that has the lock.
+    if not pid or found is None or keeper(layout) != pid:
         return
-    proc.run(["sh", "-c", 'kill -TERM "$1"', "sh", str(pid)], root=True, ok=(0, 1))
+    processes.send(signal.SIGTERM, [found])
     deadline = time.monotonic() + _STOP_TIMEOUT
     while keeper(layout) == pid:
         if time.monotonic() > deadline:

@@ -9,12 +9,14 @@ bundle of that container, and "mkdir …: file exists" is all that a start of it
 """
 
 import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from containai.engine.client import Engine
 from containai.errors import EngineError
-from containai.host import proc
+from containai.host import proc, processes
+from containai.host.processes import Process
 from containai.layout import Layout
 
 #: How long killed processes may take to be gone, in seconds.
@@ -23,6 +25,8 @@ PATIENCE = 5.0
 STARTING = 60.0
 #: States of a container whose shim has something to do.
 _ALIVE = ("running", "paused", "restarting")
+#: The programs that a containerd has as shims.
+_PROGRAMS = ("containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim")
 
 
 def end_all(layout: Layout) -> None:
@@ -30,7 +34,8 @@ def end_all(layout: Layout) -> None:
     deadline = time.monotonic() + PATIENCE
     while found := alive(layout):
         if time.monotonic() > deadline:
-            raise EngineError(f"these processes of the engine do not end: {' '.join(found)}")
+            pids = " ".join(str(shim.pid) for shim in found)
+            raise EngineError(f"these processes of the engine do not end: {pids}")
         _kill(found)
         time.sleep(0.05)
 
@@ -46,18 +51,18 @@ def end_forgotten(engine: Engine) -> None:
         return
     rows = engine.docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.State}}").out
     states = dict(row.split() for row in rows.splitlines())
-    forgotten = {}
-    for pid, container in found.items():
+    forgotten = []
+    for shim, container in found.items():
         state = states.get(container)
         # One that starts right now is not running yet.
-        if state is None or (state not in _ALIVE and _age(pid) > STARTING):
-            forgotten[pid] = container
+        if state is None or (state not in _ALIVE and _age(shim) > STARTING):
+            forgotten.append(shim)
     _kill(forgotten)
 
 
 def end(layout: Layout, container: str) -> None:
     """End the shims of one container, which the engine takes for stopped."""
-    _kill({pid: each for pid, each in alive(layout).items() if each == container})
+    _kill(shim for shim, each in alive(layout).items() if each == container)
 
 
 def discard_bundles(layout: Layout) -> None:
@@ -95,33 +100,22 @@ def _remove(bundles: list[str]) -> None:
         proc.run(["rm", "-rf", "--one-file-system", *bundles], root=True, ok=None)
 
 
-def _kill(shims: Mapping[str, str]) -> None:
-    if shims:
-        script = 'for pid do kill -KILL $(cat "/proc/$pid/task/$pid/children") "$pid"; done'
-        proc.run(["sh", "-c", script, "sh", *shims], root=True, ok=None)
+def _kill(shims: Iterable[Process]) -> None:
+    # A shim's child is its container's first process.
+    processes.send(signal.SIGKILL, list(shims), children=True)
 
 
-def alive(layout: Layout) -> dict[str, str]:
-    """Return the pids of this engine's shims, with the container of each."""
+def alive(layout: Layout) -> dict[Process, str]:
+    """Return this engine's shims, with the container of each."""
     address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
     found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = os.fsdecode(file.read()).split("\0")
-        except OSError:
-            continue
-        if "containerd-shim" in words[0] and address in words and "-id" in words:
-            found[pid] = words[words.index("-id") + 1]
+    for shim in processes.find(*_PROGRAMS):
+        if address in shim.words and "-id" in shim.words[:-1]:
+            found[shim] = shim.words[shim.words.index("-id") + 1]
     return found
 
 
-def _age(pid: str) -> float:
-    """Return how old a process is, in seconds; 0 where it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # Field 22, in ticks since the boot; the second, a name, may hold blanks (proc(5)).
-            begun = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - begun
-    except OSError:
-        return 0.0
+def _age(shim: Process) -> float:
+    """Return how old a process is, in seconds."""
+    begun = shim.started / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - begun

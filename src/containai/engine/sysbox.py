@@ -6,10 +6,12 @@ a package is its administrator's: it is used, and neither started nor stopped.
 """
 
 import os
+import signal
+import time
 
 from containai.engine import runtimes
 from containai.errors import EngineError
-from containai.host import machine, proc
+from containai.host import machine, proc, processes
 from containai.layout import Layout
 
 #: In the order they need each other, with the name of their socket and pid file.
@@ -18,6 +20,8 @@ DAEMONS = {"sysbox-mgr": "sysmgr", "sysbox-fs": "sysfs"}
 RUN_DIR = "/run/sysbox"
 #: How long one of them may take until it is ready, in seconds, each time it is tried.
 START_TIMEOUT = 20
+#: How long it may take to end, in seconds.
+STOP_TIMEOUT = 30
 
 # One that is there and not ours is left alone: it says what it is, and nothing is started.
 # The checks that both make as they start fork without exec, and now and then such a child waits
@@ -104,7 +108,7 @@ def is_ours(layout: Layout) -> bool:
 
 def running(layout: Layout) -> bool:
     """Whether both of our daemons run."""
-    return all(_pids(argv(layout, daemon)[0]) for daemon in DAEMONS)
+    return all(_found(argv(layout, daemon)[0]) for daemon in DAEMONS)
 
 
 def start(layout: Layout) -> None:
@@ -113,7 +117,7 @@ def start(layout: Layout) -> None:
     Raises EngineError where a daemon does not start, with what it said.
     """
     for daemon, short in DAEMONS.items():
-        if _pids(argv(layout, daemon)[0]):
+        if _found(argv(layout, daemon)[0]):
             continue
         if machine.has_systemd() and layout.is_default:
             words = ["systemctl", "start", unit_name(daemon)]
@@ -137,10 +141,11 @@ def start(layout: Layout) -> None:
 def stop(layout: Layout) -> None:
     """End our daemons, where they are background processes. Their boxes have to be stopped."""
     for daemon in reversed(DAEMONS):
-        pids = _pids(argv(layout, daemon)[0])
-        if pids:
-            script = 'kill -TERM "$@"; while kill -0 "$@" 2>/dev/null; do sleep 0.05; done'
-            proc.run(["sh", "-c", script, "sh", *pids], root=True, ok=None, timeout=30)
+        found = _found(argv(layout, daemon)[0])
+        processes.send(signal.SIGTERM, found)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while any(map(processes.is_there, found)) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _log_hint(layout: Layout, daemon: str) -> str:
@@ -149,14 +154,6 @@ def _log_hint(layout: Layout, daemon: str) -> str:
     return layout.sysbox_log
 
 
-def _pids(program: str) -> list[str]:
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if words[0] == os.fsencode(program):
-            found.append(pid)
-    return found
+def _found(program: str) -> list[processes.Process]:
+    """Return root's processes that were started as this program, which only root can write."""
+    return [each for each in processes.find() if each.words[0] == program]

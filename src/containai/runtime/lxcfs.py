@@ -195,17 +195,32 @@ class Keeper:
     def _end_orphans(self) -> None:
         """End the lxcfs of a killed predecessor: no container has a file of it any more.
 
-        What is in a container cannot pass for one: it is never uid 0 out here.
+        What is in a container cannot pass for one: it is never uid 0 out here, or not lxcfs. The
+        descriptor is of the process that was looked at, whoever has its pid by then.
         """
         wanted = f"allow_other,fsname={self.name},subtype=lxcfs".encode()
         for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-            with contextlib.suppress(OSError):
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
-                with open(f"/proc/{pid}/status", "rb") as file:
-                    root = b"\nUid:\t0\t0\t0\t0\n" in file.read()
-                if root and pid != self._child and wanted in words:
-                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+                if wanted not in words or pid == self._child:
+                    continue
+                held = os.pidfd_open(pid)
+                try:
+                    if self._is_lxcfs(pid, wanted):
+                        signal.pidfd_send_signal(held, signal.SIGKILL)
+                finally:
+                    os.close(held)
+
+    def _is_lxcfs(self, pid: int, wanted: bytes) -> bool:
+        """Whether a process is the host root's, and runs lxcfs, with a word."""
+        with open(f"/proc/{pid}/status", "rb") as file:
+            root = b"\nUid:\t0\t0\t0\t0\n" in file.read()
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        # One that a package exchanged on disk since is still the one.
+        path = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        name = os.path.basename(os.path.realpath(self.program))
+        return root and wanted in words and os.path.basename(path) == name
 
 
 def _leave_host() -> None:
