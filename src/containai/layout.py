@@ -197,6 +197,11 @@ class Layout:
         return os.path.join(self.runtime_dir, RUNTIME)
 
     @property
+    def version_file(self) -> str:
+        """The version of cai that set this machine up."""
+        return os.path.join(self.runtime_dir, "version")
+
+    @property
     def runtime_state(self) -> str:
         """The id ranges in use."""
         return self._at("var/lib/containai-runtime")

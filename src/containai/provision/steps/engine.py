@@ -1,13 +1,14 @@
 """The engine: its group, its configuration and units, its network, and that it runs."""
 
 import os
+import re
 
 from containai.engine import daemon, lxcfs, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import Layout
-from containai.provision import record
+from containai.provision import record, versions
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
 
 
@@ -51,6 +52,8 @@ class EngineFiles:
 
     def check(self, layout: Layout) -> Finding:
         """Compare with what this version writes."""
+        if found := versions.newer(layout):
+            return found
         try:
             wrong = [
                 each.path for each in self._wanted(layout) if files.read(each.path) != each.text
@@ -63,6 +66,8 @@ class EngineFiles:
 
     def plan(self, layout: Layout) -> list[Action]:
         """Write what differs."""
+        if versions.newer(layout):
+            return []
         wrong: list[Action] = [
             each for each in self._wanted(layout) if files.read(each.path) != each.text
         ]
@@ -115,7 +120,9 @@ class EngineFiles:
             WriteFile(layout.engine_config, config_text),
         ]
         if machine.has_systemd() and layout.is_default:
-            dockerd = proc.which("dockerd", root=True) or "/usr/sbin/dockerd"
+            unit = files.read(layout.engine_unit_file) or ""
+            started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
+            dockerd = versions.program(started[1] if started else None, "dockerd")
             wanted += [
                 WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
                 WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, chosen)),

@@ -6,8 +6,9 @@ from typing import Any
 
 import containai
 from containai.engine import lxcfs
-from containai.host import files, proc
+from containai.host import files
 from containai.layout import RUNTIME, Layout
+from containai.provision import versions
 from containai.provision.step import Action, Finding, Run, Scope, WriteFile
 from containai.provision.steps.programs import PYTHON
 
@@ -19,11 +20,14 @@ class Runtime:
 
     def check(self, layout: Layout) -> Finding:
         """Compare what is installed with what this version ships."""
+        if found := versions.newer(layout):
+            return found
         wanted = self._files(layout)
         wrong = [path for path, (text, _) in wanted.items() if files.read(path) != text]
         if not wrong:
             return Finding(True, layout.runtime_program)
-        return Finding(False, "not installed" if len(wrong) == len(wanted) else "out of date")
+        there = any(map(os.path.exists, wanted))
+        return Finding(False, versions.difference(layout) if there else "not installed")
 
     def plan(self, layout: Layout) -> list[Action]:
         """Write its files, then compile them."""
@@ -51,7 +55,8 @@ class Runtime:
     def _files(layout: Layout) -> dict[str, tuple[str, int]]:
         source = os.path.join(os.path.dirname(containai.__file__), "runtime")
         library = os.path.join(layout.runtime_dir, "containai_runtime")
-        runc = proc.which("runc") or "/usr/sbin/runc"
+        settings = os.path.join(layout.runtime_dir, "runtime.json")
+        runc = versions.program(_runc(settings), "runc")
         launcher = files.read(os.path.join(source, RUNTIME)) or ""
         for placeholder, value in (
             ("@RUNC@", runc),
@@ -72,13 +77,19 @@ class Runtime:
         }
         found = {
             layout.runtime_program: (launcher, 0o755),
-            os.path.join(layout.runtime_dir, "runtime.json"): (
-                json.dumps(config, indent=4) + "\n",
-                0o644,
-            ),
+            settings: (json.dumps(config, indent=4) + "\n", 0o644),
+            layout.version_file: (versions.text(), 0o644),
         }
         for name in sorted(os.listdir(source)):
             if name.endswith(".py"):
                 text = files.read(os.path.join(source, name)) or ""
                 found[os.path.join(library, name)] = (text, 0o644)
         return found
+
+
+def _runc(settings: str) -> str | None:
+    """Return the runc that an installed runtime hands over to."""
+    try:
+        return str(json.loads(files.read(settings) or "")["runc"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,64 @@
+"""Which version of cai set this machine up: an older one leaves what a newer one wrote.
+
+Two users of a machine may have two versions; the machine has one runtime and one engine.
+"""
+
+import os
+import re
+
+import containai
+from containai.host import files, proc
+from containai.layout import Layout
+from containai.provision.step import Finding
+
+
+def installed(layout: Layout) -> str:
+    """Return the version that set this machine up; "" where none did, or one that left no word."""
+    return (files.read(layout.version_file) or "").strip()
+
+
+def text() -> str:
+    """Return the content of the file that says so."""
+    return containai.__version__ + "\n"
+
+
+def newer(layout: Layout) -> Finding | None:
+    """Return what to say of this machine if a newer cai set it up, else None."""
+    found = installed(layout)
+    if _numbers(found) <= _numbers(containai.__version__):
+        return None
+    return Finding(
+        True,
+        f"of cai {found}, newer than this {containai.__version__}, and left as it is",
+        hint="upgrade this cai; or, to go back to its version: cai uninstall, then cai setup "
+        "(boxes stay)",
+    )
+
+
+def difference(layout: Layout) -> str:
+    """Return what to say where an installed file is not as this version has it."""
+    found, own = installed(layout), containai.__version__
+    if not found:
+        return "out of date"
+    if found == own:
+        return f"of another source of the same version, {own}"
+    return f"of cai {found}, to be exchanged for {own}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with; what follows them does not count."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def program(found: str | None, name: str) -> str:
+    """Return the path of a program of root's for an installed file that names `found`, if any.
+
+    The same program by another path is no other: users differ in `host.path`, and a program can be
+    in several directories.
+    """
+    own = proc.which(name, root=True)
+    usable = found is not None and os.access(found, os.X_OK) and proc.only_root_writes(found)
+    if found is not None and usable and (own is None or os.path.samefile(own, found)):
+        return found
+    return own or f"/usr/sbin/{name}"
