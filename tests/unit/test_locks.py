@@ -1,4 +1,6 @@
+import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import pytest
 
 from containai.errors import ContainAIError, PrivilegeError
 from containai.host import locks
+from waiting import until
 
 HOLD = """
 import sys
@@ -61,6 +64,29 @@ def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(directory):
     os.unlink(f"{directory}/setup")
     hold(directory, locks.SETUP, "x")
     assert os.path.getsize(f"{directory}/engine") == 4
+
+
+def test_a_lock_that_was_removed_while_one_waited_for_it_is_taken_anew(directory):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    argv = [sys.executable, "-c", HOLD.replace("wait=0", "wait=60"), directory, locks.SETUP]
+    with contextlib.ExitStack() as first:
+        first.enter_context(locks.hold(directory, locks.SETUP, wait=0, what="x"))
+        before = os.stat(f"{directory}/setup").st_ino
+        child = subprocess.Popen(argv, **pipes)
+        until(lambda: _has_open(child.pid, before))
+        shutil.rmtree(directory)
+    assert child.stdout.readline() == b"\n"
+    with pytest.raises(ContainAIError, match="busy"):
+        hold(directory, locks.SETUP)
+    child.communicate()
+
+
+def _has_open(pid, inode):
+    """Whether a process has a file open."""
+    with contextlib.suppress(OSError):
+        directory = f"/proc/{pid}/fd"
+        return inode in [os.stat(f"{directory}/{each}").st_ino for each in os.listdir(directory)]
+    return False
 
 
 def test_a_link_is_not_followed(directory, tmp_path):

@@ -1,9 +1,11 @@
 import hashlib
 import os
 import re
+import types
 
 import pytest
 
+from containai.boxes import workspace
 from containai.boxes.workspace import Workspace, box_name, resolve
 from containai.errors import WorkspaceError
 
@@ -49,6 +51,20 @@ def test_dangling_link(layout, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(WorkspaceError, match="does not exist"):
         resolve(layout, str(tmp_path / "link"))
+
+
+def test_one_that_this_user_may_not_look_at(layout, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    def absent(path):
+        return False
+
+    paths = types.SimpleNamespace(realpath=os.path.realpath, exists=absent)
+    monkeypatch.setattr(workspace, "os", types.SimpleNamespace(path=paths, stat=refused))
+    with pytest.raises(WorkspaceError, match="cannot be looked at: Permission denied") as caught:
+        resolve(layout, "/home/other/project")
+    assert "namei" in caught.value.hint
 
 
 def test_file(layout, tmp_path):

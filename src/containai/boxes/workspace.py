@@ -60,10 +60,7 @@ def resolve(layout: Layout, given: str | None, *, force: bool = False) -> Worksp
     path = os.path.realpath(given or ".")
     shown = repr(given) if given is not None else "the current directory"
     if not os.path.exists(path):
-        raise WorkspaceError(
-            f"{shown} does not exist",
-            hint=f"make it: mkdir -p {path!r}; if it moved, give the new path (cai ls shows boxes)",
-        )
+        raise _not_there(shown, path)
     if not os.path.isdir(path):
         raise WorkspaceError(f"{shown} is not a directory", hint="give the directory it is in")
     _refuse_odd_names(path)
@@ -78,6 +75,18 @@ def resolve(layout: Layout, given: str | None, *, force: bool = False) -> Worksp
             hint="give a project's directory, or --force if you mean it",
         )
     return Workspace(path)
+
+
+def _not_there(shown: str, path: str) -> WorkspaceError:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = f"make it: mkdir -p {path!r}; if it moved, give the new path (cai ls shows boxes)"
+        return WorkspaceError(f"{shown} does not exist", hint=hint)
+    except OSError as wrong:
+        hint = f"look whose it is: namei -l {path!r}"
+        return WorkspaceError(f"{shown} cannot be looked at: {wrong.strerror}", hint=hint)
+    return WorkspaceError(f"{shown} did not exist a moment ago", hint="try again")
 
 
 def _refuse_odd_names(path: str) -> None:

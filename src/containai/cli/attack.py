@@ -24,7 +24,7 @@ def run(layout: Layout, name: str | None, *, as_json: bool) -> int:
     """
     try:
         box = _running(layout, name)
-        known = facts.gather(shared.boxes_of(layout).engine, box.name)
+        known = facts.gather(shared.boxes_of(layout).engine, box.container)
         rows = report.run(ways(layout, box), known)
     except (ContainAIError, OSError) as failed:
         # 1 says that something was found.
@@ -59,7 +59,7 @@ def ways(layout: Layout, box: Box) -> report.Ways:
         return send.run(session.ssh_argv(layout, box.name, command, terminal=False))
 
     def through_engine() -> list[send.Answer]:
-        argv = engine.argv("exec", "-i", box.name, *send.PYTHON)
+        argv = engine.argv("exec", "-i", box.container, *send.PYTHON)
         return send.run(argv, root=engine.needs_root)
 
     return {

@@ -39,12 +39,16 @@ def hold(directory: str, name: str, *, wait: float, what: str) -> Iterator[None]
     Raises ContainAIError where somebody else keeps it, or there is none and it cannot be made.
     """
     path = os.path.join(directory, name)
-    handle = _opened(directory, path)
-    try:
+    with contextlib.ExitStack() as stack:
+        handle = _opened(directory, path)
+        stack.callback(os.close, handle)
         take(handle, path, wait=wait, what=what)
+        # Who had it may have taken ContainAI off this machine: others lock a new file then.
+        while not os.fstat(handle).st_nlink:
+            handle = _opened(directory, path)
+            stack.callback(os.close, handle)
+            take(handle, path, wait=wait, what=what)
         yield
-    finally:
-        os.close(handle)
 
 
 def take(handle: int, path: str, *, wait: float, what: str) -> None:

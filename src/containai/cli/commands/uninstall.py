@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from containai.cli.progress import Display
     from containai.config import settings
     from containai.errors import NotSetUpError
+    from containai.host import locks
     from containai.provision import steps, uninstall
 
     layout = Layout.from_environment()
@@ -53,7 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     consent.show_actions([actions])
     if not shared.agreed(arguments) and not consent.ask("Do it now?"):
         raise NotSetUpError("nothing was changed", hint="run: cai uninstall --yes")
-    with Display() as display:
+    what = "setting this machine up"
+    with (
+        locks.hold(layout.lock_dir, locks.SETUP, wait=1800, what=what),
+        Display() as display,
+    ):
         uninstall.apply(actions, display.step("uninstall", 1, 1))
     sys.stdout.write("uninstalled\n")
     if packages:

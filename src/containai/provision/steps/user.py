@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from containai.boxes import box
 from containai.engine import daemon
 from containai.engine.client import Engine
-from containai.host import files, machine, proc
+from containai.host import files, locks, machine, proc
 from containai.layout import DOCKER_CONTEXT, Layout
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope
 from containai.ssh import setup as ssh
+
+#: How long somebody may be busy with a box of a stale entry's name, in seconds.
+LOCK_TIMEOUT = 600.0
 
 
 class Context:
@@ -176,7 +179,11 @@ class Entries:
 
         def forget(progress: Progress) -> None:
             for name in stale:
-                ssh.forget(layout, name)
+                # Somebody may be making a box of that name by now.
+                what = f"the box {name}"
+                with locks.hold(layout.lock_dir, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
+                    if name not in self._boxes(layout):
+                        ssh.forget(layout, name)
 
         return [Do(f"forget host block and pinned key of {', '.join(stale)}", forget)]
 
