@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from containai.boxes.spec import DOCKER_IN_BOX, BoxSpec, create_arguments
+
 IMAGE = "tar -c -C /etc hostname | docker import - kept >/dev/null"
 
 
@@ -65,6 +67,34 @@ def test_rm_leaves_nothing_but_the_workspace(site, space, running):
         assert container not in file.read()
     assert os.listdir(space.path) == ["kept"]
     assert site.cai("rm", space.path, check=False).returncode == 10
+
+
+def test_a_box_of_an_earlier_version_takes_its_named_volume_along(site, shared, space):
+    made = BoxSpec(
+        name=space.box,
+        workspace=space.path,
+        image=shared.inspect()["Image"],
+        ssh_port=site.ports[1],
+        owner=os.getuid(),
+    )
+    volume = f"{space.box}-docker"
+    named = f"type=volume,source={volume},target={DOCKER_IN_BOX}"
+    words = create_arguments(made)
+    site.docker(*(named if each.startswith("type=volume,") else each for each in words))
+    rows = {row["name"]: row for row in json.loads(site.cai("ls", "--json").stdout)}
+    assert rows[space.box]["status"] == "unfinished"
+    assert volume in site.docker("volume", "ls", "-q").split()
+    site.cai("rm", space.path)
+    assert volume not in site.docker("volume", "ls", "-q").split()
+
+
+def test_a_volume_whose_container_somebody_removed_goes_with_the_next_box(site, space):
+    space.run("true")
+    (volume,) = (e["Name"] for e in space.inspect()["Mounts"] if e["Type"] == "volume")
+    site.docker("rm", "--force", space.box)
+    assert volume in site.docker("volume", "ls", "-q").split()
+    space.run("true")
+    assert volume not in site.docker("volume", "ls", "-q").split()
 
 
 def test_no_id_range_left(site, shared, space):
