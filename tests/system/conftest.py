@@ -210,6 +210,8 @@ class Space:
     def __init__(self, site: Site, path: str) -> None:
         self.site = site
         self.path = path
+        #: What `cai run` is told so that it takes a workspace of another user's.
+        self.force = () if os.stat(path).st_uid == os.getuid() else ("--force",)
 
     @property
     def box(self) -> str:
@@ -217,7 +219,7 @@ class Space:
 
     def run(self, *command: Word, **options: Any) -> Done:
         """Run a command in the box with `cai run`."""
-        return self.site.cai("run", self.path, "--", *command, **options)
+        return self.site.cai("run", *self.force, self.path, "--", *command, **options)
 
     def sh(self, script: str, **options: Any) -> str:
         """Run a shell script in the box; return its output."""

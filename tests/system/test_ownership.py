@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 
 import pytest
 
@@ -62,7 +63,7 @@ MADE = {
 
 def owners_inside(space, made, *name):
     """Return the owners that a box of a workspace sees, by file."""
-    words = ["run", *name, space.path, "--", "stat", "-c", "%n %u %g", *made]
+    words = ["run", *space.force, *name, space.path, "--", "stat", "-c", "%n %u %g", *made]
     lines = space.site.cai(*words).stdout.decode().splitlines()
     return {name: (int(uid), int(gid)) for name, uid, gid in map(str.split, lines)}
 
@@ -164,3 +165,80 @@ def test_root_in_a_box_has_no_way_into_a_file_of_the_hosts_root(make_space):
 
 def test_no_device_of_the_host_can_be_made(shared):
     assert shared.run("sudo", "mknod", "disk", "b", "8", "0", check=False).returncode != 0
+
+
+def refused(space, *words, **options):
+    """Return what is said where a workspace gets no box."""
+    done = space.site.cai("run", *words, space.path, "--", "true", check=False, **options)
+    assert done.returncode == 23
+    assert space.box not in space.site.container_names()
+    return done.stderr.decode()
+
+
+def test_a_workspace_of_another_user_takes_force(make_space):
+    space = make_space(owner=1234)
+    said = refused(space)
+    assert f"'{space.path}' belongs to 1234, and the agent would act as its owner" in said
+    assert "--force" in said
+    # Who went through sudo is no other user.
+    user = pwd.getpwuid(1)
+    os.chown(space.path, user.pw_uid, user.pw_gid)
+    refused(space)
+    space.site.cai("run", space.path, "--", "true", env={"SUDO_UID": "1"})
+    # A box that is there is entered.
+    space.site.cai("run", space.path, "--", "true")
+
+
+def test_root_is_told_who_could_run_set_id_programs(make_space):
+    space = make_space()
+    person = next((each for each in pwd.getpwall() if 1000 <= each.pw_uid < 65534), None)
+    if person is None:
+        pytest.skip("no user but root and services")
+    said = space.run("true").stderr.decode()
+    assert f"other users of this machine can enter it, '{person.pw_name}' for one" in said
+    assert f"chmod 700 {space.path}" in said
+    assert "can enter it" not in space.run("true").stderr.decode()
+    space.site.cai("rm", space.path)
+    os.chmod(space.path, 0o700)
+    assert "can enter it" not in space.run("true").stderr.decode()
+
+
+def test_files_of_others_are_told_of(make_space):
+    space = make_space()
+    os.mkdir(os.path.join(space.path, "d"))
+    strange = os.path.join(space.path, "d", "strange")
+    with open(strange, "w", encoding="utf-8"):
+        pass
+    os.chown(strange, 1, 1)
+    said = space.run("true").stderr.decode()
+    assert "'d/strange' and maybe more in" in said
+    assert "sudo chown" in said
+    done = space.run("sudo", "rm", "-f", "d/strange", check=False)
+    assert b"Value too large for defined data type" in done.stderr
+
+
+def test_reclaim_gives_the_owner_what_others_in_boxes_made(make_space):
+    space = make_space(owner=1234)
+    space.sh(OTHERS)
+    site = space.site
+    secret = os.path.join(space.path, "d", "secret")
+    with open(secret, "w", encoding="utf-8") as file:
+        file.write("the host root's\n")
+    done = site.cai("reclaim", space.path, check=False)
+    assert done.returncode == 1
+    assert b"cai stop" in done.stderr
+    site.cai("rm", space.path)
+    # What is left of a box of a first version.
+    gone = site.layout.id_window[0] + 60 * 262144
+    os.lchown(os.path.join(space.path, "n"), gone, gone + 7)
+    assert site.cai("reclaim", "--dry-run", space.path).stdout.startswith(b"6 files")
+    # From within a directory that is nobody's.
+    inner = site.cai("reclaim", cwd=os.path.join(space.path, "d"))
+    assert inner.stdout == b"2 files and directories now belong to 1234:1234\n"
+    assert site.cai("reclaim", space.path).stdout.startswith(b"4 files")
+    assert set(owners_on_disk(space, MADE).values()) == {(1234, 1234)}
+    assert os.stat(secret).st_uid == 0
+    assert os.stat("/etc/shadow").st_uid == 0
+    assert os.stat(os.path.join(space.path, "suid")).st_mode & 0o7777 == 0o755
+    assert "security.capability" not in os.listxattr(os.path.join(space.path, "able"))
+    assert site.cai("reclaim", space.path).stdout.startswith(b"0 files")

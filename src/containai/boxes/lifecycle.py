@@ -60,10 +60,12 @@ class Boxes:
         say: Callable[[str], None],
         name: str | None = None,
         asked: Limits = Limits(),  # noqa: B008 - a tuple
+        admit: Callable[[], None] = lambda: None,
     ) -> str:
         """Return the name of the workspace's box, running and reachable; make or start it first.
 
         A box that is there gets the limits that were `asked` for; a new one the settings' too.
+        `admit` is called before one is made, and raises for a workspace that must not have any.
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
         first = own = name or box_name(workspace.path, self.layout.uid)
@@ -71,7 +73,9 @@ class Boxes:
             with self._lock(own):
                 found = boxes.find(self.engine, workspace.path, first, named=name is not None)
                 if own == (found.name if found else first):
-                    return self._bring_up(own, workspace, image, say, name is not None, asked)
+                    return self._bring_up(
+                        own, workspace, image, say, name is not None, asked, admit
+                    )
             # The workspace's box has another name, and that name's lock.
             own = found.name if found else first
 
@@ -83,6 +87,7 @@ class Boxes:
         say: Callable[[str], None],
         named: bool,  # noqa: FBT001 - private
         asked: Limits,
+        admit: Callable[[], None],
     ) -> str:
         tried: set[int] = set()
         for attempt in range(1, ATTEMPTS + 1):
@@ -96,6 +101,7 @@ class Boxes:
                 self._limit(found, asked)
                 self._start(found, workspace, say)
                 return own
+            admit()
             say(f"making the box {own}")
             try:
                 self._make(own, workspace, image, asked.over(self.limits), tried)

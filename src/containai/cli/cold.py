@@ -1,11 +1,12 @@
 """The way into a box that is not there or not running: set up, build, make, start, connect."""
 
 import argparse
+import sys
 
 from containai.boxes import box
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
-from containai.cli import shared
+from containai.cli import admission, shared
 from containai.cli.progress import Display
 from containai.config import settings
 from containai.engine import daemon, runtimes
@@ -23,12 +24,21 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
+        # Else setup would come first, which takes minutes.
+        admission.look(layout, workspace.path, force=arguments.force)
         consent.set_up(layout, shared.choices(values), agreed=shared.agreed(arguments))
     with Display() as display:
         boxes = shared.boxes_of(layout)
         reference = build.reference(image)
         asked = Limits(arguments.memory, arguments.cpus)
-        return boxes.bring_up(workspace, reference, display.say, arguments.name, asked)
+        news: list[str] = []
+
+        def admit() -> None:
+            news[:] = admission.look(layout, workspace.path, force=arguments.force)
+
+        name = boxes.bring_up(workspace, reference, display.say, arguments.name, asked, admit=admit)
+    sys.stderr.write("".join(news))
+    return name
 
 
 def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:

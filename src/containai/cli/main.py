@@ -19,6 +19,7 @@ COMMANDS = {
     "ls": "list the boxes",
     "stop": "shut a box down",
     "rm": "remove a box; the workspace stays",
+    "reclaim": "make files that others in a box made in a workspace its owner's",
     "setup": "install and start everything that boxes need",
     "doctor": "check whether everything that boxes need is there",
     "uninstall": "take ContainAI off this machine; settings and data stay unless told",

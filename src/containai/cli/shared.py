@@ -28,7 +28,11 @@ def workspace_arguments(parser: argparse.ArgumentParser) -> None:
 
 def start_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that may make a box, or set this machine up."""
-    parser.add_argument("--force", action="store_true", help="take / or $HOME as a workspace too")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="take a workspace that is refused: /, $HOME, another user's",
+    )
     parser.add_argument(
         "--memory", metavar="SIZE", type=_memory, help="limit the box: 4g, 512m or none"
     )

@@ -116,6 +116,8 @@ def main(arguments: list[str], library: str) -> int:
         _refuse_unknown(call)
         if call.command == "ranges":
             return _ranges(config, call)
+        if call.command == "reclaim":
+            return _reclaim(config, call)
         if call.command == "lxcfs":
             return _lxcfs(config)
         if call.command == "limits":
@@ -295,7 +297,7 @@ def _place(
     stage: "Stage", bundle: str, mine: Range, config: Config, mountinfo: str
 ) -> Callable[[dict[str, Any]], str]:
     """Return a function from a bind to where its source is staged."""
-    from . import idmap, links, spec, staging
+    from . import idmap, links, owners, spec, staging
 
     guests = os.path.realpath(config.engine_data)
     stored = config.id_stored
@@ -305,7 +307,7 @@ def _place(
         if staging.is_engine_data(path, guests, mountinfo):
             return idmap.shifted(mine.base, SIZE)
         if mine.stored != stored:
-            _upgrade(config.ranges, mine, opened)
+            owners.upgrade(config.ranges, mine, opened)
         seen = os.fstat(opened)
         return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)
 
@@ -317,17 +319,6 @@ def _place(
         return stage.bind(source, mapping_of, recursive="rbind" in (mount.get("options") or []))
 
     return place
-
-
-def _upgrade(ranges: Ranges, mine: Range, opened: int) -> None:
-    """Give a tree of the host's the ids on disk that a first version stored at a box's own range.
-
-    What cannot be changed (a tree that is read-only) shows as nobody's.
-    """
-    from . import owners
-
-    rule = ranges.moved(mine)
-    owners.change(opened, owners.Rules(rule, rule, rights=True))
 
 
 def _staged(
@@ -380,6 +371,16 @@ def _limits(call: Call) -> int:
     from . import limits
 
     limits.set_files(json.load(sys.stdin)["pid"], *map(int, call.words))
+    return 0
+
+
+def _reclaim(config: Config, call: Call) -> int:
+    """`cai-runc reclaim [--dry-run] PATH UID GID`: prints what was done, as JSON."""
+    from . import owners
+
+    path, uid, gid = call.words
+    act = "--dry-run" not in call.options
+    print(json.dumps(owners.reclaim(config.ranges, path, int(uid), int(gid), act=act)._asdict()))
     return 0
 
 

@@ -10,6 +10,9 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from . import syscalls
+from .ranges import SIZE, Range, Ranges
+
 CAPABILITIES = "security.capability"
 #: A file's capabilities that hold in user namespaces whose root is the id in the last four of these
 #: bytes (linux/capability.h, struct vfs_ns_cap_data).
@@ -36,6 +39,30 @@ class Changed(NamedTuple):
 
     changed: int
     problems: tuple[str, ...]
+
+
+def upgrade(ranges: Ranges, mine: Range, top: int) -> Changed:
+    """Give a tree of the host's the ids on disk that a first version stored at a box's own range.
+
+    What cannot be changed (a tree that is read-only) shows as nobody's.
+    """
+    rule = ranges.moved(mine)
+    return change(top, Rules(rule, rule, rights=True))
+
+
+def reclaim(ranges: Ranges, path: str, uid: int, gid: int, *, act: bool) -> Changed:
+    """Give a user and a group what users of containers made at a path, the owner's own aside."""
+    moved = ranges.moved()
+
+    def rule(owner: int) -> Rule:
+        end = ranges.stored + SIZE
+        return lambda number: owner if ranges.stored <= moved(number) < end else number
+
+    fd = syscalls.open_without_links(path)
+    try:
+        return change(fd, Rules(rule(uid), rule(gid), rights=False), act=act)
+    finally:
+        os.close(fd)
 
 
 def change(top: int, rules: Rules, *, act: bool = True) -> Changed:
