@@ -216,6 +216,25 @@ def test_as_root(monkeypatch):
     assert proc.as_root(["ls", "x"]) == ["sudo", "--", "ls", "x"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a sudo that others own is none")
+def test_sudo_is_told_where_a_program_is(tmp_path, monkeypatch):
+    """Its secure_path may be unset; and what an error names is what a person would type."""
+    sudo = tmp_path / "sudo"
+    program(sudo)
+    sudo.write_text('#!/bin/sh\necho "$@" $PATH\nexit $CODE\n', encoding="utf-8")
+    monkeypatch.setattr(proc, "SYSTEM_PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", "/evil")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    said = proc.run(["env", "x"], root=True).out.split()
+    assert said == ["--", "/usr/bin/env", "x", proc.SYSTEM_PATH]
+    sudo.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    with pytest.raises(ProcessError, match="sudo -- env x ended with code 3"):
+        proc.run(["env", "x"], root=True)
+    os.chown(sudo, 1000, 1000)
+    with pytest.raises(PrivilegeError):
+        proc.run(["env", "x"], root=True)
+
+
 def test_as_root_without_sudo(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(proc, "which", lambda program, root: None)
