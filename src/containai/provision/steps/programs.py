@@ -59,7 +59,8 @@ class Programs:
         if not packages.has_apt():
             raise UnsupportedError(
                 f"{', '.join(missing)}: missing, and this system's packages are not Debian's",
-                hint="install Docker's engine with its package manager, then run cai again",
+                hint="install Docker's engine with its package manager, then run cai again; what "
+                "is in a directory of its own is found by the setting host.path",
             )
         if self.offline_dir:
             return [providers.offline(self.offline_dir)]
