@@ -175,6 +175,11 @@ class Layout:
         return self._at(f"etc/systemd/system/{self.network_unit}")
 
     @property
+    def sysctl_file(self) -> str:
+        """What raises limits of the kernel at boot. The first by name: any other overrules it."""
+        return self._at("etc/sysctl.d/00-containai.conf")
+
+    @property
     def bridge(self) -> str:
         """Name of the engine's bridge (a host-wide name, at most 15 characters)."""
         return "cai0" if self.is_default else f"cai{self.number:08x}"

@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from containai.host.files import read
+from containai.provision.steps.kernel_limits import TABLE
+
 from .conftest import Site, make_root, text
 
 SSH_CONFIG = "Host elsewhere\n    User me\n"
@@ -29,6 +32,12 @@ def tree(root):
                     content = file.read()
             found[os.path.relpath(path, root)] = (oct(mode), content)
     return found
+
+
+def kernel_limits():
+    """Return what the running kernel has of the limits that setup raises."""
+    paths = {each.name: "/proc/sys/" + each.name.replace(".", "/") for each in TABLE}
+    return {name: int(read(path) or "0") for name, path in paths.items() if os.path.exists(path)}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +70,7 @@ def fresh():
 
 def test_there_and_back_again(fresh, archive):
     site, setup = fresh, ("setup", "--yes", "--image-archive", archive)
-    before = tree(site.root)
+    before, kernel = tree(site.root), kernel_limits()
     dry = site.cai("setup", "--dry-run", "--image-archive", archive).stdout.decode()
     assert f"# write {site.layout.engine_config} (mode 644" in dry
     assert '    "live-restore": true,' in dry
@@ -80,6 +89,11 @@ def test_there_and_back_again(fresh, archive):
     done = site.cai(*setup, env=elsewhere)
     assert done.stdout.decode().endswith("set up\n")
     assert "wrong" not in done.stdout.decode()
+    # What is too small here is raised at boot; for a root of its own, nothing of what runs is.
+    small = {each.name for each in TABLE if each.name in kernel and kernel[each.name] < each.least}
+    written = tree(site.root).get("etc/sysctl.d/00-containai.conf", ("", b""))[1].decode()
+    assert {line.split(" = ")[0] for line in written.splitlines() if " = " in line} == small
+    assert kernel_limits() == kernel
     assert site.cai(*setup).stdout == b"everything is set up; nothing was changed\n"
     assert site.cai("setup", "--dry-run").stdout == b"nothing to do\n"
     checks = json.loads(site.cai("doctor", "--json", env=elsewhere).stdout)

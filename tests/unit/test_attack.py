@@ -283,6 +283,7 @@ def process(uid_map=BOX_MAP, **kinds):
         gid_map=uid_map,
         status={"CapEff": "1ff", "CapBnd": "1ff", "Seccomp": "2"},
         mounts=[],
+        maker=uid_map[0][1],
     )
 
 
@@ -463,3 +464,14 @@ def test_files_that_others_write():
 
 def test_seen_is_plain():
     assert Seen(found=True, text="x") == found("x")
+
+
+@pytest.mark.parametrize("limit", [None, 0, -1, 9])
+def test_a_limit_on_processes(limit):
+    asked = known(container={"HostConfig": {"PidsLimit": limit}})
+    assert container.process_limit(asked).found is (limit != 9)
+
+
+def test_the_kernel_counts_for_who_made_the_namespace():
+    assert not isolation.kernel_counts(known()).found
+    assert isolation.kernel_counts(known(box=process([[0, 0, 4294967295]]))).found

@@ -27,6 +27,8 @@ class Process(NamedTuple):
     gid_map: list[list[int]]
     status: dict[str, str]
     mounts: list[Mount]
+    #: The host's id that made its user namespace.
+    maker: int
 
     @classmethod
     def from_json(cls, value: Json) -> "Process":

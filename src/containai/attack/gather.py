@@ -3,7 +3,9 @@
 Run as root by the system's Python, from its standard input; prints one object of JSON.
 """
 
+import array
 import contextlib
+import fcntl
 import json
 import os
 import sys
@@ -11,6 +13,9 @@ from typing import Any
 
 #: As in /proc/PID/ns.
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+#: ioctl_nsfs(2).
+NS_GET_OWNER_UID = 0xB704
 
 
 def process(pid: str) -> dict[str, Any]:
@@ -22,7 +27,16 @@ def process(pid: str) -> dict[str, Any]:
         "gid_map": _id_map(f"{top}/gid_map"),
         "status": _status(f"{top}/status"),
         "mounts": _read(f"{top}/mountinfo"),
+        "maker": _maker(f"{top}/ns/user"),
     }
+
+
+def _maker(namespace: str) -> int:
+    """Return the id that made a user namespace, which the kernel charges for what is in it."""
+    found = array.array("I", [0])
+    with open(namespace, "rb") as file:
+        fcntl.ioctl(file, NS_GET_OWNER_UID, found)
+    return found[0]
 
 
 def members(pid: str) -> list[dict[str, str]]:

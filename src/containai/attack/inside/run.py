@@ -12,11 +12,12 @@ from containai.attack.inside import (
     mounts,
     network,
     processes,
+    quotas,
 )
 from containai.attack.probe import INSIDE, Probe, Unverified
 
 #: The modules that have probes; importing them fills INSIDE.
-MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network)
+MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network, quotas)
 #: How long one probe may take, in seconds.
 TIMEOUT = 120
 

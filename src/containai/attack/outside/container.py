@@ -51,6 +51,18 @@ def privileged(facts: Facts) -> Seen:
 
 
 @outside(
+    "process-limit",
+    stands_for="CIS 5.29; a fork bomb takes every process id of the machine",
+    looks_at="HostConfig.PidsLimit",
+    remedy="enter it with cai run, which sets the limit",
+)
+def process_limit(facts: Facts) -> Seen:
+    """Its processes are limited."""
+    limit = facts.container["HostConfig"].get("PidsLimit") or 0
+    return fine(str(limit)) if limit > 0 else found("there is none")
+
+
+@outside(
     "sensitive-directories",
     stands_for="CIS 5.6",
     looks_at="Mounts: no bind of a system directory, of one above it, or of /",

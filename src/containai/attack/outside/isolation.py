@@ -41,6 +41,18 @@ def _own(kind: str) -> Probe:
 OUTSIDE += map(_own, _NAMESPACES)
 
 
+@outside(
+    "kernel-counts",
+    stands_for="one loop over inotify_init(2) or unshare(2) in a box starves the host's root",
+    looks_at="who made its user namespace (ioctl NS_GET_OWNER_UID): the kernel charges that id",
+    remedy="start it anew with the runtime cai-runc of this version: cai stop, cai run",
+)
+def kernel_counts(facts: Facts) -> Seen:
+    """What the kernel counts by user, it counts for the box's own first id."""
+    maker = facts.box.maker
+    return fine(f"id {maker}") if maker else found("they are charged to root of the host")
+
+
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] < other[0] + other[1] and other[0] < one[0] + one[1]
 

@@ -7,6 +7,7 @@ from containai.provision.steps.boxes import Contents
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.engine import EngineFiles, EngineRunning, Group, Network
 from containai.provision.steps.image import Image
+from containai.provision.steps.kernel_limits import KernelLimits
 from containai.provision.steps.lxcfs import Lxcfs
 from containai.provision.steps.platform import Kernel, Ports, Space, System
 from containai.provision.steps.programs import Programs
@@ -30,6 +31,7 @@ def steps(choices: Choices) -> list[Step]:
         Programs(choices.provider, choices.offline_dir),
         # Without a network, a package that is only wanted is not waited for.
         *([] if choices.offline_dir else [Lxcfs()]),
+        KernelLimits(),
         Group(),
         Runtime(),
         Sysbox(attempt),

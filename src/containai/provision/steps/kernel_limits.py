@@ -1,0 +1,117 @@
+"""Limits of the kernel that are too small for many boxes, raised by one sysctl file of ours."""
+
+import os
+from typing import NamedTuple
+
+from containai.host import files
+from containai.layout import Layout
+from containai.provision.step import Action, Finding, Run, Scope, WriteFile
+
+
+class Wanted(NamedTuple):
+    """A setting of the kernel, how much it should be at least, and for what."""
+
+    name: str
+    least: int
+    why: str
+
+
+#: Of the lists in Incus' and Sysbox' production notes, what a box can run into. Not kernel.keys.*:
+#: boxes have no keyrings (runtime/withheld.py).
+TABLE = (
+    Wanted(
+        "fs.inotify.max_user_instances", 8192, "for each box; 128 are few for systemd and editors"
+    ),
+    Wanted("fs.inotify.max_user_watches", 1_048_576, "for each box: a large node_modules"),
+    Wanted("fs.inotify.max_queued_events", 65_536, "a build in a watched tree loses events"),
+    Wanted("fs.aio-max-nr", 1_048_576, "of the machine: databases take thousands each"),
+    Wanted("vm.max_map_count", 262_144, "for each process: Elasticsearch refuses to start below"),
+    Wanted("kernel.pid_max", 4_194_304, "of the machine: 32,768 are two boxes at their limit"),
+    Wanted("net.ipv4.neigh.default.gc_thresh3", 8192, "of the machine: neighbors of all networks"),
+    Wanted("net.ipv6.neigh.default.gc_thresh3", 8192, "as for IPv4"),
+)
+
+#: Writes what it can: in a container /proc/sys is often read-only.
+_RAISE = 'while [ $# -gt 1 ]; do echo "$2" >"$1" || :; shift 2; done'
+
+
+class KernelLimits:
+    """What the kernel counts for the machine or for each user, raised and never lowered.
+
+    At boot, of two files that set one thing the last by name decides (sysctl.d(5)). Ours is the
+    first, so it lowers nothing that any other sets, and holds only what was too small here without
+    it. With another root the file is below it, and the running kernel is left alone.
+    """
+
+    title = "kernel limits"
+
+    def __init__(self, kernel: str = "/proc/sys") -> None:
+        self._kernel = kernel
+
+    def check(self, layout: Layout) -> Finding:
+        """Compare the file, and the running kernel, with what is wanted."""
+        low = self._low()
+        shown = ", ".join(f"{each.name} {now}, wanted {each.least}" for each, now in low)
+        text = self._text(layout)
+        if text and files.read(layout.sysctl_file) != text:
+            return Finding(False, f"too small for many boxes: {shown or 'to write'}", optional=True)
+        if not low:
+            return Finding(True, "high enough for many boxes")
+        if not layout.is_default:
+            return Finding(True, f"not raised for a root of its own: {shown}")
+        hint = "it cannot be written here, or another file of sysctl.d sets it"
+        return Finding(False, f"too small for many boxes: {shown}", optional=True, hint=hint)
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Write the file; raise what the running kernel has lower."""
+        if self.check(layout).ok:
+            return []
+        actions: list[Action] = []
+        text = self._text(layout)
+        if files.read(layout.sysctl_file) != text:
+            actions.append(WriteFile(layout.sysctl_file, text))
+        low = self._low() if layout.is_default else []
+        if low:
+            words = [word for each, _ in low for word in (self._path(each), str(each.least))]
+            title = "raise " + ", ".join(f"{each.name} to {each.least}" for each, _ in low)
+            actions.append(Run(["sh", "-c", _RAISE, "sh", *words], title=title))
+        return actions
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Remove the file. What runs stays as it is until the next boot: others may need it."""
+        if not os.path.exists(layout.sysctl_file):
+            return []
+        actions: list[Action] = [Run(["rm", "-f", layout.sysctl_file])]
+        if not layout.is_default:
+            directory = os.path.dirname(layout.sysctl_file)
+            actions.append(Run(["rmdir", "--ignore-fail-on-non-empty", directory]))
+        return actions
+
+    def _path(self, wanted: Wanted) -> str:
+        return os.path.join(self._kernel, wanted.name.replace(".", "/"))
+
+    def _low(self) -> list[tuple[Wanted, int]]:
+        """Return what the running kernel has lower than wanted, and how much that is."""
+        found = []
+        for each in TABLE:
+            try:
+                now = int(files.read(self._path(each)) or "")
+            except ValueError:
+                continue  # a kernel without it
+            if now < each.least:
+                found.append((each, now))
+        return found
+
+    def _text(self, layout: Layout) -> str:
+        """Return the file as it has to be: what it has, and what is too small; or nothing."""
+        before = (files.read(layout.sysctl_file) or "").splitlines()
+        ours = {line.partition("=")[0].strip() for line in before}
+        ours |= {each.name for each, _ in self._low()}
+        lines = [
+            line
+            for each in TABLE
+            if each.name in ours
+            for line in (f"# {each.why}", f"{each.name} = {each.least}")
+        ]
+        head = ["# Limits of the kernel for ContainAI's boxes. Written by cai setup."]
+        return "\n".join(head + lines) + "\n" if lines else ""

@@ -1,0 +1,120 @@
+import os
+import subprocess
+
+import pytest
+
+from containai.layout import Layout
+from containai.provision.step import Run, Scope, WriteFile
+from containai.provision.steps import kernel_limits
+from containai.provision.steps.kernel_limits import TABLE, KernelLimits
+
+INSTANCES, WATCHES = TABLE[:2]
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A kernel that has all it wants, and a function that changes or removes a setting."""
+    root = tmp_path / "sys"
+
+    def put(wanted, value):
+        path = root / wanted.name.replace(".", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if value is None:
+            path.unlink()
+        else:
+            path.write_text(f"{value}\n", encoding="ascii")
+
+    for each in TABLE:
+        put(each, each.least)
+    put.root = str(root)
+    return put
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine's own layout, with its files elsewhere."""
+    monkeypatch.setattr(Layout, "sysctl_file", str(tmp_path / "etc" / "00-containai.conf"))
+    return Layout("/", str(tmp_path), 1000)
+
+
+def settings(layout):
+    with open(layout.sysctl_file, encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines() if not line.startswith("#")]
+    return dict(line.split(" = ") for line in lines)
+
+
+def apply(actions):
+    for action in actions:
+        if isinstance(action, WriteFile):
+            os.makedirs(os.path.dirname(action.path), exist_ok=True)
+            with open(action.path, "w", encoding="utf-8") as file:
+                file.write(action.text)
+        else:
+            assert isinstance(action, Run)
+            subprocess.run(action.argv, check=True, capture_output=True)
+
+
+def value(kernel, wanted):
+    with open(os.path.join(kernel.root, wanted.name.replace(".", "/")), encoding="ascii") as file:
+        return int(file.read())
+
+
+def test_what_is_high_enough_is_left_alone(kernel, machine):
+    kernel(INSTANCES, INSTANCES.least * 4)
+    kernel(WATCHES, None)
+    step = KernelLimits(kernel.root)
+    assert step.check(machine).ok
+    assert step.plan(machine) == step.undo(machine, Scope()) == []
+
+
+def test_only_what_is_too_small_is_raised(kernel, machine):
+    kernel(INSTANCES, 128)
+    kernel(WATCHES, WATCHES.least * 2)
+    step = KernelLimits(kernel.root)
+    found = step.check(machine)
+    assert (found.ok, found.optional) == (False, True)
+    assert f"{INSTANCES.name} 128, wanted {INSTANCES.least}" in found.seen
+    apply(step.plan(machine))
+    assert settings(machine) == {INSTANCES.name: str(INSTANCES.least)}
+    assert value(kernel, INSTANCES) == INSTANCES.least
+    assert value(kernel, WATCHES) == WATCHES.least * 2
+    assert step.check(machine).ok
+    # What it holds stays in it, though by now the kernel has it.
+    kernel(WATCHES, 5)
+    apply(step.plan(machine))
+    assert settings(machine).keys() == {INSTANCES.name, WATCHES.name}
+    (removal,) = step.undo(machine, Scope())
+    apply([removal])
+    assert not os.path.exists(machine.sysctl_file)
+
+
+def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, monkeypatch):
+    kernel(INSTANCES, 1)
+    kernel(WATCHES, 1)
+    step = KernelLimits(kernel.root)
+    write, run = step.plan(machine)
+    apply([write, run._replace(argv=[*run.argv[:4], "/proc/none/of/it", "7", *run.argv[4:]])])
+    assert value(kernel, WATCHES) == WATCHES.least
+    kernel(INSTANCES, 1)
+    found = step.check(machine)
+    assert (found.ok, found.optional) == (False, True)
+    assert "cannot be written" in found.hint
+
+
+def test_with_a_root_of_its_own_the_running_kernel_is_left_alone(kernel, layout):
+    kernel(INSTANCES, 128)
+    step = KernelLimits(kernel.root)
+    (write,) = step.plan(layout)
+    assert write.path == layout.sysctl_file
+    assert write.path.startswith(layout.root)
+    apply([write])
+    found = step.check(layout)
+    assert found.ok
+    assert "128" in found.seen
+    assert value(kernel, INSTANCES) == 128
+
+
+def test_the_file_is_the_first_by_name():
+    name = os.path.basename(Layout("/", "/home/u", 0).sysctl_file)
+    assert name < "10-a.conf"
+    assert all(each.why and each.least > 0 for each in kernel_limits.TABLE)
