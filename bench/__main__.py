@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from bench import measure
+from bench.idle import idle
 from bench.measure import Row, difference, interleaved, ratio, run, timed
 from containai.boxes import spec
 from containai.boxes.lifecycle import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
@@ -223,6 +224,7 @@ MEASUREMENTS = {
     "cold": (cold, 7),
     "runtime": (runtime, 15),
     "memory": (memory, 1),
+    "idle": (idle, 1),
     "jobs": (jobs, 7),
     "calls": (calls, 9),
 }

@@ -47,7 +47,8 @@ systemctl --root=/ --global --quiet mask dirmngr.socket gpg-agent.socket gpg-age
 # The same at every start of the agent's systemd: entries of a desktop's autostart.
 install -d /etc/systemd/user-generators
 ln -s /dev/null /etc/systemd/user-generators/systemd-xdg-autostart-generator
-systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service
+systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service \
+    containai-docker-idle.timer
 systemctl --root=/ --quiet set-default multi-user.target
 
 echo LANG=C.UTF-8 >/etc/locale.conf
