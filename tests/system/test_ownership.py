@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import subprocess
 
 import pytest
 
@@ -242,3 +243,50 @@ def test_reclaim_gives_the_owner_what_others_in_boxes_made(make_space):
     assert os.stat(os.path.join(space.path, "suid")).st_mode & 0o7777 == 0o755
     assert "security.capability" not in os.listxattr(os.path.join(space.path, "able"))
     assert site.cai("reclaim", space.path).stdout.startswith(b"0 files")
+
+
+@pytest.fixture
+def mounted(make_space):
+    """Return a function that mounts something at a path and unmounts it at the end."""
+    points = []
+
+    def mount(point, *words):
+        os.makedirs(point, exist_ok=True)
+        if subprocess.run(["mount", *words, point], check=False).returncode != 0:
+            pytest.skip(f"cannot mount: {words}")
+        points.append(point)
+
+    yield mount
+    for point in reversed(points):
+        subprocess.run(["umount", "--lazy", point], check=True)
+
+
+def overlay(top):
+    for name in ("lower", "upper", "work"):
+        os.makedirs(os.path.join(top, name))
+    options = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
+    return ["-t", "overlay", "overlay", "-o", options]
+
+
+def test_a_file_system_that_cannot_map_ids_is_named(make_space, mounted, tmp_path):
+    space = make_space()
+    mounted(space.path, *overlay(str(tmp_path / "o")))
+    said = refused(space)
+    assert f"it is on overlay at {space.path}" in said
+    assert "move or copy it" in said
+
+
+def test_what_is_mounted_in_a_workspace_can_be_left_out(make_space, mounted, tmp_path):
+    space = make_space()
+    inner = os.path.join(space.path, "in ner")
+    mounted(inner, *overlay(str(tmp_path / "o")))
+    with open(os.path.join(inner, "file"), "w", encoding="utf-8"):
+        pass
+    said = refused(space)
+    assert f"(in it: overlay at {inner})" in said
+    assert "--skip-mounts" in said
+    done = space.site.cai("run", "--skip-mounts", space.path, "--", "ls", "-A", ".", "in ner")
+    assert done.stdout == b".:\nin ner\n\nin ner:\n"
+    assert f"left out of the box, whose directories there are empty: {inner}" in (
+        done.stderr.decode()
+    )

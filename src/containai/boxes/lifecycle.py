@@ -219,6 +219,7 @@ class Boxes:
                 runtime=runtime,
                 limits=wanted,
                 cpuset=_cpuset(wanted, others),
+                skip_mounts=workspace.skip_mounts,
             )
             container = self.engine.docker(*spec.create_arguments(made)).out.strip()
         return port, container

@@ -39,6 +39,8 @@ class BoxSpec(NamedTuple):
     network: str = "bridge"
     limits: Limits = Limits()
     cpuset: str = ""
+    #: Whether what is mounted in the workspace is left out.
+    skip_mounts: bool = False
 
 
 def part_of(owner: int, name: str) -> str:
@@ -84,7 +86,10 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--publish", f"127.0.0.1:{spec.ssh_port}:{SSH_PORT_IN_BOX}",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
-        "--mount", mount(type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX),
+        "--mount", mount(
+            type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX,
+            **({"bind-nonrecursive": "true"} if spec.skip_mounts else {}),
+        ),
         # For the box's own Docker, whose data cannot be on overlay, as the box's root file system
         # is. Nameless: it is this container's and no other's, and goes with it.
         "--mount", mount(

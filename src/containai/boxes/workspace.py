@@ -11,10 +11,14 @@ _NAME_LENGTH = 24
 
 
 class Workspace(NamedTuple):
-    """A directory on the host: its real path, and where in it a session starts ("" is the top)."""
+    """A directory on the host: its real path, and where in it a session starts ("" is the top).
+
+    `skip_mounts`: a box that is made for it shows nothing of what is mounted in it.
+    """
 
     path: str
     directory: str = ""
+    skip_mounts: bool = False
 
     @property
     def inode(self) -> str:

@@ -3,17 +3,28 @@
 import shlex
 
 from containai.boxes import owner
+from containai.boxes.workspace import Workspace
+from containai.host import machine
 from containai.layout import Layout
 
 
-def look(layout: Layout, path: str, *, force: bool) -> list[str]:
+def look(layout: Layout, workspace: Workspace, *, force: bool) -> list[str]:
     """Return lines that whoever makes a box of the workspace should read.
 
     Raises WorkspaceError for one that is not the caller's, unless that is wanted (`force`).
     """
+    path = workspace.path
     if not force:
         owner.check(layout, path, owner.Caller.of(layout))
-    return [*_exposed(path), *_others(layout, path)]
+    left_out = _left_out(path) if workspace.skip_mounts else []
+    return [*left_out, *_exposed(path), *_others(layout, path)]
+
+
+def _left_out(path: str) -> list[str]:
+    found = machine.mounted_in(path)
+    if not found:
+        return []
+    return [f"cai: left out of the box, whose directories there are empty: {', '.join(found)}\n"]
 
 
 def _exposed(path: str) -> list[str]:

@@ -19,13 +19,14 @@ from containai.layout import Layout
 
 def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
     """Return the name of the workspace's box, running and reachable."""
+    workspace = workspace._replace(skip_mounts=arguments.skip_mounts)
     values = settings.load(layout.config_file)
     image = values["image.name"]
     if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
         # Else setup would come first, which takes minutes.
-        admission.look(layout, workspace.path, force=arguments.force)
+        admission.look(layout, workspace, force=arguments.force)
         consent.set_up(layout, shared.choices(values), agreed=shared.agreed(arguments))
     with Display() as display:
         boxes = shared.boxes_of(layout)
@@ -34,7 +35,7 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
         news: list[str] = []
 
         def admit() -> None:
-            news[:] = admission.look(layout, workspace.path, force=arguments.force)
+            news[:] = admission.look(layout, workspace, force=arguments.force)
 
         name = boxes.bring_up(workspace, reference, display.say, arguments.name, asked, admit=admit)
     sys.stderr.write("".join(news))

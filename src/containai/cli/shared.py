@@ -34,6 +34,9 @@ def start_arguments(parser: argparse.ArgumentParser) -> None:
         help="take a workspace that is refused: /, $HOME, another user's",
     )
     parser.add_argument(
+        "--skip-mounts", action="store_true", help="make a box without what is mounted in PATH"
+    )
+    parser.add_argument(
         "--memory", metavar="SIZE", type=_memory, help="limit the box: 4g, 512m or none"
     )
     parser.add_argument(

@@ -5,11 +5,12 @@ What is asked most is asked of the socket itself, where this user may use it.
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from containai.engine import api
-from containai.errors import EngineError, NoSpaceError
+from containai.errors import EngineError, NoSpaceError, WorkspaceError
 from containai.host import proc
 from containai.layout import Layout
 
@@ -45,7 +46,7 @@ class Engine:
         stdin: bytes | None = None,
         timeout: float | None = 300,
     ) -> proc.Done:
-        """Make a request. Raises EngineError, or NoSpaceError where a disk is full."""
+        """Make a request. Raises EngineError, NoSpaceError where a disk is full, WorkspaceError."""
         try:
             return proc.run(
                 self.argv(*arguments), ok=ok, stdin=stdin, timeout=timeout, root=self.needs_root
@@ -149,9 +150,21 @@ def _query(filters: Sequence[str]) -> str:
     return api.quoted(json.dumps(wanted))
 
 
-def engine_error(failed: proc.ProcessError) -> EngineError | NoSpaceError:
+def engine_error(failed: proc.ProcessError) -> EngineError | NoSpaceError | WorkspaceError:
     """Return the error for a docker request that failed, by what dockerd said."""
     said = (failed.done.err or failed.done.out).strip() or str(failed)
+    unmappable = re.search(r"bind source (.+): cannot map ids \[(.*)\]", said)
+    if unmappable is not None:
+        # runtime/staging.py
+        path, why = unmappable.groups()
+        itself = "it is on " in why or "in it: " not in why
+        return WorkspaceError(
+            f"{path!r} cannot be shown to a box with its owner as the agent: the kernel cannot map "
+            f"ids of its file system ({why})",
+            hint="move or copy it to a file system like ext4, xfs or btrfs"
+            if itself
+            else "make a box without what is mounted in it: cai run --skip-mounts; or unmount it",
+        )
     if "no space left on device" in said.lower():
         return NoSpaceError(
             "no space left on the disk of the engine: " + said.splitlines()[-1],

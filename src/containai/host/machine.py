@@ -90,6 +90,17 @@ def os_release() -> dict[str, str]:
     return pairs
 
 
+def mounted_in(path: str) -> list[str]:
+    """Return where something is mounted below a directory (proc(5), mountinfo)."""
+    found: dict[str, None] = {}
+    for line in (files.read("/proc/self/mountinfo") or "").splitlines():
+        escaped = line.split(" ")[4].split("\\")
+        point = escaped[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in escaped[1:])
+        if point.startswith(path.rstrip("/") + "/"):
+            found[point] = None
+    return list(found)
+
+
 def processors() -> list[int]:
     """Return the numbers of the processors that are online."""
     return cpu_list(files.read("/sys/devices/system/cpu/online") or "0")

@@ -176,10 +176,29 @@ class Stage:
             syscalls.set_fs_ids(0, 0)
             os.chdir(before)
 
-    @staticmethod
-    def _kind(path: str) -> str:
+    def _unmappable(self, source: str, mapping: Mapping, *, recursive: bool) -> str:
+        """Return which file systems at a path and in it cannot map ids, for engine/client.py."""
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            return covering(file.read(), os.path.realpath(path))[2]
+            mountinfo = file.read()
+        point, _, kind = covering(mountinfo, source)
+        wrong = [] if self._can_map(source, mapping) else [f"it is on {kind} at {point}"]
+        for inner in mounted_in(mountinfo, source) if recursive else ():
+            if not self._can_map(inner, mapping):
+                wrong.append(f"in it: {covering(mountinfo, inner)[2]} at {inner}")
+        return "; ".join(wrong)
+
+    def _can_map(self, path: str, mapping: Mapping) -> bool:
+        opened = []
+        try:
+            opened.append(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
+            opened.append(syscalls.open_tree(opened[0], 0))
+            syscalls.map_ids(opened[1], self.namespace(mapping), 0)
+        except OSError:
+            return False
+        finally:
+            for fd in opened:
+                os.close(fd)
+        return True
 
     def sysfs(self, source: str) -> str:
         """Stage the host's /sys without what is mounted in it, read-only; return where it is."""
@@ -257,8 +276,8 @@ class Stage:
             self._place(fd, target, mapping, recursive=recursive)
         except OSError as wrong:
             raise RuntimeRefusal(
-                f"bind source {source}: {self._kind(source)}, or a file system mounted in it, "
-                f"cannot map ids ({wrong.strerror})"
+                f"bind source {source}: cannot map ids "
+                f"[{self._unmappable(source, mapping, recursive=recursive) or wrong.strerror}]"
             ) from None
         finally:
             os.close(fd)
@@ -294,6 +313,17 @@ def covering(mountinfo: str, path: str) -> tuple[str, str, str]:
         if is_below(path, point) and len(point) >= len(over[0]):
             over = (point, part, after.split(" ")[0])
     return over
+
+
+def mounted_in(mountinfo: str, directory: str) -> list[str]:
+    """Return where something is mounted below a directory."""
+    found: dict[str, None] = {}
+    for line in mountinfo.split("\n"):
+        before, dash, _ = line.partition(" - ")
+        point = unescaped(before.split(" ")[4]) if dash else directory
+        if point != directory and is_below(point, directory):
+            found[point] = None
+    return list(found)
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -9,7 +9,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.usage = (
         "cai run [--name NAME] [--memory SIZE] [--cpus NUMBER] [--force] [--yes] "
-        "[PATH] [-- COMMAND …]"
+        "[--skip-mounts] [PATH] [-- COMMAND …]"
     )
     parser.epilog = (
         "Everything after -- reaches the command exactly; its exit code is cai's. "
