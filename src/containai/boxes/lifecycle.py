@@ -28,6 +28,8 @@ BOX_LOCK_TIMEOUT = 600.0
 #: How often a box is tried to be made, where somebody takes its port first or a cai that was killed
 #: left a request to the engine that is done only now.
 ATTEMPTS = 5
+#: How long to wait after the first of them, in seconds.
+PAUSE = 0.1
 #: How long containerd may take to notice that a shim has ended, in seconds.
 SHIM_GONE = 1.0
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
@@ -73,26 +75,23 @@ class Boxes:
             with self._lock(own):
                 found = boxes.find(self.engine, workspace.path, first, named=name is not None)
                 if own == (found.name if found else first):
-                    return self._bring_up(
-                        own, workspace, image, say, name is not None, asked, admit
-                    )
+                    self._bring_up(own, found, workspace, image, say, asked, admit)
+                    return own
             # The workspace's box has another name, and that name's lock.
             own = found.name if found else first
 
     def _bring_up(
         self,
         own: str,
+        found: Box | None,
         workspace: Workspace,
         image: str,
         say: Callable[[str], None],
-        named: bool,  # noqa: FBT001 - private
         asked: Limits,
         admit: Callable[[], None],
-    ) -> str:
+    ) -> None:
         tried: set[int] = set()
         for attempt in range(1, ATTEMPTS + 1):
-            # Again each time: somebody else may have taken the name, without our lock.
-            found = boxes.find(self.engine, workspace.path, own, named=named)
             if found is not None and found.status in (Status.UNFINISHED, Status.BROKEN):
                 say(f"removing what an interrupted start left of {found.name}")
                 self._discard(found.container)
@@ -100,7 +99,7 @@ class Boxes:
             if found is not None:
                 self._limit(found, asked)
                 self._start(found, workspace, say)
-                return own
+                return
             admit()
             say(f"making the box {own}")
             try:
@@ -109,7 +108,11 @@ class Boxes:
                 if not _may_pass(failed) or attempt == ATTEMPTS:
                     raise
             else:
-                return own
+                return
+            # Somebody else may have taken the name, without our lock. The engine gives a name away
+            # before it shows the container.
+            time.sleep(PAUSE * attempt)
+            found = boxes.find(self.engine, workspace.path, own, named=True)
         raise AssertionError("unreachable")
 
     def get(self, workspace: Workspace, name: str | None = None) -> Box:
