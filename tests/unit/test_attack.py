@@ -297,6 +297,7 @@ def known(**changed):
         "route_localnet": {},
         "bridges": [],
         "files": [],
+        "stored": (2146959360, 262144),
         "taken": [(0, 1), (1000, 1), (100000, 65536)],
         "runc": "",
         "engine": "20.10.24",
@@ -343,6 +344,7 @@ def test_runc_that_does_not_say_is_not_fine():
 def test_ids_of_the_host():
     assert isolation.host_ids(known()).found is False
     assert isolation.host_ids(known(taken=[(1879048192 + 5, 1)])).found is True
+    assert isolation.host_ids(known(taken=[(2146959360 + 262143, 1)])).found is True
     assert isolation.host_ids(known(box=process([[0, 100000, 65536]]))).found is True
     passwd = "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n"
     assert facts.taken_ids(passwd, "me:100000:65536\nbroken\n") == [

@@ -55,6 +55,8 @@ class Facts(NamedTuple):
     files: list[Json]
     #: Ids of the host's users and groups, and of the ranges of theirs, as (first, count).
     taken: list[tuple[int, int]]
+    #: The ids, as (first, count), that workspaces have on disk for users of boxes.
+    stored: tuple[int, int]
     #: What runc prints of itself, and the engine's version and swarm state.
     runc: str
     engine: str
@@ -91,6 +93,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         route_localnet=raw["route_localnet"],
         bridges=_bridges(engine, container),
         files=raw["files"],
+        stored=engine.layout.stored_ids,
         taken=taken_ids(
             _text("/etc/passwd") + _text("/etc/group"),
             _text("/etc/subuid") + _text("/etc/subgid"),

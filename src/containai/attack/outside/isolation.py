@@ -60,12 +60,14 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 @outside(
     "host-ids",
     stands_for="CIS 5.31; CVE-2022-0492, CVE-2025-31133: ids inside must be nobody outside",
-    looks_at="its uid_map and gid_map against /etc/passwd, group, subuid and subgid of the host",
+    looks_at="its uid_map and gid_map, and the ids that its files have in a workspace, against "
+    "/etc/passwd, group, subuid and subgid of the host",
     remedy="start it with the runtime cai-runc",
 )
 def host_ids(facts: Facts) -> Seen:
     """No id of the box is somebody's on the host."""
     ranges = [(each[1], each[2]) for each in facts.box.uid_map + facts.box.gid_map]
+    ranges.append(facts.stored)
     for own in ranges:
         for taken in [(0, 1), *facts.taken]:
             if _overlap(own, taken):
