@@ -8,6 +8,8 @@ import pytest
 from containai.engine import lxcfs as engine
 from containai.host import files
 from containai.layout import Layout
+from containai.provision.step import Run, WriteFile
+from containai.provision.steps import runtime
 from containai.runtime import lxcfs
 from containai.runtime.reconnect import Stale, boxes, stale
 from waiting import until
@@ -105,6 +107,20 @@ def test_the_lock_is_roots_alone_and_its_pid_is_told(tmp_path, monkeypatch):
         expected = child.pid if os.getuid() == 0 else 0
         until(lambda: engine.keeper(layout) == expected)
         child.stdin.close()
+
+
+def test_setup_closes_the_lock_of_an_earlier_version_that_runs(tmp_path, monkeypatch):
+    layout = Layout(str(tmp_path), str(tmp_path), os.getuid())
+    assert runtime._closed(layout) == []
+    write = files.write
+    os.makedirs(layout.runtime_state)
+    write(layout.lxcfs_lock, "")
+    close = Run(["chmod", "0600", layout.lxcfs_lock])
+    assert runtime._closed(layout) == [close]
+    monkeypatch.setattr(engine, "keeper", lambda layout: 42)
+    assert runtime._closed(layout) == [WriteFile(layout.lxcfs_pidfile, "42\n"), close]
+    write(layout.lxcfs_pidfile, "43\n")
+    assert runtime._closed(layout) == [close]
 
 
 def test_namespaces_are_told_apart_by_whose_they_are():

@@ -40,10 +40,7 @@ class Runtime:
         # The launcher last: what daemon.json names is never there without its library.
         compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", library]
         state = ["install", "-d", "-m", "0711", layout.runtime_state]
-        # Earlier versions let everybody read it, and so lock it.
-        lock = [layout.lxcfs_lock] if os.path.exists(layout.lxcfs_lock) else []
-        closed = [Run(["chmod", "0600", each]) for each in lock]
-        return [*writes[1:], Run(compile_argv), Run(state), *closed, writes[0]]
+        return [*writes[1:], Run(compile_argv), Run(state), *_closed(layout), writes[0]]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
@@ -93,3 +90,15 @@ def _runc(settings: str) -> str | None:
         return str(json.loads(files.read(settings) or "")["runc"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _closed(layout: Layout) -> list[Action]:
+    """Return what closes the lock of lxcfs's keeper, which earlier versions let everybody read.
+
+    One of theirs that runs goes on, and has not written its pid for those who may not any more.
+    """
+    if not os.path.exists(layout.lxcfs_lock):
+        return []
+    pid = 0 if os.path.exists(layout.lxcfs_pidfile) else lxcfs.keeper(layout)
+    told: list[Action] = [WriteFile(layout.lxcfs_pidfile, f"{pid}\n")] if pid > 0 else []
+    return [*told, Run(["chmod", "0600", layout.lxcfs_lock])]
