@@ -72,6 +72,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "abstract-sockets": ("plain",),
     "vm-sockets": ("unconfined",),
     "cipher-sockets": ("unconfined",),
+    "rare-sockets": ("unconfined",),
     "own-limits": ("privileged",),
     "engine-ports": ("unconfined",),
     "cloud-metadata": ("unconfined",),

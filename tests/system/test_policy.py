@@ -27,6 +27,34 @@ for number in ((321, 298) if os.uname().machine == "x86_64" else (280, 241)):
     print(ctypes.get_errno())
 """
 
+#: The kernel's 32 bit entry, in which any program may ask, and socketcall(2) of it: the answers for
+#: AF_INET and AF_VSOCK. Then which families socket(2) has. EINVAL and the like are the kernel's.
+SOCKETS = r"""
+import ctypes, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+def low(data):
+    at = libc.mmap(None, 4096, 7, 0x62, -1, 0)
+    ctypes.memmove(at, data, len(data))
+    return at
+def socketcall(family):
+    words = struct.pack("<I", low(struct.pack("<3I", family, 1, 0)))
+    code = b"\x53\xb8\x66\0\0\0\xbb\x01\0\0\0\xb9" + words + b"\xcd\x80\x5b\xc3"
+    return ctypes.CFUNCTYPE(ctypes.c_int)(low(code))()
+if os.uname().machine == "x86_64":
+    print(*map(socketcall, (2, 40)))
+else:
+    print(-38, -38)
+for make in socket.socket, socket.socketpair:
+    there = []
+    for family in range(64):
+        try:
+            make(family, 15)
+        except OSError as error:
+            error.errno == 1 or there.append(family)
+    print(*there)
+"""
+
 
 def run(site, *options, runtime="cai-runc", script=LOOK):
     image = "ghcr.io/containai/base:latest"
@@ -86,6 +114,11 @@ def test_bpf_and_perf_are_there_for_who_asks(site):
     asked = ["--cap-add=ALL", f"--security-opt=seccomp={profile}"]
     # EINVAL and EFAULT: the kernel looked at the arguments.
     assert "1" not in run(site, *asked, script=script)
+
+
+def test_sockets_are_of_five_families_also_by_way_of_32_bit(shared):
+    done = shared.run("sudo", "python3", "-c", SOCKETS)
+    assert done.stdout.decode().splitlines() == ["-38 -38", "1 2 10 16 17", "1"]
 
 
 def test_exec_has_the_rights_of_the_box(site, shared):

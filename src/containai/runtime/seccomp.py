@@ -8,6 +8,7 @@ a user namespace of its own. What no guest needs is refused whatever the profile
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 Rule = dict[str, Any]
@@ -89,17 +90,35 @@ REFUSED = {
     "ustat": "old and unneeded",
     "sysfs": "old and unneeded",
     "_sysctl": "old and unneeded",
+    "socketcall": "a 32 bit program's sockets, of any family: it stands in memory, which no filter "
+    "sees. i386 programs of glibc (2.36) have no other; musl's use socket(2) as well",
 }
 
-#: Families of sockets that no namespace confines (address_families(7)), by number. What is asked
-#: for in a rule of its own stays. A 32 bit program may still come by socketcall(2), whose family no
-#: filter sees.
+#: Families of sockets that a box has (address_families(7)), by number; no others, as each is a part
+#: of the kernel that few have looked at, loaded by whoever asks for it. What a profile asks for in
+#: a rule of its own comes to them.
+FAMILIES = {
+    1: "AF_UNIX: local, and the box's own by its network namespace and its files",
+    2: "AF_INET: IPv4, in the box's own network; ICMP and raw sockets are of it, too",
+    10: "AF_INET6: as AF_INET",
+    16: "AF_NETLINK: the box's own network, for ip, iptables, nft and dockerd",
+    17: "AF_PACKET: frames of the box's own network, for tcpdump, arping and DHCP",
+}
+#: Those that were reasons to refuse any, for who wonders.
 REFUSED_FAMILIES = {
+    15: "AF_KEY: keys of IPsec, for which AF_NETLINK is the way (a long history of holes)",
+    29: "AF_CAN: vehicles; a long history of holes",
+    30: "AF_TIPC: clusters; a long history of holes",
+    31: "AF_BLUETOOTH: the host's radio, which no namespace confines",
     33: "AF_RXRPC: the Andrew File System's, which is mounted outside; as AF_ALG (CVE-2026-43500)",
     38: "AF_ALG: the kernel's ciphers, which programs bring themselves; it wrote to files that can "
     "only be read, those of other boxes' images included (CVE-2026-31431)",
     40: "AF_VSOCK: the hypervisor, or this machine's virtual machines",
+    44: "AF_XDP: frames past the kernel's network, useless without bpf, which is refused",
 }
+#: Calls that make sockets → the families they may be of. A pair of any other family fails in the
+#: end, but only after the kernel has loaded it.
+_MAKES = {"socket": frozenset(FAMILIES), "socketpair": frozenset({1})}
 #: Room for the families there are, a power of two: Linux 6.18 has 46 (AF_MAX).
 _FAMILIES = 64
 #: A family is an int: the kernel looks at the low half of the register, so a filter must, too. To
@@ -113,13 +132,16 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "SCMP_CMP_GE": operator.ge,
     "SCMP_CMP_GT": operator.gt,
 }
+#: Docker's own from 29.4.2 on, which leaves out 38 and 40: nobody has asked for what is between.
+_BETWEEN = 39
 
 #: What is allowed if the profile has a rule for it with the action SCMP_ACT_LOG, which leaves a
-#: trace in the host's log. SCMP_ACT_ALLOW does not count: Docker's own default profile allows these
-#: two where the container has CAP_SYS_ADMIN, so nobody has asked for them.
-ON_REQUEST = ("bpf", "perf_event_open")
+#: trace in the host's log. SCMP_ACT_ALLOW does not count: Docker's own default profile allows
+#: socketcall, and the others where the container has CAP_SYS_ADMIN, so nobody has asked for them.
+ON_REQUEST = ("bpf", "perf_event_open", "socketcall")
 
 _EPERM = 1
+_ENOSYS = 38
 _ALLOW = "SCMP_ACT_ALLOW"
 _LOG = "SCMP_ACT_LOG"
 #: Actions that let a call through.
@@ -158,15 +180,19 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
         gone = _gone(rule.get("action"), asked, allows=allows) | needed
         names = [name for name in rule["names"] if name not in gone]
         families = _families(rule) if rule.get("action") in _PASSES else None
-        if "socket" in names and families is not None:
-            names.remove("socket")
-            kept += _allowance(families - set(REFUSED_FAMILIES), rule["action"])
+        for call in _MAKES:
+            if families is None or call not in names:
+                continue
+            names.remove(call)
+            kept += _on_families(call, families & _MAKES[call], {"action": rule["action"]})
         if names:
             kept.append(rule | {"names": names})
     if allows:
         kept.append(_refusal(set(REFUSED) - asked))
         kept += _socket_refusals(kept)
-    elif needed:
+    elif "socketcall" not in asked and any("socket" in rule["names"] for rule in kept):
+        kept.insert(0, _no_socketcall(profile))
+    if needed and not allows:
         kept.append({"names": sorted(needed), "action": _ALLOW})
     return profile | {"syscalls": kept}
 
@@ -182,6 +208,16 @@ def _refusal(names: Iterable[str]) -> Rule:
     return {"names": sorted(names), "action": _ERRNO, "errnoRet": _EPERM}
 
 
+def _no_socketcall(profile: dict[str, Any]) -> Rule:
+    """Return what refuses socketcall(2) where all is refused that is not named.
+
+    libseccomp allows, for any condition under which socket(2) is, all that socketcall makes of it.
+    A rule for the whole call prevails, but runc leaves out one that only says what is the default.
+    """
+    number = _EPERM if profile.get("defaultErrnoRet") == _ENOSYS else _ENOSYS
+    return _refusal(["socketcall"]) | {"errnoRet": number}
+
+
 def _families(rule: Rule) -> set[int] | None:
     """Return the families that a rule lets through; None where it asks for some of its own."""
     conditions = rule.get("args") or []
@@ -189,21 +225,23 @@ def _families(rule: Rule) -> set[int] | None:
     if not conditions:
         return every
     about, compare = conditions[0], _COMPARISONS.get(conditions[0].get("op"))
+    if conditions == [{"index": 0, "value": _BETWEEN, "op": _EQUAL}]:
+        return {_BETWEEN}
     if len(conditions) > 1 or about.get("index") != 0 or compare is None:
         return None
     return {each for each in every if compare(each, about.get("value", 0))}
 
 
-def _allowance(families: set[int], action: str) -> Iterator[Rule]:
-    """Yield rules for these families and no others: one a block of neighbours.
+def _on_families(call: str, families: AbstractSet[int], verdict: Rule) -> Iterator[Rule]:
+    """Yield rules for a call with these families and no others: one a block of neighbours.
 
     Several conditions on one argument are alternatives to runc, so no rule could say "neither".
     """
 
     def blocks(first: int, size: int) -> Iterator[Rule]:
         block = range(first, first + size)
-        if families.issuperset(block):
-            yield {"names": ["socket"], "action": action, "args": [_low_half(-size, first)]}
+        if families >= set(block):
+            yield {"names": [call], **verdict, "args": [_low_half(-size, first)]}
         elif not families.isdisjoint(block):
             yield from blocks(first, size // 2)
             yield from blocks(first + size // 2, size // 2)
@@ -216,16 +254,17 @@ def _low_half(mask: int, value: int) -> dict[str, Any]:
     return {"index": 0, "value": mask & _INT, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
 
 
-def _socket_refusals(rules: list[Rule]) -> list[Rule]:
-    """Return what refuses families beside rules that let through all that they do not name."""
-    sockets = [rule for rule in rules if "socket" in rule["names"]]
-    if not all(rule.get("args") for rule in sockets):
-        return []  # one refuses them all
-    asked = {
-        each.get("value")
-        for rule in sockets
-        for each in rule["args"]
-        if rule["action"] in _PASSES and each.get("op") == _EQUAL
-    }
-    refused = set(REFUSED_FAMILIES) - asked
-    return [_refusal(["socket"]) | {"args": [_low_half(-1, each)]} for each in sorted(refused)]
+def _socket_refusals(rules: list[Rule]) -> Iterator[Rule]:
+    """Yield what refuses families beside rules that let through all that they do not name."""
+    for call, families in _MAKES.items():
+        about = [rule for rule in rules if call in rule["names"]]
+        if not all(rule.get("args") for rule in about):
+            continue  # one refuses them all
+        asked = {
+            each.get("value")
+            for rule in about
+            for each in rule["args"]
+            if rule["action"] in _PASSES and each.get("op") == _EQUAL
+        }
+        refused = set(range(_FAMILIES)) - families - asked
+        yield from _on_families(call, refused, {"action": _ERRNO, "errnoRet": _EPERM})

@@ -157,6 +157,13 @@ POWERS = (
         "files that can only be read, those of other boxes included; Docker refuses AF_ALG since "
         "29.4.2",
     ),
+    Power(
+        "rare-sockets",
+        None,
+        _sockets(AF_CAN=29, AF_TIPC=30, AF_BLUETOOTH=31, AF_XDP=44),
+        "CVE-2021-43267 (TIPC), CVE-2021-3609 (CAN), CVE-2020-12351 (Bluetooth): families that "
+        "whoever asks for makes the kernel load, with a long history of holes",
+    ),
 )
 
 
