@@ -6,6 +6,7 @@ from containai.provision.step import Choices, Step
 from containai.provision.steps.boxes import Contents
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.engine import EngineFiles, EngineRunning, Group, Network
+from containai.provision.steps.holes import Holes
 from containai.provision.steps.image import Image
 from containai.provision.steps.kernel_limits import KernelLimits
 from containai.provision.steps.lxcfs import Lxcfs
@@ -50,4 +51,4 @@ def checks(choices: Choices) -> list[Step]:
 
     Uninstall goes through them backwards.
     """
-    return [*steps(choices), Entries(), Contents()]
+    return [*steps(choices), Holes(), Entries(), Contents()]

@@ -1,0 +1,65 @@
+"""Whether runc, containerd and Docker have holes that are known."""
+
+from containai.attack.holes import CONTAINERD, DOCKER, RUNC, Hole, final, has_hole, parse_runc
+from containai.host import proc
+from containai.layout import Layout
+from containai.provision import compat
+from containai.provision.step import Action, Finding, Scope
+
+#: What root of a box is good for: nobody's files.
+_NOBODY = "no use to a root that is nobody outside"
+
+
+class Holes:
+    """Only looked at: which version is installed is the distribution's affair, and its user's."""
+
+    title = "versions"
+
+    def check(self, layout: Layout) -> Finding:
+        """Compare the versions with what is known."""
+        return judged(_told("runc"), compat.version_of("containerd"), compat.version_of("dockerd"))
+
+    def plan(self, layout: Layout) -> list[Action]:
+        """Nothing: see the hint."""
+        return []
+
+    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+        """Nothing was done."""
+        return []
+
+
+def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Finding:
+    """Say what is known of versions: `runc --version`, and () for what does not say its own."""
+    told = parse_runc(runc)
+    unknown = [
+        name
+        for name, version in (("runc", told), ("containerd", containerd), ("Docker", docker))
+        if not version
+    ]
+    there = [hole for hole in RUNC if told and has_hole(hole, *told)]
+    there += [hole for hole in CONTAINERD if containerd and has_hole(hole, final(containerd))]
+    there += [hole for hole in DOCKER if docker and has_hole(hole, final(docker))]
+    open_ = [hole for hole in there if not _harmless(hole)]
+    if open_:
+        names = ", ".join(f"{hole.cve} ({hole.what})" for hole in open_)
+        hint = "update runc; if your distribution mended its package, its changelog names the CVE"
+        return Finding(False, f"runc has {names}", hint=hint)
+    reasons = dict.fromkeys(map(_harmless, there))
+    notes = [
+        f"{', '.join(hole.cve for hole in there if _harmless(hole) == reason)}: {reason}"
+        for reason in reasons
+    ]
+    silent = [f"{name} does not say its version" for name in unknown]
+    seen = "; ".join([*silent, *notes]) or "no known hole"
+    return Finding(not unknown, seen, optional=True)
+
+
+def _harmless(hole: Hole) -> str:
+    return hole.harmless or (_NOBODY if hole.needs_host_root else "")
+
+
+def _told(program: str) -> str:
+    try:
+        return proc.run([program, "--version"], ok=None, timeout=60).out
+    except proc.ProcessError:
+        return ""
