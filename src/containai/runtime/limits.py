@@ -83,9 +83,13 @@ def take(limits: dict[str, Limit]) -> None:
             ) from None
 
 
-def hook(program: str, owner: int, soft: int, hard: int) -> dict[str, Any]:
-    """Return the hook (OCI runtime specification) that has `set_files` called for a container."""
-    return {"path": program, "args": [program, "limits", *map(str, (owner, soft, hard))]}
+def with_hook(
+    spec: dict[str, Any], program: str, owner: int, soft: int, hard: int
+) -> dict[str, Any]:
+    """Return a container's spec with a hook on the host that has `set_files` called for it."""
+    hook = {"path": program, "args": [program, "limits", *map(str, (owner, soft, hard))]}
+    hooks = spec.get("hooks") or {}
+    return spec | {"hooks": hooks | {"createRuntime": [*(hooks.get("createRuntime") or []), hook]}}
 
 
 def set_files(pid: int, owner: int, soft: int, hard: int) -> None:

@@ -224,7 +224,7 @@ def _create(config: Config, call: Call, preserved: int) -> Ready:
         process = spec.field(new, "process", dict, {})
         new["process"], taken = limits.divided(process, may_raise=limits.may_raise())
         if files := taken.get("RLIMIT_NOFILE"):
-            new = spec.with_hook(new, limits.hook(config.program, base, *files))
+            new = limits.with_hook(new, config.program, base, *files)
         bundle.store(bundle.ORIGINAL, given)
         bundle.store(bundle.NAME, new)
         undo.pop_all()

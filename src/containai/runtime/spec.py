@@ -303,17 +303,15 @@ def edited(
     return new
 
 
-def with_hook(spec: Json, hook: Json) -> Json:
-    """Return the spec with one more hook that runs on the host once the namespaces are made."""
-    hooks = field(spec, "hooks", dict, {})
-    before = field(hooks, "createRuntime", list, [])
-    return spec | {"hooks": hooks | {"createRuntime": [*before, hook]}}
-
-
 def _namespaces(namespaces: list[Json], user: str) -> list[Json]:
     # `--cgroupns host` would show the host's tree.
     kept = [each for each in namespaces if each.get("type") not in ("user", "cgroup")]
-    return [*kept, {"type": "user", "path": user}, {"type": "cgroup"}]
+    mine = {"type": "user", "path": user}
+    if any(each.get("path") for each in kept):
+        # runc enters a user namespace before all others, and has no right to another's from there.
+        # One that it makes itself comes last; what it counts is then the host's root's.
+        del mine["path"]
+    return [*kept, mine, {"type": "cgroup"}]
 
 
 def owns(spec: Json, kind: str) -> bool:

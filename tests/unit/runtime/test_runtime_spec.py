@@ -239,3 +239,10 @@ def test_field_does_not_take_a_boolean_for_a_number():
 )
 def test_is_bind(mount, bind):
     assert spec.is_bind(mount) is bind
+
+
+def test_a_user_namespace_is_runcs_own_where_others_are_joined(given):
+    given["linux"]["namespaces"].append({"type": "uts", "path": "/proc/7/ns/uts"})
+    namespaces = edited(given)["linux"]["namespaces"]
+    assert {"type": "user"} in namespaces
+    assert {"type": "uts", "path": "/proc/7/ns/uts"} in namespaces
