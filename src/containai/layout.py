@@ -165,6 +165,22 @@ class Layout:
         return os.path.join(self.runtime_dir, "network")
 
     @property
+    def opened_ports(self) -> str:
+        """The ports of the host that its administrator opened to boxes, "tcp 5432" a line."""
+        return self._at("etc/containai/host-ports")
+
+    @property
+    def engine_pins(self) -> str:
+        """Where cai-runc notes which port of the bridge has which MAC and address."""
+        return os.path.join(self.engine_exec, "pins")
+
+    @property
+    def host_resolver(self) -> str:
+        """The configuration of the host's resolver (resolv.conf(5)), which boxes follow."""
+        own = self._at("etc/resolv.conf")
+        return own if os.path.lexists(own) else "/etc/resolv.conf"
+
+    @property
     def network_unit(self) -> str:
         """Name of the systemd unit that makes the network of boxes."""
         return "containai-network.service"

@@ -3,6 +3,7 @@
 With CONTAINAI_TEST_ROOT set to a directory, that root is used and kept: no image is built twice.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from typing import Any, ClassVar
 import pytest
 
 from containai.boxes.workspace import box_name
+from containai.engine import daemon
+from containai.engine import network as networks
 from containai.images import build
 from containai.layout import Layout
 from waiting import eventually
@@ -108,6 +111,20 @@ class Site:
         if check and done.returncode != 0:
             pytest.fail(f"docker {words!r}: {done.stderr}")
         return done.stdout.strip()
+
+    @contextlib.contextmanager
+    def opened(self, port: int) -> Iterator[None]:
+        """Open a port of the host to boxes, as the setting network.host_ports does."""
+        config = daemon.configuration(self.layout) or {}
+        up = networks.argv(self.layout, networks.of(config["fixed-cidr"]), "up")
+        with open(self.layout.opened_ports, "w", encoding="ascii") as file:
+            file.write(f"tcp {port}\n")
+        subprocess.run(up, check=True)
+        try:
+            yield
+        finally:
+            os.unlink(self.layout.opened_ports)
+            subprocess.run(up, check=True)
 
     def save_image(self, archive: str) -> None:
         """Write the image of boxes to a file, as `docker save` does."""

@@ -121,7 +121,8 @@ class Ours(Dockerd):
             config = json.load(file)
         pool = config["fixed-cidr"].replace("/21", "/20")
         address = config["fixed-cidr"].replace(".0/21", ".1/21")
-        program = [self.layout.network_program, action, self.layout.bridge, address, pool]
+        files = [self.layout.opened_ports, self.layout.engine_pins, self.layout.host_resolver]
+        program = [self.layout.network_program, action, self.layout.bridge, address, pool, *files]
         return sh(*ON_HOST, *program, check=check)
 
 

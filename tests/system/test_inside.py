@@ -62,7 +62,7 @@ def test_the_image_has_no_host_keys(site, shared):
     assert [name for name in names if name.startswith("ssh_host_")] == []
 
 
-def test_docker_builds_and_runs_with_network_to_the_outside(shared):
+def test_docker_builds_and_runs_with_network_to_the_outside(site, shared):
     gateway = shared.sh("ip -4 route show default").split()[2]
     with socket.create_server((gateway, 0)) as server:
 
@@ -74,7 +74,8 @@ def test_docker_builds_and_runs_with_network_to_the_outside(shared):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         address = f"{gateway}/{server.getsockname()[1]}"
-        done = shared.run("bash", "-c", NESTED, "bash", address)
+        with site.opened(server.getsockname()[1]):
+            done = shared.run("bash", "-c", NESTED, "bash", address)
         thread.join()
     assert done.stdout.decode().splitlines() == ["built", "hello from outside"]
 

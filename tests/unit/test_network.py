@@ -78,4 +78,5 @@ def test_script_is_valid():
 def test_argv():
     assert network.argv(MACHINE, Network("10.203.0.0/20"), "up") == [
         "/usr/local/lib/containai/network", "up", "cai0", "10.203.0.1/21", "10.203.0.0/20",
+        "/etc/containai/host-ports", "/var/run/containai-docker/pins", "/etc/resolv.conf",
     ]  # fmt: skip

@@ -60,6 +60,25 @@ def test_processors(path, text, value):
     assert load(path, f"box.cpus = {text}")["box.cpus"] == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5432", "tcp 5432\n"),
+        ('"53/udp 5432 5432/tcp"', "tcp 5432\nudp 53\n"),
+        ('"none"', ""),
+        ('""', None),
+    ],
+)
+def test_host_ports(path, text, value):
+    assert load(path, f"network.host_ports = {text}")["network.host_ports"] == value
+
+
+@pytest.mark.parametrize("text", ["0", "65536", '"80-90"', '"80/sctp"', '"²"', "true", '"1;2"'])
+def test_what_are_no_host_ports(path, text):
+    with pytest.raises(UsageError):
+        load(path, f"network.host_ports = {text}")
+
+
 def test_environment_overrides_the_file(path, monkeypatch):
     monkeypatch.setenv("CONTAINAI_SSH_PORT_RANGE", "4000-4001")
     monkeypatch.setenv("CONTAINAI_SSH_FORWARD_AGENT", "true")

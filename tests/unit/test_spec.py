@@ -30,6 +30,8 @@ def test_create_arguments():
         "--label", "containai.ssh-port=2301",
         "--label", "containai.owner=1000",
         "--publish", "127.0.0.1:2301:22",
+        "--add-host", "host.docker.internal:host-gateway",
+        "--add-host", "host.containai.internal:host-gateway",
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
         "--mount", "type=bind,source=/srv/api,target=/home/agent/workspace",
@@ -39,6 +41,12 @@ def test_create_arguments():
         "i:t",
         "/sbin/init", "--log-level=err",
     ]  # fmt: skip
+
+
+def test_loopback_of_ipv6_where_the_host_knows_it():
+    words = create_arguments(SPEC._replace(ipv6=True))
+    assert words[words.index("--sysctl") + 1] == "net.ipv6.conf.lo.disable_ipv6=0"
+    assert "--sysctl" not in create_arguments(SPEC)
 
 
 def test_sysbox_needs_no_rights_from_docker():

@@ -223,6 +223,7 @@ class Boxes:
                 limits=wanted,
                 cpuset=_cpuset(wanted, others),
                 skip_mounts=workspace.skip_mounts,
+                ipv6=os.path.exists("/proc/sys/net/ipv6/conf/lo"),
             )
             container = self.engine.docker(*spec.create_arguments(made)).out.strip()
         return port, container

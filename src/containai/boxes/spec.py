@@ -24,6 +24,11 @@ RIGHTS = (
     # Makes it a box: see runtime/guest.py.
     "--tmpfs", f"{fixed.GUEST_DIRECTORY}:mode=700,size=16k",
 )  # fmt: skip
+#: The host, by the names that other Dockers have for it: what its user opened is there.
+HOST_NAMES = (
+    "--add-host", "host.docker.internal:host-gateway",
+    "--add-host", "host.containai.internal:host-gateway",
+)  # fmt: skip
 DOCKER_IN_BOX = "/var/lib/docker"
 
 
@@ -41,6 +46,8 @@ class BoxSpec(NamedTuple):
     cpuset: str = ""
     #: Whether what is mounted in the workspace is left out.
     skip_mounts: bool = False
+    #: Whether the host's kernel knows IPv6: the box then has ::1.
+    ipv6: bool = False
 
 
 def part_of(owner: int, name: str) -> str:
@@ -84,6 +91,9 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--stop-timeout", str(STOP_TIMEOUT),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
         "--publish", f"127.0.0.1:{spec.ssh_port}:{SSH_PORT_IN_BOX}",
+        *HOST_NAMES,
+        # Docker takes it away with all other IPv6.
+        *(("--sysctl", "net.ipv6.conf.lo.disable_ipv6=0") if spec.ipv6 else ()),
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
         "--mount", mount(

@@ -124,6 +124,7 @@ def choices(
         provider=values["engine.provider"],
         offline_dir=offline_dir,
         ports=values["ssh.port_range"],
+        host_ports=values["network.host_ports"],
     )
 
 

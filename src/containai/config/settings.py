@@ -101,6 +101,23 @@ def directories(value: object) -> tuple[str, ...]:
     return tuple(map(str, parts))
 
 
+def host_ports(value: object) -> str | None:
+    """Parse "5432 53/udp", "none" (nothing), or "" (None: as it is). Raises ValueError.
+
+    Returns the lines of the network's file: "tcp 5432".
+    """
+    if value in (None, "", "none"):
+        return "" if value == "none" else None
+    lines = []
+    for one in str(value).split():
+        port, _, protocol = one.partition("/")
+        number = int(port) if port.isascii() and port.isdigit() else 0
+        if not 1 <= number <= 65535 or protocol not in ("", "tcp", "udp"):
+            raise ValueError("expected ports, for example 5432 8080 or 53/udp, or none")
+        lines.append(f"{protocol or 'tcp'} {number}\n")
+    return "".join(sorted(set(lines)))
+
+
 class Setting(NamedTuple):
     """A row: its name in config.toml, how it is parsed, its default and what it is for."""
 
@@ -146,6 +163,13 @@ SETTINGS = (
         word,
         "docker.io/library/debian:trixie-slim",
         "Where the root file system of image base is pulled from, if a registry answers.",
+    ),
+    Setting(
+        "network.host_ports",
+        host_ports,
+        None,
+        "Ports of the host that boxes of this machine may use, for example 5432 53/udp, or none; "
+        "without it: what is open stays so.",
     ),
     Setting("ssh.port_range", port_range, PortRange(2300, 2500), "Host ports given to boxes."),
     Setting("ssh.forward_agent", flag, False, "Whether your ssh agent is reachable in new boxes."),

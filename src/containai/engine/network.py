@@ -119,12 +119,20 @@ def docker_networks(daemon_json: str) -> list[str]:
 
 def script() -> str:
     """Return the program that makes the network; it is installed where only root writes."""
-    return files.read(os.path.join(os.path.dirname(__file__), "network.sh")) or ""
+    here = os.path.dirname(__file__)
+    table = files.read(os.path.join(here, "network.nft")) or ""
+    program = files.read(os.path.join(here, "network.sh")) or ""
+    return program.replace("@TABLE@\n", table)
 
 
 def argv(layout: Layout, network: Network, action: str) -> list[str]:
-    """Return the command that makes (`up`), checks or removes (`down`) the network."""
-    return [layout.network_program, action, layout.bridge, network.address, network.pool]
+    """Return the command that makes (`up`), checks or removes (`down`) the network.
+
+    `resolve` becomes the resolver of boxes.
+    """
+    words = [action, layout.bridge, network.address, network.pool]
+    where = [layout.opened_ports, layout.engine_pins, layout.host_resolver]
+    return [layout.network_program, *words, *where]
 
 
 def missing(layout: Layout, network: Network) -> list[str]:

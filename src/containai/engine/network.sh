@@ -2,7 +2,10 @@
 # The network of ContainAI's boxes: their bridge, address translation, and what may be forwarded.
 # Written by cai. Runs as root at boot, before the engine, and after a restart of the firewall.
 #
-#     network up|check|down BRIDGE ADDRESS/PREFIX POOL
+#     network up|check|down|resolve BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
+#
+# OPENED is a file with the ports of the host that boxes may use, "tcp 5432" a line. PINS is the
+# directory in which cai-runc notes which port of the bridge has which MAC and address.
 #
 # The engine itself touches no firewall rule (daemon.json: "iptables": false): two dockerds would
 # rewrite the same chains. What is ours has the bridge's name and lies in tables of its own.
@@ -15,85 +18,139 @@ set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
-action=$1 bridge=$2 address=$3 pool=$4
+action=$1 bridge=$2 address=$3 pool=$4 opened_file=$5 pins=$6 resolv_conf=$7
+host=${address%/*}
+# The resolver's port.
+dns=10053
 
-# The rules that other chains need, in nft's words and in iptables'.
-NFT_OUT="ip saddr $pool accept"
-NFT_BACK="ip daddr $pool ct state established,related accept"
+# "tcp . 53, udp . 53" of what boxes need, and ", tcp . 5432" of what the user opened.
+needed="tcp . $dns, udp . $dns"
+opened=$(sed -n 's/^\(tcp\|udp\) \([0-9]*\)$/, \1 . \2/p' "$opened_file" 2>/dev/null | tr -d '\n')
+
+# The rules that other chains need, in nft's words.
+nft_rules() {
+    case $1 in
+        forward)
+            echo "ip saddr $pool accept"
+            echo "ip daddr $pool ct state established,related accept"
+            ;;
+        input) echo "iifname \"$bridge\" meta l4proto . th dport { $needed$opened } accept" ;;
+    esac
+}
 
 own_table() {
     cat <<END
-table ip $bridge
-delete table ip $bridge
-table ip $bridge {
+@TABLE@
+END
+}
+
+# Nothing of IPv6 enters or leaves.
+own_table_6() {
+    cat <<END
+table ip6 $bridge
+delete table ip6 $bridge
+table ip6 $bridge {
+    chain input {
+        type filter hook input priority filter
+        iifname "$bridge" drop
+    }
     chain forward {
         type filter hook forward priority filter
-        # Nobody else's packets under our addresses, nothing from box to box.
-        ip saddr $pool fib saddr . iif oif missing drop
-        iifname "$bridge" oifname "$bridge" drop
-        # Other bridges are other machines' and containers': only what they publish on the host.
-        ip daddr $pool ct state established,related accept
-        ip saddr $pool ct status dnat accept
-        iifname "$bridge" meta oifkind "bridge" drop
+        iifname "$bridge" drop
         oifname "$bridge" drop
-        ip saddr != $pool ip daddr $pool drop
-    }
-    chain postrouting {
-        type nat hook postrouting priority srcnat
-        ip saddr $pool ip daddr != $pool masquerade
     }
 }
 END
 }
 
-# Frames between two ports of the bridge do not pass the chains above.
-isolation_table() {
+# Every port that cai-runc pinned: its name and "NAME . MAC . ADDRESS", of ports that are there.
+pinned() {
+    for pin in "$pins"/*; do
+        ! ip link show "${pin##*/}" >/dev/null 2>&1 || echo "${pin##*/} $(cat "$pin")"
+    done
+}
+
+# A pinned port lets through what comes from, or goes to, its own MAC and address; ARP included,
+# so that nobody takes another's. Other protocols (IPv6 among them) do not pass. What comes from a
+# port that no box has is left to the chains for packets.
+frames_table() {
     cat <<END
 table bridge $bridge
 delete table bridge $bridge
 table bridge $bridge {
-    chain forward {
-        type filter hook forward priority filter
-        meta ibrname "$bridge" drop
+    set ports { type ifname; }
+    set boxes { type ifname . ether_addr . ipv4_addr; }
+    chain prerouting {
+        type filter hook prerouting priority filter
+        iifname != @ports accept
+        ether type ip iifname . ether saddr . ip saddr @boxes accept
+        ether type arp arp htype 1 arp plen 4 iifname . arp saddr ether . arp saddr ip @boxes \
+            iifname . ether saddr . arp saddr ip @boxes accept
+        drop
     }
+    chain output {
+        type filter hook output priority filter
+        oifname != @ports accept
+        ether type ip oifname . ether daddr . ip daddr @boxes accept
+        ether type arp accept
+        drop
+    }
+    $1
 }
+$(pin_elements)
 END
 }
 
-isolate() {
-    isolation_table | nft -f - 2>/dev/null && return
-    # A kernel without nft_meta_bridge: let the frames of this bridge, and only this, pass the
-    # chains for packets.
-    [ -d /proc/sys/net/bridge ] || modprobe -q br_netfilter ||
-        { echo "network: this kernel cannot keep boxes apart: it has neither nft_meta_bridge nor br_netfilter" >&2; exit 1; }
-    nft -f - <<END
-table ip6 $bridge
-delete table ip6 $bridge
-table ip6 $bridge {
-    chain forward {
-        type filter hook forward priority filter
-        iifname "$bridge" oifname "$bridge" drop
-    }
+pin_elements() {
+    pinned | while read -r port element; do
+        echo "add element bridge $bridge ports { $port }"
+        echo "add element bridge $bridge boxes { $element }"
+    done
 }
-END
-    ip link set "$bridge" type bridge nf_call_iptables 1 nf_call_ip6tables 1
+
+# Frames between two ports of the bridge do not pass the chains for packets.
+ISOLATION="chain forward {
+        type filter hook forward priority filter
+        meta ibrname \"$bridge\" drop
+    }"
+
+isolate() {
+    if ! frames_table "$ISOLATION" | nft -f - 2>/dev/null; then
+        # A kernel without nft_meta_bridge: let the frames of this bridge, and only this, pass the
+        # chains for packets.
+        [ -d /proc/sys/net/bridge ] || modprobe -q br_netfilter ||
+            { echo "network: this kernel cannot keep boxes apart: it has neither nft_meta_bridge nor br_netfilter" >&2; exit 1; }
+        frames_table "" | nft -f -
+        ip link set "$bridge" type bridge nf_call_iptables 1 nf_call_ip6tables 1
+    fi
+    # Of boxes that started meanwhile.
+    pin_elements | nft -f -
 }
 
 is_isolated() {
-    nft list table bridge "$bridge" >/dev/null 2>&1 ||
-        { nft list table ip6 "$bridge" >/dev/null 2>&1 &&
-            ip -details link show "$bridge" | grep -q 'nf_call_iptables 1'; }
+    nft list chain bridge "$bridge" prerouting >/dev/null 2>&1 || return 1
+    nft list chain bridge "$bridge" forward >/dev/null 2>&1 ||
+        ip -details link show "$bridge" | grep -q 'nf_call_iptables 1'
 }
 
-# Print "FAMILY TABLE CHAIN HANDLE" of every chain of others that ends in a drop: by its policy, or
-# by a last rule (whose handle it is, else 0). iptables' own chain is not among them: see below.
+has_ipv6() { [ -d /proc/sys/net/ipv6 ]; }
+
+ipv6_is_off() {
+    ! has_ipv6 || {
+        [ "$(cat "/proc/sys/net/ipv6/conf/$bridge/disable_ipv6" 2>/dev/null)" = 1 ] &&
+            nft list table ip6 "$bridge" >/dev/null 2>&1
+    }
+}
+
+# Print "FAMILY TABLE CHAIN HANDLE" of every chain of others at a hook that ends in a drop: by its
+# policy, or by a last rule (whose handle it is, else 0). iptables' own is not among them: see below.
 dropping_chains() {
-    nft list chains 2>/dev/null | awk '
+    nft list chains 2>/dev/null | awk -v hook="hook $1" '
         $1 == "table" { family = $2; table = $3 }
         $1 == "chain" { chain = $2 }
-        /hook forward/ && (family == "ip" || family == "inet") { print family, table, chain }
+        index($0, hook) && (family == "ip" || family == "inet") { print family, table, chain }
     ' | while read -r family table chain; do
-        case $family/$table/$chain in */"$bridge"/* | ip/filter/FORWARD) continue ;; esac
+        case $family/$table/$chain in */"$bridge"/* | ip/filter/FORWARD | ip/filter/INPUT) continue ;; esac
         # shellcheck disable=SC2016 # awk's
         nft -a list chain "$family" "$table" "$chain" 2>/dev/null |
             awk -v name="$family $table $chain" '
@@ -119,9 +176,9 @@ withdraw_from() {
 }
 
 join_chains() {
-    dropping_chains | while read -r family table chain handle; do
+    dropping_chains "$1" | while read -r family table chain handle; do
         withdraw_from "$family" "$table" "$chain"
-        for rule in "$NFT_OUT" "$NFT_BACK"; do
+        nft_rules "$1" | while read -r rule; do
             # shellcheck disable=SC2086 # words of nft's language
             if [ "$handle" = 0 ]; then
                 nft add rule "$family" "$table" "$chain" $rule comment "\"$bridge\""
@@ -141,28 +198,42 @@ leave_chains() {
 
 has_iptables() { command -v iptables >/dev/null; }
 
-# Also where nothing drops yet: Docker and ufw may come later, and set their policy then.
+# Put our chain into one of iptables', before a last rule that drops all the rest. Also where
+# nothing drops yet: Docker and ufw may come later, and set their policy then.
 join_iptables() {
+    while iptables -w -D "$1" -j "$2" 2>/dev/null; do :; done
+    at=$(iptables -w -S "$1" | awk -v chain="$1" '
+        /^-A/ { count++; last = $2 == chain && $3 == "-j" && $4 ~ /^(DROP|REJECT)/ }
+        END { print last ? count : 0 }')
+    if [ "$at" = 0 ]; then
+        iptables -w -A "$1" -j "$2"
+    else
+        iptables -w -I "$1" "$at" -j "$2"
+    fi
+}
+
+fill_iptables() {
     has_iptables || return 0
-    iptables -w -N "$bridge" 2>/dev/null || iptables -w -F "$bridge"
+    for chain in "$bridge" "$bridge-in"; do
+        iptables -w -N "$chain" 2>/dev/null || iptables -w -F "$chain"
+    done
     iptables -w -A "$bridge" -s "$pool" -j ACCEPT
     iptables -w -A "$bridge" -d "$pool" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-    while iptables -w -D FORWARD -j "$bridge" 2>/dev/null; do :; done
-    # Before a last rule that drops all the rest.
-    at=$(iptables -w -S FORWARD | awk '
-        /^-A/ { count++; last = /^-A FORWARD -j (DROP|REJECT)/ } END { print last ? count : 0 }')
-    if [ "$at" = 0 ]; then
-        iptables -w -A FORWARD -j "$bridge"
-    else
-        iptables -w -I FORWARD "$at" -j "$bridge"
-    fi
+    echo "$needed$opened" | tr , '\n' | while read -r protocol _ port; do
+        iptables -w -A "$bridge-in" -i "$bridge" -p "$protocol" --dport "$port" -j ACCEPT
+    done
+    join_iptables FORWARD "$bridge"
+    join_iptables INPUT "$bridge-in"
 }
 
 leave_iptables() {
     has_iptables || return 0
-    while iptables -w -D FORWARD -j "$bridge" 2>/dev/null; do :; done
-    iptables -w -F "$bridge" 2>/dev/null || return 0
-    iptables -w -X "$bridge"
+    for hook in "FORWARD $bridge" "INPUT $bridge-in"; do
+        # shellcheck disable=SC2086 # a chain of theirs and one of ours
+        while iptables -w -D ${hook% *} -j ${hook#* } 2>/dev/null; do :; done
+        iptables -w -F "${hook#* }" 2>/dev/null || continue
+        iptables -w -X "${hook#* }"
+    done
 }
 
 addresses() { ip -4 -oneline address show dev "$bridge" 2>/dev/null | awk '{ print $4 }'; }
@@ -175,12 +246,28 @@ up() {
     addresses | while read -r other; do
         [ "$other" = "$address" ] || ip address delete "$other" dev "$bridge"
     done
+    ! has_ipv6 || echo 1 >"/proc/sys/net/ipv6/conf/$bridge/disable_ipv6"
     ip link set "$bridge" up
     [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo 1 >/proc/sys/net/ipv4/ip_forward
     own_table | nft -f -
+    ! has_ipv6 || own_table_6 | nft -f -
     isolate
-    join_iptables
-    join_chains
+    fill_iptables
+    join_chains forward
+    join_chains input
+}
+
+# Whether what is open now is what is to be open.
+has_opened() {
+    now=$(nft list set ip "$bridge" opened 2>/dev/null | grep -o '\(tcp\|udp\) \. [0-9]*' | sort)
+    [ "$now" = "$(echo "$needed$opened" | grep -o '\(tcp\|udp\) \. [0-9]*' | sort)" ]
+}
+
+missing_pins() {
+    now=$(nft list set bridge "$bridge" ports 2>/dev/null)
+    pinned | while read -r port _; do
+        case $now in *"\"$port\""*) ;; *) echo "what the port $port may send" ;; esac
+    done
 }
 
 # Print what is missing, a line each; end with 1 if anything is.
@@ -190,10 +277,18 @@ check() {
         [ "$(addresses)" = "$address" ] || echo "the address $address"
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
+        has_opened || echo "the ports of the host that are open to boxes"
+        ! has_bridge || ipv6_is_off || echo "that IPv6 is off"
         ! has_bridge || is_isolated || echo "the isolation of boxes"
-        ! has_iptables || iptables -w -C FORWARD -j "$bridge" 2>/dev/null || echo "the rule in iptables' FORWARD"
-        dropping_chains | while read -r family table chain _; do
-            [ -n "$(our_handles "$family" "$table" "$chain")" ] || echo "the rule in $family $table $chain"
+        missing_pins
+        if has_iptables; then
+            iptables -w -C FORWARD -j "$bridge" 2>/dev/null || echo "the rule in iptables' FORWARD"
+            iptables -w -C INPUT -j "$bridge-in" 2>/dev/null || echo "the rule in iptables' INPUT"
+        fi
+        for hook in forward input; do
+            dropping_chains $hook | while read -r family table chain _; do
+                [ -n "$(our_handles "$family" "$table" "$chain")" ] || echo "the rule in $family $table $chain"
+            done
         done
     )
     [ -z "$missing" ] || { printf '%s\n' "$missing"; exit 1; }
@@ -206,7 +301,19 @@ down() {
     ip link delete "$bridge" 2>/dev/null || true
 }
 
+# Answers what boxes ask as this machine's own resolver would: whoever it is, a server on a loopback
+# address included, and whoever it becomes. Nothing is kept: one box cannot poison another's
+# answers. Names of the machine's /etc/hosts are nobody's business.
+resolve() {
+    exec dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --log-facility=- \
+        --user=dnsmasq --port="$dns" --listen-address="$host" --bind-interfaces \
+        --resolv-file="$resolv_conf" --strict-order --no-hosts --cache-size=0 \
+        --dns-forward-max=4096 --edns-packet-max=1232 \
+        --local=/host.docker.internal/host.containai.internal/ \
+        --host-record=host.docker.internal,host.containai.internal,"$host"
+}
+
 case $action in
-    up | check | down) "$action" ;;
+    up | check | down | resolve) "$action" ;;
     *) echo "network: there is no action '$action'" >&2; exit 2 ;;
 esac

@@ -29,6 +29,8 @@ class Choices(NamedTuple):
     offline_dir: str = ""
     #: The first and the last port given to boxes.
     ports: tuple[int, int] = (2300, 2500)
+    #: The ports of the host that are to be open to boxes, as engine/network.sh reads them; or None.
+    host_ports: str | None = None
 
 
 class Scope(NamedTuple):

@@ -22,9 +22,10 @@ def launcher(tmp_path):
         ("@PYTHON@", sys.executable),
         ("@LIB@", tmp_path),
         ("@BRIDGE@", "cai-none"),
+        ("@PINS@", tmp_path / "pins"),
     ):
         text = text.replace(placeholder, str(value))
-    assert "@" not in text.replace('"$@"', "")
+    assert "@" not in text.replace('"$@"', "").replace("##*@if", "")
     (tmp_path / "runc").write_text(SHOW.format("runc"), encoding="utf-8")
     (tmp_path / "launcher").write_text(text, encoding="utf-8")
     library = tmp_path / "containai_runtime"

@@ -36,7 +36,7 @@ def steps(choices: Choices) -> list[Step]:
         Group(),
         Runtime(),
         Sysbox(attempt),
-        EngineFiles(),
+        EngineFiles(choices.host_ports),
         Network(),
         EngineRunning(),
         Image(choices.image, choices.image_root, choices.image_archive),

@@ -50,6 +50,10 @@ class EngineFiles:
 
     title = "engine configuration"
 
+    def __init__(self, host_ports: str | None = None) -> None:
+        """`host_ports`: the ports to open to boxes; None leaves open what is open."""
+        self.host_ports = host_ports
+
     def check(self, layout: Layout) -> Finding:
         """Compare with what this version writes."""
         if found := versions.newer(layout):
@@ -109,8 +113,7 @@ class EngineFiles:
             actions.append(_note(layout, record.CONTAINERD, ours=False))
         return actions
 
-    @staticmethod
-    def _wanted(layout: Layout) -> list[WriteFile]:
+    def _wanted(self, layout: Layout) -> list[WriteFile]:
         chosen = _network(layout)
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         config_text = daemon.daemon_json(layout, chosen, there, runtime)
@@ -119,6 +122,8 @@ class EngineFiles:
             WriteFile(layout.engine_program, daemon.engine_script(), 0o755),
             WriteFile(layout.engine_config, config_text),
         ]
+        if self.host_ports is not None:
+            wanted.append(WriteFile(layout.opened_ports, self.host_ports))
         if machine.has_systemd() and layout.is_default:
             unit = files.read(layout.engine_unit_file) or ""
             started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
@@ -173,7 +178,9 @@ class Network:
         missing = networks.missing(layout, network)
         if missing:
             return Finding(False, "missing: " + ", ".join(missing))
-        return Finding(True, f"{layout.bridge} {network.address}")
+        ports = ", ".join((files.read(layout.opened_ports) or "").splitlines())
+        opened = f"; the host's ports that are open to boxes: {ports}" if ports else ""
+        return Finding(True, f"{layout.bridge} {network.address}{opened}")
 
     def plan(self, layout: Layout) -> list[Action]:
         """Make it."""

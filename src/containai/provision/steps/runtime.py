@@ -60,6 +60,7 @@ class Runtime:
             ("@PYTHON@", PYTHON),
             ("@LIB@", layout.runtime_dir),
             ("@BRIDGE@", layout.bridge),
+            ("@PINS@", layout.engine_pins),
         ):
             launcher = launcher.replace(placeholder, value)
         base, count = layout.id_window
