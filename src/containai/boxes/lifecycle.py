@@ -1,6 +1,7 @@
 """What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Callable
