@@ -136,5 +136,5 @@ def test_the_same_dockerd_by_another_path_is_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(
         engine.files, "read", lambda path: text if path == machine.engine_unit_file else None
     )
-    units = {each.path: each.text for each in EngineFiles._wanted(machine)}
+    units = {each.path: each.text for each in EngineFiles()._wanted(machine)}
     assert f"ExecStart={other} --config-file" in units[machine.engine_unit_file]

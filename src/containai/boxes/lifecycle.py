@@ -1,7 +1,6 @@
 """What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable
@@ -224,7 +223,7 @@ class Boxes:
                 limits=wanted,
                 cpuset=_cpuset(wanted, others),
                 skip_mounts=workspace.skip_mounts,
-                ipv6=os.path.exists("/proc/sys/net/ipv6/conf/lo"),
+                ipv6=machine.has_ipv6(),
             )
             container = self.engine.docker(*spec.create_arguments(made)).out.strip()
         return port, container

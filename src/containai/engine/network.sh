@@ -257,10 +257,14 @@ up() {
     join_chains input
 }
 
-# Whether what is open now is what is to be open.
+# Whether what is open now is what is to be open. A machine without /etc/protocols has no names.
 has_opened() {
-    now=$(nft list set ip "$bridge" opened 2>/dev/null | grep -o '\(tcp\|udp\) \. [0-9]*' | sort)
-    [ "$now" = "$(echo "$needed$opened" | grep -o '\(tcp\|udp\) \. [0-9]*' | sort)" ]
+    now=$(nft list set ip "$bridge" opened 2>/dev/null | port_numbers)
+    [ "$now" = "$(echo "$needed$opened" | port_numbers)" ]
+}
+
+port_numbers() {
+    sed 's/tcp/6/g; s/udp/17/g' | grep -o '[0-9]* \. [0-9]*' | sort -u
 }
 
 missing_pins() {

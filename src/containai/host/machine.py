@@ -67,6 +67,11 @@ def selinux_enforcing() -> bool:
     return (files.read("/sys/fs/selinux/enforce") or "").strip() == "1"
 
 
+def has_ipv6() -> bool:
+    """Whether the kernel knows IPv6."""
+    return os.path.exists("/proc/sys/net/ipv6/conf/lo")
+
+
 def has_systemd() -> bool:
     """Whether systemd is PID 1 (sd_booted(3): this directory exists exactly then)."""
     return os.path.isdir("/run/systemd/system")
