@@ -264,7 +264,7 @@ has_opened() {
 }
 
 port_numbers() {
-    sed 's/tcp/6/g; s/udp/17/g' | grep -o '[0-9]* \. [0-9]*' | sort -u
+    sed 's/tcp/6/g; s/udp/17/g' | grep -o '[0-9][0-9]* \. [0-9][0-9]*' | sort -u
 }
 
 missing_pins() {
