@@ -30,8 +30,14 @@ BOX_LOCK_TIMEOUT = 600.0
 ATTEMPTS = 5
 #: How long to wait after the first of them, in seconds.
 PAUSE = 0.1
-#: How long containerd may take to notice that a shim has ended, in seconds.
-SHIM_GONE = 1.0
+#: How long containerd and runc may take to notice that a shim has ended, in seconds.
+SHIM_GONE = 20.0
+#: What is said where, killed at the wrong moment, dockerd takes a container for stopped that lives
+#: on, or containerd or runc does not know yet that it is gone.
+_FORGOTTEN = re.compile(
+    r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
+    r"|container with given ID already exists"
+)
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: What an archive with a key in it may have, in bytes; a box could make its key endless.
 _KEY_LIMIT = 1 << 16
@@ -277,20 +283,17 @@ class Boxes:
         connect.open_master(self.layout, name, self._watch(name, container))
 
     def _start_container(self, container: str) -> None:
-        try:
-            self.engine.start(container)
-        except EngineError as failed:
-            # Killed at the wrong moment, dockerd takes a container for stopped that lives on, or
-            # containerd does not know that it has removed one.
-            known = r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
-            if not re.search(known, str(failed)):
-                raise
-            if self.engine.inspect("container", container) is None:
-                raise
+        deadline = time.monotonic() + SHIM_GONE
+        while True:
+            try:
+                return self.engine.start(container)
+            except EngineError as failed:
+                late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
+                if late or self.engine.inspect("container", container) is None:
+                    raise
             shims.end(self.layout, container)
             shims.discard_bundle(self.layout, container)
-            time.sleep(SHIM_GONE)
-            self.engine.start(container)
+            time.sleep(SHIM_GONE / 20)
 
     def _watch(self, name: str, container: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, or is started again and again.
