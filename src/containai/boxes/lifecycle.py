@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from containai import layout as fixed
-from containai.boxes import archives, ids, limits, ports, spec
+from containai.boxes import archives, console, ids, limits, ports, spec
 from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
@@ -315,7 +315,7 @@ class Boxes:
     def _death(self, name: str, container: str, found: dict[str, Any] | None) -> BoxStartError:
         state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
         last = self.engine.docker("logs", "--tail", "40", container, ok=None)
-        said = "\n  ".join(legible(last.out + last.err)[-12:]) or "nothing"
+        said = "\n  ".join(console.legible(last.out + last.err)[-12:]) or "nothing"
         return BoxStartError(
             f"the box {name!r} died while it booted (code {state['ExitCode']}"
             f"{', ' + state['Error'] if state['Error'] else ''}); it said last:\n  {said}",
@@ -381,16 +381,6 @@ def _cpuset(wanted: Limits, others: list[Box]) -> str:
     if not wanted.cpus:
         return ""
     return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
-
-
-def legible(text: str) -> list[str]:
-    """Return the lines of a box's console that say something, without colours.
-
-    A box wrote them: nothing in them may steer the terminal that they are shown on.
-    """
-    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
-    lines = ("".join(filter(str.isprintable, line)).strip() for line in plain.splitlines())
-    return [line for line in lines if line]
 
 
 def _may_pass(failed: EngineError) -> bool:

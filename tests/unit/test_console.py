@@ -1,4 +1,4 @@
-from containai.boxes.lifecycle import legible
+from containai.boxes.console import legible
 
 
 def test_legible_keeps_words_and_drops_what_steers_a_terminal():
