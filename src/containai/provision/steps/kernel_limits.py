@@ -16,8 +16,7 @@ class Wanted(NamedTuple):
     why: str
 
 
-#: Of the lists in Incus' and Sysbox' production notes, what a box can run into. Not kernel.keys.*:
-#: boxes have no keyrings (runtime/withheld.py).
+#: Of the lists in Incus' and Sysbox' production notes, what a box can run into.
 TABLE = (
     Wanted(
         "fs.inotify.max_user_instances", 8192, "for each box; 128 are few for systemd and editors"
@@ -27,6 +26,9 @@ TABLE = (
     Wanted("fs.aio-max-nr", 1_048_576, "of the machine: databases take thousands each"),
     Wanted("vm.max_map_count", 262_144, "for each process: Elasticsearch refuses to start below"),
     Wanted("kernel.pid_max", 4_194_304, "of the machine: 32,768 are two boxes at their limit"),
+    # Those of cai-runc have no keyrings (runtime/withheld.py); all of Sysbox's share their ids.
+    Wanted("kernel.keys.maxkeys", 2000, "for each user: a nested container takes one (Sysbox)"),
+    Wanted("kernel.keys.maxbytes", 2_000_000, "as kernel.keys.maxkeys, in bytes"),
     Wanted("net.ipv4.neigh.default.gc_thresh3", 8192, "of the machine: neighbors of all networks"),
     Wanted("net.ipv6.neigh.default.gc_thresh3", 8192, "as for IPv4"),
 )
