@@ -130,9 +130,14 @@ class Layout:
         return "containai-lxcfs.service"
 
     @property
-    def lxcfs_unit_file(self) -> str:
-        """Path of the systemd unit of our lxcfs."""
-        return self._at(f"etc/systemd/system/{self.lxcfs_unit}")
+    def resolver_unit(self) -> str:
+        """Name of the systemd unit of the resolver of boxes."""
+        return "containai-dns.service"
+
+    @property
+    def resolver_log(self) -> str:
+        """Log of the resolver where systemd does not keep one."""
+        return self._at("var/log/containai-dns.log")
 
     @property
     def lxcfs_log(self) -> str:
@@ -184,11 +189,6 @@ class Layout:
     def network_unit(self) -> str:
         """Name of the systemd unit that makes the network of boxes."""
         return "containai-network.service"
-
-    @property
-    def network_unit_file(self) -> str:
-        """Path of that unit."""
-        return self._at(f"etc/systemd/system/{self.network_unit}")
 
     @property
     def sysctl_file(self) -> str:
@@ -277,9 +277,9 @@ class Layout:
         """Log of its daemons where systemd does not keep one."""
         return self._at("var/log/containai-sysbox.log")
 
-    def sysbox_unit_file(self, daemon: str) -> str:
-        """Path of the unit of sysbox-mgr or sysbox-fs."""
-        return self._at(f"etc/systemd/system/containai-{daemon}.service")
+    def unit_file(self, unit: str) -> str:
+        """Path of a systemd unit of ours."""
+        return self._at(f"etc/systemd/system/{unit}")
 
     @property
     def subordinate_ids(self) -> tuple[str, str]:

@@ -180,3 +180,11 @@ def test_running_pid(layout, tmp_path):
         assert daemon.running_pid(layout) == child.pid
         child.stdin.close()
     assert daemon.running_pid(layout) is None
+
+
+def test_boxes_are_told_of_the_resolver_where_there_is_one():
+    there = programs(MACHINE)
+    with_one = json.loads(daemon.daemon_json(MACHINE, NETWORK, there, "cai-runc", resolves=True))
+    without = json.loads(daemon.daemon_json(MACHINE, NETWORK, there, "cai-runc"))
+    assert with_one == without | {"dns": [NETWORK.host]}
+    assert f"{NETWORK.host}/" in NETWORK.address

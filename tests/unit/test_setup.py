@@ -7,6 +7,7 @@ from containai.layout import Layout
 from containai.provision import setup
 from containai.provision.step import Do, Finding
 from containai.provision.steps import lxcfs as lxcfs_step
+from containai.provision.steps import resolver as resolver_step
 
 LAYOUT = Layout("/nonexistent", "/nonexistent", 0)
 
@@ -64,3 +65,14 @@ def test_lxcfs_is_offered_where_installing_helps(monkeypatch, missing, apt, ok):
     plan = lxcfs_step.Lxcfs().plan(LAYOUT)
     assert len(plan) == (not ok)
     assert all(" lxcfs " in action.describe() for action in plan)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_resolver_is_offered_where_installing_helps(monkeypatch, known):
+    monkeypatch.setattr(resolver_step.resolver, "PROGRAM", "/no/such/program")
+    monkeypatch.setattr(resolver_step.packages, "has_apt", lambda: True)
+    monkeypatch.setattr(resolver_step.packages, "known", lambda name: known)
+    found = resolver_step.Resolver().check(LAYOUT)
+    assert (found.ok, found.passes) == (not known, True)
+    plan = resolver_step.Resolver().plan(LAYOUT)
+    assert [" dnsmasq-base " in action.describe() for action in plan] == [True] * known

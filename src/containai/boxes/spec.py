@@ -5,6 +5,7 @@ from typing import NamedTuple
 from containai import layout as fixed
 from containai.boxes import limits
 from containai.boxes.limits import Limits
+from containai.engine import network as networks
 
 #: systemd's request for an orderly halt of a container (systemd(1), SIGRTMIN+3).
 STOP_SIGNAL = "SIGRTMIN+3"
@@ -27,7 +28,7 @@ RIGHTS = (
 #: The host, by the names that other Dockers have for it: what its user opened is there.
 HOST_NAMES = (
     "--add-host", "host.docker.internal:host-gateway",
-    "--add-host", "host.containai.internal:host-gateway",
+    "--add-host", f"{networks.HOST_NAME}:host-gateway",
 )  # fmt: skip
 DOCKER_IN_BOX = "/var/lib/docker"
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Container
 from typing import Any
 
-from containai.engine import api, lxcfs, runtimes, shims, sysbox
+from containai.engine import api, lxcfs, resolver, runtimes, shims, sysbox
 from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
@@ -24,12 +24,20 @@ START_TIMEOUT = 300.0
 STOP_TIMEOUT = 120.0
 
 
-def daemon_json(layout: Layout, network: Network, programs: dict[str, str], runtime: str) -> str:
+def daemon_json(
+    layout: Layout,
+    network: Network,
+    programs: dict[str, str],
+    runtime: str,
+    *,
+    resolves: bool = False,
+) -> str:
     """Return daemon.json: nothing in it is shared with the host's own Docker.
 
-    `programs` are the runtimes that are there, by name; `runtime` is the one that starts boxes.
+    `programs` are the runtimes that are there, by name; `runtime` is the one that starts boxes;
+    `resolves` says that there is a resolver for boxes on their bridge.
     """
-    config = {
+    config: dict[str, Any] = {
         "hosts": [f"unix://{layout.engine_socket}"],
         "data-root": layout.engine_data,
         "exec-root": layout.engine_exec,
@@ -53,6 +61,8 @@ def daemon_json(layout: Layout, network: Network, programs: dict[str, str], runt
         "live-restore": True,
         "shutdown-timeout": 100,
     }
+    if resolves:
+        config["dns"] = [network.host]
     return json.dumps(config, indent=4) + "\n"
 
 
@@ -75,9 +85,9 @@ def unit(layout: Layout, dockerd: str, network: Network) -> str:
 [Unit]
 Description=ContainAI's own Docker engine
 Documentation=https://github.com/containai/containai
-Wants=network-online.target {layout.network_unit} {layout.lxcfs_unit}
+Wants=network-online.target {layout.network_unit} {layout.lxcfs_unit} {layout.resolver_unit}
 After=network-online.target nss-lookup.target time-set.target
-After={layout.network_unit} {layout.lxcfs_unit}
+After={layout.network_unit} {layout.lxcfs_unit} {layout.resolver_unit}
 StartLimitIntervalSec=60
 StartLimitBurst=5
 
@@ -183,6 +193,8 @@ def start(layout: Layout) -> None:
     if config is not None:
         lxcfs.start(layout)
     if answering(layout):
+        if config is not None:
+            resolver.start(layout, networks.of(str(config["fixed-cidr"])))
         return
     if config is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
@@ -220,6 +232,8 @@ def renew(layout: Layout) -> None:
         deadline = time.monotonic() + STOP_TIMEOUT
         while _running(layout) == found and time.monotonic() < deadline:
             time.sleep(0.05)
+    # The network's program, or its address, may have changed too.
+    resolver.stop(layout)
     if machine.has_systemd() and layout.is_default:
         # Units may have changed too; a stopped one would start by itself 2 s later.
         proc.run(["systemctl", "restart", layout.network_unit], root=True)
@@ -231,6 +245,7 @@ def _spawn(layout: Layout, network: Network) -> None:
     if dockerd is None:
         raise EngineError("dockerd is missing", hint="run: cai setup")
     proc.run(networks.argv(layout, network, "up"), root=True)
+    resolver.start(layout, network)
     for directory in (os.path.dirname(layout.engine_log), os.path.dirname(layout.engine_socket)):
         proc.run(["mkdir", "-p", directory], root=True)
     _clear_pidfiles(layout)
@@ -303,6 +318,7 @@ def stop(layout: Layout) -> None:
         proc.run(["systemctl", "stop", layout.engine_unit], root=True, timeout=STOP_TIMEOUT + 10)
         shims.end_all(layout)
         lxcfs.stop(layout)
+        resolver.stop(layout)
         _unmount_networks(layout)
         return
     pid = running_pid(layout)
@@ -316,6 +332,7 @@ def stop(layout: Layout) -> None:
             ) from None
     shims.end_all(layout)
     lxcfs.stop(layout)
+    resolver.stop(layout)
     _unmount_networks(layout)
     if sysbox.is_ours(layout):
         sysbox.stop(layout)

@@ -15,6 +15,10 @@ POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16"
 #: Prefix length of all that is an engine's: half of it for boxes (2,045 of them), half for
 #: networks that somebody makes on our engine (32 of them).
 PREFIX = 20
+#: Where the resolver of boxes listens, on the bridge; their questions to port 53 are led there.
+RESOLVER_PORT = 10053
+#: A name of this machine in boxes, beside Docker's own host.docker.internal.
+HOST_NAME = "host.containai.internal"
 MADE_PREFIX = 26
 
 
@@ -38,6 +42,11 @@ class Network(NamedTuple):
         """The bridge's own address, with its prefix length."""
         boxes = self._halves()[0]
         return f"{boxes[1]}/{boxes.prefixlen}"
+
+    @property
+    def host(self) -> str:
+        """The bridge's own address: this machine, to boxes."""
+        return str(self._halves()[0][1])
 
     def _halves(self) -> list[ipaddress.IPv4Network]:
         return list(ipaddress.IPv4Network(self.pool).subnets())
@@ -122,7 +131,8 @@ def script() -> str:
     here = os.path.dirname(__file__)
     table = files.read(os.path.join(here, "network.nft")) or ""
     program = files.read(os.path.join(here, "network.sh")) or ""
-    return program.replace("@TABLE@\n", table)
+    program = program.replace("@TABLE@\n", table)
+    return program.replace("@DNS@", str(RESOLVER_PORT)).replace("@HOST@", HOST_NAME)
 
 
 def argv(layout: Layout, network: Network, action: str) -> list[str]:

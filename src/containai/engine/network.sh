@@ -21,7 +21,7 @@ export PATH LC_ALL=C
 action=$1 bridge=$2 address=$3 pool=$4 opened_file=$5 pins=$6 resolv_conf=$7
 host=${address%/*}
 # The resolver's port.
-dns=10053
+dns=@DNS@
 
 # "tcp . 53, udp . 53" of what boxes need, and ", tcp . 5432" of what the user opened.
 needed="tcp . $dns, udp . $dns"
@@ -309,14 +309,28 @@ down() {
 
 # Answers what boxes ask as this machine's own resolver would: whoever it is, a server on a loopback
 # address included, and whoever it becomes. Nothing is kept: one box cannot poison another's
-# answers. Names of the machine's /etc/hosts are nobody's business.
+# answers. Names of the machine's /etc/hosts are nobody's business. Started again whenever it ends,
+# and it ends with us.
 resolve() {
-    exec dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --log-facility=- \
-        --user=dnsmasq --port="$dns" --listen-address="$host" --bind-interfaces \
-        --resolv-file="$resolv_conf" --strict-order --no-hosts --cache-size=0 \
-        --dns-forward-max=4096 --edns-packet-max=1232 \
-        --local=/host.docker.internal/host.containai.internal/ \
-        --host-record=host.docker.internal,host.containai.internal,"$host"
+    user=dnsmasq
+    id -u "$user" >/dev/null 2>&1 || user=nobody
+    child=
+    trap 'kill $child 2>/dev/null || true; exit 0' TERM INT
+    while :; do
+        setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --no-new-privs \
+            --pdeathsig KILL -- \
+            dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --log-facility=- \
+            --port="$dns" --listen-address="$host" --bind-interfaces \
+            --resolv-file="$resolv_conf" --strict-order --no-hosts --cache-size=0 \
+            --dns-forward-max=4096 --edns-packet-max=1232 \
+            --local=/host.docker.internal/@HOST@/ \
+            --host-record=host.docker.internal,@HOST@,"$host" &
+        child=$!
+        wait "$child" || true
+        sleep 1 &
+        child=$!
+        wait "$child" || true
+    done
 }
 
 case $action in

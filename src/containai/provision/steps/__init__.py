@@ -12,6 +12,7 @@ from containai.provision.steps.kernel_limits import KernelLimits
 from containai.provision.steps.lxcfs import Lxcfs
 from containai.provision.steps.platform import Kernel, Ports, Space, System
 from containai.provision.steps.programs import Programs
+from containai.provision.steps.resolver import Resolver
 from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.sysbox import Attempt, Sysbox
 from containai.provision.steps.user import Context, Entries, Keys
@@ -22,6 +23,8 @@ def steps(choices: Choices) -> list[Step]:
 
     ssh is the user's own affair: through sudo, it is left to that user's first command.
     """
+    # Without a network, a package that is only wanted is not waited for.
+    wanted: list[Step] = [] if choices.offline_dir else [Lxcfs(), Resolver()]
     own: list[Step] = [Keys()] if machine.invoker() is None else []
     attempt = Attempt(choices.runtime, offline=choices.offline_dir or None)
     return [
@@ -30,8 +33,7 @@ def steps(choices: Choices) -> list[Step]:
         Space(),
         Ports(PortRange(*choices.ports)),
         Programs(choices.provider, choices.offline_dir),
-        # Without a network, a package that is only wanted is not waited for.
-        *([] if choices.offline_dir else [Lxcfs()]),
+        *wanted,
         KernelLimits(),
         Group(),
         Runtime(),

@@ -3,7 +3,7 @@
 import os
 import re
 
-from containai.engine import daemon, lxcfs, runtimes
+from containai.engine import daemon, lxcfs, resolver, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.host import files, machine, proc
@@ -91,7 +91,8 @@ class EngineFiles:
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove the units and what they run; the configuration goes with a purge."""
-        units = [layout.engine_unit_file, layout.network_unit_file, layout.lxcfs_unit_file]
+        units = [layout.engine_unit_file, layout.unit_file(layout.network_unit)]
+        units += [layout.unit_file(each) for each in (layout.lxcfs_unit, layout.resolver_unit)]
         there = [path for path in units if os.path.exists(path)]
         ours = [layout.network_program, layout.engine_program]
         if scope.purge:
@@ -116,7 +117,8 @@ class EngineFiles:
     def _wanted(self, layout: Layout) -> list[WriteFile]:
         chosen = _network(layout)
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
-        config_text = daemon.daemon_json(layout, chosen, there, runtime)
+        resolves = resolver.is_there()
+        config_text = daemon.daemon_json(layout, chosen, there, runtime, resolves=resolves)
         wanted = [
             WriteFile(layout.network_program, networks.script(), 0o755),
             WriteFile(layout.engine_program, daemon.engine_script(), 0o755),
@@ -129,9 +131,12 @@ class EngineFiles:
             started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
             dockerd = versions.program(started[1] if started else None, "dockerd")
             wanted += [
-                WriteFile(layout.network_unit_file, daemon.network_unit(layout, chosen)),
+                WriteFile(
+                    layout.unit_file(layout.network_unit), daemon.network_unit(layout, chosen)
+                ),
                 WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, chosen)),
-                WriteFile(layout.lxcfs_unit_file, lxcfs.unit(layout)),
+                WriteFile(layout.unit_file(layout.lxcfs_unit), lxcfs.unit(layout)),
+                WriteFile(layout.unit_file(layout.resolver_unit), resolver.unit(layout, chosen)),
             ]
         return wanted
 
@@ -232,7 +237,7 @@ class EngineRunning:
         """Stop it, and all boxes through their own systemd."""
         left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
         if scope.purge:
-            left += [layout.engine_data, layout.engine_log, layout.lxcfs_log]
+            left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
         found = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
         if daemon.configuration(layout) is not None and proc.which("docker"):

@@ -3,7 +3,7 @@
 import os
 import re
 
-from containai.engine import lxcfs
+from containai.engine import lxcfs, resolver
 from containai.errors import UnsupportedError
 from containai.host import packages, proc
 from containai.layout import Layout
@@ -26,8 +26,9 @@ USERS = ("ssh", "ssh-keygen")
 
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
-#: Wanted, not needed: see the step of that name.
+#: Wanted, not needed: see the steps lxcfs and resolver.
 LXCFS = "lxcfs"
+DNSMASQ = "dnsmasq-base"
 
 
 class Programs:
@@ -74,6 +75,7 @@ class Programs:
         names = {brings.get(program, "python3") for program in missing}
         if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
+        if_known += [] if resolver.is_there() else [DNSMASQ]
         script = packages.quiet_install_script(sorted(names), if_known)
         title = "install " + " ".join(sorted({*names, *if_known}))
         return [*actions, Run(["sh", "-c", script], title=title)]

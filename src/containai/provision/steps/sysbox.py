@@ -163,7 +163,7 @@ class Sysbox:
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Stop the daemons, remove all that is theirs; the packages stay."""
         actions: list[Action] = []
-        units = [layout.sysbox_unit_file(daemon) for daemon in sysbox.DAEMONS]
+        units = [layout.unit_file(sysbox.unit_name(daemon)) for daemon in sysbox.DAEMONS]
         if any(map(os.path.exists, units)):
             names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
             actions.append(Run(["systemctl", "disable", "--now", *names]))
@@ -230,7 +230,7 @@ class Sysbox:
             actions.append(Do(f"install {', '.join(missing)}", lambda say: _add(missing, say)))
         if machine.has_systemd() and layout.is_default:
             actions += [
-                WriteFile(layout.sysbox_unit_file(daemon), sysbox.unit(layout, daemon))
+                WriteFile(layout.unit_file(sysbox.unit_name(daemon)), sysbox.unit(layout, daemon))
                 for daemon in sysbox.DAEMONS
             ]
             names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
