@@ -22,9 +22,11 @@ WEAKENED = {
     "unconfined": "docker run --runtime runc --cap-add ALL, without seccomp and AppArmor, with "
     "--device /dev/kmsg, --cgroup-parent, a port on every address, sockets of the host's in a "
     "volume, "
-    "fakes inside (console, /dev/full, a file of /proc over another, lxcfs, metadata service), and "
+    "fakes inside (console, /dev/full, a file of /proc over another, lxcfs, metadata service on "
+    "each address of one), and "
     "a process with descriptors of the host",
     "plain": "docker run --runtime runc --network host",
+    "bridged": "docker run --runtime runc",
     "created": "docker create --privileged, not started",
     "host-process": "a process of the host's in place of the container's",
     "old-version": "the real facts with a version (or swarm state) that has the fault",
@@ -75,7 +77,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "rare-sockets": ("unconfined",),
     "own-limits": ("privileged",),
     "engine-ports": ("unconfined",),
+    "host-services": ("unconfined",),
     "cloud-metadata": ("unconfined",),
+    "ipv6-outside": ("unconfined",),
     "cluster-credentials": ("unconfined",),
     "host-variables": ("unconfined",),
     "core-dumps": _ALL,
@@ -119,6 +123,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "docker-cp": ("old-version",),
     "swarm": ("old-version",),
     "route-localnet": ("unconfined",),
+    "pinned-port": (*_ALL, "bridged"),
     "runtime-files": ("open-file",),
 }
 

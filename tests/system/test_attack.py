@@ -20,6 +20,7 @@ import pytest
 
 from attack_cases import CASES
 from containai.attack import facts, gather, report, send
+from containai.attack.inside import addresses
 from containai.attack.outside import kernel, machine
 from containai.engine.client import Engine
 
@@ -38,20 +39,21 @@ mount --bind /proc/uptime /proc/loadavg
 mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 mkdir -p /mnt/lxcfs; mount -t tmpfs lxcfs /mnt/lxcfs
 rm /dev/full; touch /dev/full
-ip address add 169.254.169.254/32 dev lo
+echo 0 >/proc/sys/net/ipv6/conf/lo/disable_ipv6
+for address in 169.254.169.254 100.100.100.200 168.63.129.16 192.0.0.192 fd00:ec2::254; do
+    ip address add $address dev lo
+done
 """
 METADATA = """
 import socket
-with socket.create_server(("169.254.169.254", 80)) as server:
+with socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True) as server:
     while True:
         with server.accept()[0] as client:
             client.recv(100)
             client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
 """
 #: Waits for it without a connection, by the table of the kernel's.
-METADATA_IS_THERE = (
-    "until grep -q ': FEA9FEA9:0050 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done"
-)
+METADATA_IS_THERE = "until grep -q ': 0*:0050 0*:0000 0A' /proc/net/tcp6; do sleep 0.1; done"
 
 
 class Weak:
@@ -136,6 +138,7 @@ class Weak:
         with open(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "w") as file:
             file.write("1")
         self.listen((f"{subnet}.1", 2375))
+        self.listen((f"{subnet}.1", 8080))
         token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
         self.undo.callback(self.remove_cgroups)
         self.start(
@@ -204,6 +207,7 @@ def weak(site, shared_space):
         for each in starts:
             each()
         weak.start("plain", "--network", "host")
+        weak.start("bridged")
         yield weak
 
 
@@ -224,6 +228,8 @@ def seen(weak):
     assert set(seen) == set(kinds)
     real = facts.gather(weak.engine, f"{weak.mark}-plain")
     seen["created"] = _by_name(report.from_host(real._replace(container=weak.created())))
+    bridged = facts.gather(weak.engine, f"{weak.mark}-bridged")
+    seen["bridged"] = _by_name(report.from_host(bridged))
     host = facts.gather(weak.engine, f"{weak.mark}-plain", pid=os.getpid())
     seen["host-process"] = _by_name(report.from_host(host))
     opened = os.path.join(weak.top, "open")
@@ -256,6 +262,12 @@ def test_probe_bites(seen, probe):
     assert {kind: seen[kind][probe].status for kind in CASES[probe]} == dict.fromkeys(
         CASES[probe], "found"
     ), {kind: seen[kind][probe].seen for kind in CASES[probe]}
+
+
+def test_every_address_of_metadata_is_looked_at(seen):
+    told = seen["unconfined"]["cloud-metadata"].seen
+    for address in addresses.METADATA:
+        assert address in told
 
 
 def test_no_probe_fails_to_look(seen):

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 import attack_cases
 from containai.attack import facts, report, send
 from containai.attack.design import BY_DESIGN
-from containai.attack.inside import cgroups, ids, look
+from containai.attack.inside import addresses, cgroups, ids, look
 from containai.attack.outside import container, isolation, kernel, machine
 from containai.attack.probe import Probe, Seen, Unverified, fine, found, verdict
 from containai.attack.send import Answer
@@ -89,6 +90,27 @@ def test_program_needs_nothing_of_the_box_but_python():
         cwd="/",
     )
     assert done.stdout == f"{len(report.INSIDE)}\n"
+
+
+def test_probes_know_which_ports_are_open():
+    program = send.program("tcp 5432\nudp 53\ntcp 8080\n")
+    last = 'sys.modules["containai.attack.inside.run"].main()'
+    told = 'print(sorted(sys.modules["containai.attack.inside.addresses"].HOST_PORTS))'
+    argv = [sys.executable, "-IS", "-"]
+    done = subprocess.run(
+        argv, input=program.replace(last, told), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[5432, 8080]\n"
+
+
+def test_what_the_user_opened_is_no_finding(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(addresses, "_uplink", lambda: ("lo", "127.0.0.1"))
+        monkeypatch.setattr(addresses, "SERVICE_PORTS", (port,))
+        assert addresses.host_services() == found(f"127.0.0.1:{port} answers")
+        monkeypatch.setattr(addresses, "HOST_PORTS", {port})
+        assert addresses.host_services().found is False
 
 
 GOOD = {"probe": "seccomp", "status": "ok", "seen": "filtered"}
@@ -296,6 +318,8 @@ def known(**changed):
         "others": [],
         "route_localnet": {},
         "bridges": [],
+        "ports": {},
+        "pins": [],
         "files": [],
         "stored": (2146959360, 262144),
         "taken": [(0, 1), (1000, 1), (100000, 65536)],
@@ -477,3 +501,57 @@ def test_a_limit_on_processes(limit):
 def test_the_kernel_counts_for_who_made_the_namespace():
     assert not isolation.kernel_counts(known()).found
     assert isolation.kernel_counts(known(box=process([[0, 0, 4294967295]]))).found
+
+
+PIN = ["veth1", "02:42:0a:cb:00:02", "10.203.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("ports", "pins", "bad"),
+    [
+        ({"veth1": True}, [PIN], False),
+        ({"veth1": True, "veth2": False}, [PIN], False),
+        ({"veth1": False}, [PIN], True),
+        ({"veth1": True}, [], True),
+        ({"veth1": True}, [[*PIN[:2], "10.203.0.3"]], True),
+        # Of a port that has gone, and another box has its address now.
+        ({"veth2": True}, [PIN], True),
+    ],
+)
+def test_a_pinned_port(ports, pins, bad):
+    networks = {"bridge": {"MacAddress": PIN[1], "IPAddress": PIN[2]}}
+    made = {"NetworkSettings": {"Networks": networks}}
+    assert machine.pinned_port(known(container=made, ports=ports, pins=pins)).found is bad
+
+
+@pytest.mark.parametrize(("network", "bad"), [("none", False), ("host", True)])
+def test_without_an_address_nothing_is_pinned(network, bad):
+    networks = {network: {"MacAddress": "", "IPAddress": ""}}
+    made = {"NetworkSettings": {"Networks": networks}}
+    assert machine.pinned_port(known(container=made)).found is bad
+
+
+def test_pins_are_read_from_nft():
+    def table(ports):
+        sets = [{"name": "ports", "elem": ports}, {"name": "boxes", "elem": [{"concat": PIN}]}]
+        return json.dumps({"nftables": [{"metainfo": {}}, *({"set": each} for each in sets)]})
+
+    assert facts.pins(table(["veth1"])) == [PIN]
+    assert facts.pins(table(["veth2"])) == []
+    assert facts.pins('{"nftables": [{"set": {"name": "ports"}}]}') == []
+
+
+def icmpv6(kind, target=bytes(16)):
+    return bytes(20) + bytes([addresses.ICMPV6]) + bytes(33) + bytes([kind]) + bytes(7) + target
+
+
+def test_answers_over_ipv6():
+    own = addresses._link_local(bytes.fromhex("02420acb0002"))
+    assert socket.inet_ntop(socket.AF_INET6, own) == "fe80::42:aff:fecb:2"
+    assert addresses._is_answer(icmpv6(addresses.ECHO_REPLY), own)
+    assert addresses._is_answer(icmpv6(addresses.ROUTER_ADVERTISEMENT), own)
+    assert addresses._is_answer(icmpv6(addresses.NEIGHBOR_SOLICITATION, own), own)
+    # The host's end of the link looks whether its own address is free, and for routers.
+    assert not addresses._is_answer(icmpv6(addresses.NEIGHBOR_SOLICITATION), own)
+    assert not addresses._is_answer(icmpv6(133), own)
+    assert not addresses._is_answer(b"", own)

@@ -51,6 +51,10 @@ class Facts(NamedTuple):
     #: Value by interface, and the interfaces that lead to the container.
     route_localnet: dict[str, str]
     bridges: list[str]
+    #: The ports of the engine's bridge: whether each is isolated; and the port, MAC and address of
+    #: each that is pinned.
+    ports: dict[str, bool]
+    pins: list[list[str]]
     #: Whose the runtime's files are: path, uid, mode.
     files: list[Json]
     #: Ids of the host's users and groups, and of the ranges of theirs, as (first, count).
@@ -82,7 +86,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
     ]
     runc = proc.which("runc", root=True) or "/usr/sbin/runc"
     paths = _with_parents([runc, *_below(engine.layout.runtime_dir)])
-    raw = _from_proc(own, others, paths)
+    raw = _from_proc(own, others, paths, engine.layout.bridge)
     info = json.loads(engine.docker("info", "--format", "{{json .}}").out)
     return Facts(
         container=container,
@@ -92,6 +96,8 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         others=list(raw["others"].values()),
         route_localnet=raw["route_localnet"],
         bridges=_bridges(engine, container),
+        ports=raw["ports"],
+        pins=_pins(engine.layout.bridge),
         files=raw["files"],
         stored=engine.layout.stored_ids,
         taken=taken_ids(
@@ -106,9 +112,9 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
     )
 
 
-def _from_proc(pid: str, others: list[str], paths: list[str]) -> Json:
+def _from_proc(pid: str, others: list[str], paths: list[str], bridge: str) -> Json:
     program = files.read(os.path.join(os.path.dirname(__file__), "gather.py")) or ""
-    argv = [PYTHON, "-IS", "-", json.dumps([pid, others, paths])]
+    argv = [PYTHON, "-IS", "-", json.dumps([pid, others, paths, bridge])]
     done = proc.run(argv, stdin=program, root=True, timeout=120, ok=None)
     if done.code != 0:
         why = done.err.strip().splitlines()[-1:] or [f"code {done.code}"]
@@ -138,6 +144,22 @@ def _bridges(engine: Engine, container: Json) -> list[str]:
         own = options.get("com.docker.network.bridge.name")
         names.append(own or "br-" + found.get("Id", "")[:12])
     return names
+
+
+def _pins(bridge: str) -> list[list[str]]:
+    nft = proc.which("nft", root=True) or "/usr/sbin/nft"
+    argv = [nft, "--json", "list", "table", "bridge", bridge]
+    done = proc.run(argv, root=True, ok=None)
+    # Without the table nothing is pinned.
+    return pins(done.out) if done.code == 0 else []
+
+
+def pins(table: str) -> list[list[str]]:
+    """Return what a table of ours for bridges pins, as `nft --json` prints it (network.sh)."""
+    rows = [row["set"] for row in json.loads(table)["nftables"] if "set" in row]
+    elements = {row["name"]: row.get("elem", []) for row in rows}
+    every = [each["concat"] for each in elements.get("boxes", [])]
+    return [each for each in every if each[0] in elements.get("ports", [])]
 
 
 def changelog(release: str, documents: str = "/usr/share/doc") -> str:

@@ -84,6 +84,17 @@ def route_localnet() -> dict[str, str]:
     return {each: _read(f"{top}/{each}/route_localnet").strip() for each in os.listdir(top)}
 
 
+def ports(bridge: str) -> dict[str, bool]:
+    """Return the ports of a bridge, and of each whether it is isolated."""
+    top = f"/sys/class/net/{bridge}/brif"
+    found = {}
+    for port in os.listdir(top) if os.path.isdir(top) else ():
+        # It may go at any time.
+        with contextlib.suppress(OSError):
+            found[port] = _read(f"{top}/{port}/isolated").strip() == "1"
+    return found
+
+
 def hosts() -> list[dict[str, Any]]:
     """Return our own process, and process 1 where the machine lets its root look at it."""
     found = [process("self")]
@@ -92,8 +103,8 @@ def hosts() -> list[dict[str, Any]]:
     return found
 
 
-def everything(pid: str, others: list[str], paths: list[str]) -> dict[str, Any]:
-    """Return all facts about a process, the host, other containers' processes and files."""
+def everything(pid: str, others: list[str], paths: list[str], bridge: str) -> dict[str, Any]:
+    """Return all facts about a process, the host, other containers' processes, files, a bridge."""
     maps = {}
     for other in others:
         # A container that has ended meanwhile has no ids.
@@ -105,10 +116,10 @@ def everything(pid: str, others: list[str], paths: list[str]) -> dict[str, Any]:
         "members": members(pid),
         "others": maps,
         "route_localnet": route_localnet(),
+        "ports": ports(bridge),
         "files": [owner(path) for path in paths if os.path.exists(path)],
     }
 
 
 if __name__ == "__main__":
-    PID, OTHERS, PATHS = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(everything(PID, OTHERS, PATHS)))
+    sys.stdout.write(json.dumps(everything(*json.loads(sys.argv[1]))))

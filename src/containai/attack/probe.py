@@ -33,6 +33,8 @@ class Probe(NamedTuple):
 INSIDE: list[Probe] = []
 #: Run on the host, over facts.Facts.
 OUTSIDE: list[Probe] = []
+#: The host's TCP ports that its user opened to boxes. Known on the host; sent with the probes.
+HOST_PORTS: set[int] = set()
 
 Check = Callable[..., Any]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ for name, text in SOURCES:
     if parent:
         setattr(sys.modules[parent], own, module)
     exec(compile(text, name, "exec"), module.__dict__)
+sys.modules["containai.attack.probe"].HOST_PORTS.update(HOST_PORTS)
 sys.modules["containai.attack.inside.run"].main()
 """
 
@@ -43,8 +45,11 @@ class Answer(NamedTuple):
     seen: str
 
 
-def program() -> str:
-    """Return the probes as one program for `python3 -IS -`."""
+def program(opened: str = "") -> str:
+    """Return the probes as one program for `python3 -IS -`.
+
+    `opened` are the ports of the host that boxes may use, as in layout.opened_ports.
+    """
     here = os.path.dirname(__file__)
     # Each module after those that it imports: run imports all, all import look, look imports probe.
     first, last = ("probe", "inside.look"), "inside.run"
@@ -58,17 +63,19 @@ def program() -> str:
         if text is None:
             raise SelfTestError(f"the probes are not complete: {name} is missing")
         sources.append((f"{PACKAGES[1]}.{name}", text))
-    return f"SOURCES = {sources!r}\nPACKAGES = {PACKAGES!r}\n{_LOADER}"
+    ports = [int(port) for port in re.findall(r"^tcp (\d+)$", opened, re.MULTILINE)]
+    return f"SOURCES = {sources!r}\nPACKAGES = {PACKAGES!r}\nHOST_PORTS = {ports!r}\n{_LOADER}"
 
 
-def run(argv: Sequence[str | bytes], *, root: bool = False) -> list[Answer]:
+def run(argv: Sequence[str | bytes], *, opened: str = "", root: bool = False) -> list[Answer]:
     """Run the probes behind a command line that leads into the box; return what they said.
 
+    `opened` as for program().
     Raises SelfTestError where they do not run or what comes back is not what they print.
     """
     words = [os.fsdecode(word) for word in argv]
     done = proc.run_limited(
-        words, stdin=program().encode(), limit=OUTPUT_LIMIT, timeout=TIMEOUT, root=root
+        words, stdin=program(opened).encode(), limit=OUTPUT_LIMIT, timeout=TIMEOUT, root=root
     )
     if done.code != 0:
         said = shown((done.err.strip() or done.out.strip())[-TEXT_LIMIT:])

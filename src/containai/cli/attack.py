@@ -10,6 +10,7 @@ from containai.boxes.box import Box, Status
 from containai.boxes.workspace import Workspace
 from containai.cli import shared
 from containai.errors import BoxStartError, ContainAIError, SelfTestError
+from containai.host import files
 from containai.layout import Layout
 from containai.ssh import session
 
@@ -53,14 +54,15 @@ def _running(layout: Layout, name: str | None) -> Box:
 def ways(layout: Layout, box: Box) -> report.Ways:
     """Return the ways into a box: as the agent, as root through sudo, and through the engine."""
     engine = shared.boxes_of(layout).engine
+    opened = files.read(layout.opened_ports) or ""
 
     def over_ssh(*prefix: str) -> list[send.Answer]:
         command = [*prefix, *send.PYTHON]
-        return send.run(session.ssh_argv(layout, box.name, command, terminal=False))
+        return send.run(session.ssh_argv(layout, box.name, command, terminal=False), opened=opened)
 
     def through_engine() -> list[send.Answer]:
         argv = engine.argv("exec", "-i", box.container, *send.PYTHON)
-        return send.run(argv, root=engine.needs_root)
+        return send.run(argv, opened=opened, root=engine.needs_root)
 
     return {
         "root": lambda: over_ssh("sudo", "-n"),

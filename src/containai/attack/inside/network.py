@@ -6,7 +6,7 @@ import stat
 import struct
 
 from containai.attack.inside import look
-from containai.attack.probe import Seen, fine, found, inside, verdict
+from containai.attack.probe import Seen, fine, inside, verdict
 
 #: Sockets whose owner is root of the machine they control.
 ENGINES = frozenset(
@@ -18,11 +18,6 @@ ENGINES = frozenset(
 #: Where sockets are looked for; how deep, and how many files.
 PLACES = ("/run", "/var/run", "/tmp", "/dev", "/home/agent/workspace")  # noqa: S108
 DEPTH, LIMIT = 5, 20000
-#: Docker, etcd, Kubernetes and kubelet without a socket file.
-API_PORTS = (2375, 2376, 2379, 6443, 10250, 10255)
-METADATA = "169.254.169.254"
-#: An address that belongs to nobody (RFC 5737).
-NOWHERE = "203.0.113.9"
 TIMEOUT = 0.7
 TOKENS = (
     "/var/run/secrets/kubernetes.io/serviceaccount/token",
@@ -132,67 +127,6 @@ def abstract_sockets() -> Seen:
         or _peer_is_outside(b"\0" + name.encode())
     ]
     return verdict(bad, f"{len(names)} looked at, all of the box")
-
-
-def gateway() -> str | None:
-    """Return the address of the default gateway, which is the host."""
-    for line in look.read("/proc/net/route").splitlines()[1:]:
-        words = line.split()
-        if words[1] == "00000000" and words[2] != "00000000":
-            return socket.inet_ntoa(struct.pack("<L", int(words[2], 16)))
-    return None
-
-
-def _answers(address: str, port: int) -> bool:
-    try:
-        socket.create_connection((address, port), timeout=TIMEOUT).close()
-    except OSError:
-        return False
-    return True
-
-
-@inside(
-    "engine-ports",
-    stands_for="SandboxEscapeBench Docker daemon; CDK docker-api-pwn, K8s API server, kubelet",
-    looks_at=f"TCP ports {', '.join(map(str, API_PORTS))} of the gateway, which is the host",
-    remedy="let the host's Docker listen on no network; firewall these ports",
-)
-def engine_ports() -> Seen:
-    """The host offers no engine or cluster to its boxes."""
-    host = gateway()
-    if host is None:
-        return fine("no gateway")
-    bad = [f"{host}:{port} answers" for port in API_PORTS if _answers(host, port)]
-    return verdict(bad, f"{host}: none answers")
-
-
-@inside(
-    "cloud-metadata",
-    stands_for="CDK cloud metadata API: credentials of the machine",
-    looks_at=f"HEAD / of {METADATA}:80 is answered, and not as where nobody is ({NOWHERE})",
-    remedy=f"block {METADATA} for the engine's bridge in the host's firewall",
-)
-def cloud_metadata() -> Seen:
-    """The cloud's credentials of this machine are out of reach."""
-    said = _head(METADATA)
-    if not said:
-        return fine("does not answer")
-    # A proxy in front of all that the machine reaches answers for every address.
-    if said == _head(NOWHERE):
-        return fine("answers as where nobody is: a proxy")
-    return found(f"{METADATA} answers: {said}")
-
-
-def _head(address: str) -> str:
-    """Return the first line of an HTTP answer, or nothing. `/` of a service has no secrets."""
-    try:
-        with socket.create_connection((address, 80), timeout=TIMEOUT) as connection:
-            connection.sendall(f"HEAD / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-            answer = connection.recv(64)
-    except OSError:
-        return ""
-    line = answer.partition(b"\r")[0].decode(errors="replace")
-    return line if line.startswith("HTTP/") else ""
 
 
 @inside(

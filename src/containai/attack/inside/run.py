@@ -5,6 +5,7 @@ import signal
 import sys
 
 from containai.attack.inside import (
+    addresses,
     cgroups,
     devices,
     ids,
@@ -17,7 +18,7 @@ from containai.attack.inside import (
 from containai.attack.probe import INSIDE, Probe, Unverified
 
 #: The modules that have probes; importing them fills INSIDE.
-MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network, quotas)
+MODULES = (ids, devices, kernel_files, mounts, cgroups, processes, network, addresses, quotas)
 #: How long one probe may take, in seconds.
 TIMEOUT = 120
 

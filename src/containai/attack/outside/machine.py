@@ -83,6 +83,28 @@ def route_localnet(facts: Facts) -> Seen:
 
 
 @outside(
+    "pinned-port",
+    stands_for="ARP spoofing: a box that takes the address of another, or of the host, reads what "
+    "is sent to it",
+    looks_at="each of its networks: a port of the engine's bridge that is isolated, and that the "
+    "nftables sets `ports` and `boxes` pin to the MAC and the address that Docker gave it",
+    remedy="run: cai doctor --fix, then start it anew with the runtime cai-runc: cai stop, cai run",
+)
+def pinned_port(facts: Facts) -> Seen:
+    """It sends under its own MAC and address only, and to no other box."""
+    bad, good = [], []
+    for name, network in facts.container["NetworkSettings"]["Networks"].items():
+        own = [network["MacAddress"], network["IPAddress"]]
+        pinned = [port for port, *other in facts.pins if other == own and port in facts.ports]
+        bad += [f"{port} is not isolated" for port in pinned if not facts.ports[port]]
+        good += pinned
+        # With --network none there is nothing to pin.
+        if not pinned and name != "none":
+            bad.append(f"in the network {name}: no port of the engine's bridge is pinned to it")
+    return verdict(bad, ", ".join(good) or "no network")
+
+
+@outside(
     "runtime-files",
     stands_for="CVE-2019-5736: what runs as root on the host must be written by root only",
     looks_at="owner and mode of runc, of cai-runc's files, and of every directory above them",
