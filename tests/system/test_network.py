@@ -3,6 +3,7 @@ over its own end of it. A neighbour of the host stands in a network namespace.
 """
 
 import contextlib
+import ipaddress
 import json
 import socket
 import subprocess
@@ -92,6 +93,19 @@ class Lan:
             assert server.stdout.readline() == "ready\n"
             self.server = server
             yield self
+
+    @contextlib.contextmanager
+    def routed(self, *networks):
+        """Have more networks behind the neighbour, which has the first address of each."""
+        with contextlib.ExitStack() as undo:
+            for each in networks:
+                route = [each, "dev", self.host_end, "metric", str(self.number + 1)]
+                sh("ip", "route", "add", *route)
+                undo.callback(sh, "ip", "route", "delete", *route)
+                first = f"{ipaddress.ip_network(each)[0]}/32"
+                sh("ip", "-n", self.name, "address", "add", first, "dev", "eth0")
+                undo.callback(sh, "ip", "-n", self.name, "address", "delete", first, "dev", "eth0")
+            yield
 
     def heard(self):
         """Return the next datagram: who sent it, what it says."""
@@ -259,3 +273,51 @@ def test_connections_of_a_box_are_bounded(pair, lan):
     pair[0].run("python3", "-c", FLOOD.replace("LAN", str(lan.number)))
     assert held() - before < 12000
     assert connect(pair[1], lan.address, 80) == f"198.18.{lan.number}.1"
+
+
+NESTED = r"""
+set -e
+for name in one two; do docker network create $name >&2; done
+docker network inspect --format '{{(index .IPAM.Config 0).Subnet}}' bridge one two
+tar -ch /bin/bash $(ldd /bin/bash | grep -o '/[^ ]*') 2>/dev/null | docker import - bash >&2
+for network in bridge one; do
+    for address in "$@"; do
+        timeout 10 docker run --rm --network $network bash /bin/bash -c \
+            'exec 3<>/dev/tcp/'$address'/80; read -r line <&3; echo "$line"'
+    done
+done
+"""
+
+
+def test_docker_inside_hides_no_network_of_the_host(make_space, lan):
+    """Neither what Docker takes by itself nor where its networks are taken from."""
+    number = lan.number
+    networks = f"172.17.{number}.0/24", f"172.18.{number}.0/24", f"10.213.{number % 32}.0/24"
+    reached = [each.partition("/")[0] for each in networks]
+    with lan.routed(*networks):
+        space = make_space()
+        seen = [connect(space, address, 80) for address in reached]
+        said = space.run("sudo", "bash", "-c", NESTED, "bash", *reached).stdout.decode().split()
+    own, answers = [ipaddress.ip_network(each) for each in said[:3]], said[3:]
+    assert [
+        str(each) for each in own for one in networks if each.overlaps(ipaddress.ip_network(one))
+    ] == []
+    assert seen + answers == [f"198.18.{number}.1"] * 9
+
+
+OWN = r"""
+set -e
+echo '{"default-address-pools": ["theirs"], "debug": true}' >/etc/docker/daemon.json
+echo '{"default-address-pools": ["ours"]}' >/etc/containai/docker-pools.json
+/usr/local/lib/containai/init
+cat /etc/docker/daemon.json
+"""
+
+
+def test_docker_inside_keeps_the_pools_that_its_image_says(make_space):
+    space = make_space()
+    first = json.loads(root(space, "cat /etc/docker/daemon.json"))
+    assert [pool["size"] for pool in first["default-address-pools"]] == [24]
+    assert first["storage-driver"] == "overlay2"
+    root(space, "test ! -e /etc/containai/docker-pools.json")
+    assert json.loads(root(space, OWN)) == {"default-address-pools": ["theirs"], "debug": True}

@@ -49,6 +49,31 @@ def test_who_took_a_subnet():
     assert network.user_of(wider, "10.203.0.0/21", "cai0") is None
 
 
+def pool(*args):
+    (found,) = network.nested(*args)["default-address-pools"]
+    assert found["size"] == 24
+    return found["base"]
+
+
+def test_docker_inside_takes_what_is_not_routed():
+    first, second = "10.213.0.0/19", "10.213.32.0/19"
+    assert pool("") == pool(routes("default", "192.0.2.7", "172.17.0.0/16")) == first
+    assert pool(routes("10.213.31.7")) == pool("", [first]) == second
+    assert pool(routes(first), ["10.213.40.1/24"]) == "10.213.64.0/19"
+    assert pool(routes("10.0.0.0/8")) == "172.20.0.0/19"
+    assert pool(routes("10.0.0.0/8", "172.16.0.0/12")) == "192.168.128.0/19"
+    private = routes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert pool(private) == "198.18.0.0/19"
+    assert network.nested(private, ["198.18.0.0/15"]) == {}
+
+
+def test_docker_inside_takes_nothing_of_an_engine():
+    for each in network.NESTED_POOLS:
+        assert pool(routes(*(other for other in network.NESTED_POOLS if other != each)))
+    assert network.nested(routes(*network.NESTED_POOLS), network.POOLS) == {}
+    assert pool("", network.POOLS) == pool("")
+
+
 def test_none_left():
     with pytest.raises(EngineError) as caught:
         network.free(routes(*network.POOLS))

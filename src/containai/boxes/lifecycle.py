@@ -14,7 +14,7 @@ from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.settings import PortRange
-from containai.engine import runtimes, shims
+from containai.engine import network, runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks, machine, proc
@@ -41,6 +41,8 @@ _FORGOTTEN = re.compile(
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: What an archive with a key in it may have, in bytes; a box could make its key endless.
 _KEY_LIMIT = 1 << 16
+#: Merged into the daemon.json of the image by its containai-init.service, at first boot.
+DOCKER_POOLS_IN_BOX = "etc/containai/docker-pools.json"
 AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{fixed.AGENT_USER}"
 
 
@@ -194,13 +196,16 @@ class Boxes:
         public = ssh.ensure_user(self.layout)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(ssh.new_key)
+        choosing = Background(lambda: network.nested_here(self.layout))
         self._discard_parts(name)
         with ExitStack() as undo:
             port, container = self._create(name, workspace, image, runtime, wanted, tried)
             undo.callback(self._discard, container)
             tried.add(port)
             key = making.result()
-            self._place(container, key, public, agent)
+            self._place(
+                container, key, public, agent | {DOCKER_POOLS_IN_BOX: (choosing.result(), 0o644)}
+            )
             ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
             self._boot(name, container)
             undo.pop_all()
@@ -252,7 +257,7 @@ class Boxes:
                 self.engine.docker("update", *options, found.container)
 
     def _place(
-        self, container: str, key: ssh.KeyPair, public: str, agent: dict[str, tuple[str, int]]
+        self, container: str, key: ssh.KeyPair, public: str, others: dict[str, tuple[str, int]]
     ) -> None:
         # Before first boot and through the engine: nothing of it is ever trusted from the network.
         archive = archives.tar(
@@ -261,7 +266,7 @@ class Boxes:
                 HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
                 AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
             }
-            | agent
+            | others
         )
         self.engine.copy_in(container, archive)
 

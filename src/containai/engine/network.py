@@ -4,7 +4,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from containai.errors import EngineError
 from containai.host import files, proc
@@ -20,6 +20,18 @@ RESOLVER_PORT = 10053
 #: A name of this machine in boxes, beside Docker's own host.docker.internal.
 HOST_NAME = "host.containai.internal"
 MADE_PREFIX = 26
+#: Networks to cut from what the Docker inside a box takes: none of ours above, nor of those that
+#: Kubernetes (10.96/12, 10.244/16, 10.42/15), Podman (10.88/16) or a home's router begin with. The
+#: last is for measurements (RFC 2544), where a VPN has all that is private.
+NESTED_POOLS = (
+    "10.213.0.0/16",
+    "10.187.0.0/16",
+    "172.20.0.0/14",
+    "192.168.128.0/18",
+    "198.18.0.0/15",
+)
+#: Of one box: 32 networks of 254 addresses, the first of them docker0's.
+NESTED_PREFIX, NESTED_SIZE = 19, 24
 
 
 class Network(NamedTuple):
@@ -80,18 +92,33 @@ def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
     `routes` is what `ip -json route` prints, `taken` are networks. Raises EngineError where there
     is none.
     """
-    used = [network for _, network in _destinations(routes)]
-    used += [ipaddress.IPv4Network(each, strict=False) for each in taken]
-    pools = map(ipaddress.IPv4Network, POOLS)
-    candidates = [network for pool in pools for network in pool.subnets(new_prefix=PREFIX)]
+    candidates = _cut(POOLS, PREFIX)
     start %= len(candidates)
-    for network in candidates[start:] + candidates[:start]:
-        if not any(network.overlaps(other) for other in used):
-            return Network(str(network))
+    found = _unused(candidates[start:] + candidates[:start], routes, taken)
+    if found is not None:
+        return Network(str(found))
     raise EngineError(
         "every subnet that the engine may use overlaps a route of this machine",
         hint="free one of: " + ", ".join(POOLS),
     )
+
+
+def nested(routes: str, taken: Iterable[str] = ()) -> dict[str, Any]:
+    """Return, as of daemon.json, where the Docker inside a box is to take its networks from.
+
+    None of them overlaps a route, as `ip -json route` prints them, or one of `taken`. Where there
+    is none it is nothing, and that Docker's own choice.
+    """
+    found = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), routes, taken)
+    return {"default-address-pools": [{"base": str(found), "size": NESTED_SIZE}]} if found else {}
+
+
+def nested_here(layout: Layout) -> str:
+    """Return what `nested` does, as JSON, for a box that is made now on this machine."""
+    taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
+    # Of our own, what is kept for networks that are yet to be made has no route.
+    taken += [of(each).pool for each in docker_networks(files.read(layout.engine_config) or "")]
+    return json.dumps(nested(routes(), taken)) + "\n"
 
 
 def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
@@ -102,6 +129,22 @@ def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
     for interface, network in _destinations(routes):
         if interface != own_bridge and network.subnet_of(ipaddress.IPv4Network(subnet)):
             return interface
+    return None
+
+
+def _cut(pools: Iterable[str], prefix: int) -> list[ipaddress.IPv4Network]:
+    wide = map(ipaddress.IPv4Network, pools)
+    return [network for pool in wide for network in pool.subnets(new_prefix=prefix)]
+
+
+def _unused(
+    candidates: Iterable[ipaddress.IPv4Network], routes: str, taken: Iterable[str]
+) -> ipaddress.IPv4Network | None:
+    used = [network for _, network in _destinations(routes)]
+    used += [ipaddress.IPv4Network(each, strict=False) for each in taken]
+    for network in candidates:
+        if not any(network.overlaps(other) for other in used):
+            return network
     return None
 
 
