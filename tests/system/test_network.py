@@ -5,6 +5,7 @@ over its own end of it. A neighbour of the host stands in a network namespace.
 import contextlib
 import ipaddress
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -321,3 +322,12 @@ def test_docker_inside_keeps_the_pools_that_its_image_says(make_space):
     assert first["storage-driver"] == "overlay2"
     root(space, "test ! -e /etc/containai/docker-pools.json")
     assert json.loads(root(space, OWN)) == {"default-address-pools": ["theirs"], "debug": True}
+
+
+def test_the_hosts_end_of_a_port_has_no_ipv6(site, shared):
+    shared.run("true")
+    ports = os.listdir(f"/sys/class/net/{site.layout.bridge}/brif")
+    assert ports
+    for port in ports:
+        with open(f"/proc/sys/net/ipv6/conf/{port}/disable_ipv6", encoding="ascii") as file:
+            assert file.read() == "1\n"

@@ -68,18 +68,14 @@ def fix(layout: Layout) -> None:
     """Apply the plans of the checks that fail, saying what is done; go on after one that fails."""
     from containai.cli import consent
     from containai.errors import ContainAIError
-    from containai.provision import setup
 
-    checks = _checks(layout)
-    for row in setup.examine(layout, checks):
-        if row.finding.ok:
-            continue
+    for step in _checks(layout):
         try:
-            # Looked at again, as the one before may have mended it too.
-            if row.step.check(layout).ok:
+            # Only now, as what mended one before may have broken or mended this one too.
+            if step.check(layout).ok:
                 continue
-            consent.show_actions([row.step.plan(layout)])
-            consent.apply(layout, [row.step])
+            consent.show_actions([step.plan(layout)])
+            consent.apply(layout, [step])
         except ContainAIError as failed:
             sys.stderr.write(f"cai: {failed}\n")
             if failed.hint:
