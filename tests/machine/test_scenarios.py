@@ -178,7 +178,7 @@ def test_full_disk(running: Product) -> None:
 # What changes beside the packages' own files: what their scripts and triggers write, the first
 # use of sudo, and the workspace, which is the user's.
 NOT_OURS = re.compile(
-    r"/etc/(group|gshadow)-?$|/etc/ld\.so\.cache$|/etc/(alternatives|rc[0-6S]\.d)/|/boot/initrd\.img-|"
+    r"/etc/(passwd|shadow|group|gshadow)-?$|/etc/ld\.so\.cache$|/etc/(alternatives|rc[0-6S]\.d)/|/boot/initrd\.img-|"
     r"/usr/sbin/(ip|ip6|arp|eb)tables|"
     rf"{HOME}/\.sudo_as_admin_successful$|{PROJECT}/"
 )
@@ -202,6 +202,9 @@ def test_uninstall_leaves_what_was_there(running: Product) -> None:
         if path not in owned and not NOT_OURS.match(path)
     ]
     assert not left, "\n".join(left)
+    # Of the users of the machine, all that is new is a package's own.
+    users = machine.run("diff /etc/passwd- /etc/passwd", check=False).stdout.splitlines()
+    assert [line.partition(":")[0] for line in users if line[0] in "<>"] == ["> dnsmasq"]
     machine.run("! getent group containai")
     assert machine.run(["cat", f"{PROJECT}/kept"]).stdout == "kept\n"
 

@@ -148,9 +148,9 @@ def test_no_root_and_no_sudo(site, bare):
     # As somebody who can read no checkout of root's: on the system's Python, from a copy.
     package = os.path.join(bare.root, "lib", "containai")
     shutil.copytree(os.path.dirname(containai.__file__), package)
-    subprocess.run(["chown", "-R", NOBODY, bare.home], check=True)
     workspace = os.path.join(bare.home, "project")
     os.mkdir(workspace)
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", bare.home], check=True)
     cai = [SYSTEM_PYTHON, "-m", "containai", "run", "--yes", workspace, "--", "true"]
     without_rights = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *cai]
     # Where sudo is installed, it is hidden from this one process.

@@ -104,5 +104,5 @@ def test_where_root_cannot_be_had(directory, monkeypatch):
         raise PrivilegeError("no sudo")
 
     monkeypatch.setattr(locks.proc, "run", no_root)
-    with pytest.raises(PrivilegeError, match="is missing, and only root makes it"):
+    with pytest.raises(PrivilegeError, match="root is needed to make"):
         hold(directory, locks.SETUP, "x")

@@ -91,8 +91,8 @@ def _make(directory: str) -> None:
     try:
         argv = ["sh", "-c", _MAKE, "sh", directory, *names]
         proc.run(argv, root=not os.access(above, os.W_OK))
-    except PrivilegeError:
+    except PrivilegeError as refused:
         raise PrivilegeError(
-            f"{directory}, where the locks of this machine are, is missing, and only root makes it",
-            hint="as root: cai setup",
+            f"root is needed to make {directory}, where the locks of this machine are",
+            hint=f"{refused.hint}: cai setup",
         ) from None
