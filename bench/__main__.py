@@ -137,8 +137,6 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
             return time.perf_counter() - begun
         finally:
             bench.remove_container(name)
-            with contextlib.suppress(RuntimeError):
-                bench.docker_run("volume", "rm", made.docker_volume)
 
     def until_login(port: int) -> None:
         wait_for_login(port, bench.layout.ssh_key)
