@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from containai import layout as fixed
-from containai.boxes import archives, console, ids, limits, ports, spec
+from containai.boxes import archives, console, halt, ids, limits, ports, spec
 from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
@@ -158,7 +158,7 @@ class Boxes:
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):
             ssh.close(self.layout, box.name)
-        self.engine.docker("stop", box.container, timeout=spec.STOP_TIMEOUT + 30)
+        halt.stop(self.engine, box.container)
 
     def _discard(self, container: str) -> None:
         """Remove a box by its container's id, as its name may be another's by now."""
@@ -333,11 +333,11 @@ class Boxes:
         if found.status is Status.PAUSED:
             self.engine.docker("unpause", container)
         if found.status is Status.RESTARTING:
-            self.engine.docker("stop", container, timeout=spec.STOP_TIMEOUT + 30)
+            halt.stop(self.engine, container)
             found = found._replace(status=Status.STOPPED)
         if found.status is not Status.STOPPED and same is False:
             say(f"{workspace.path} is another directory than it was: restarting {name}")
-            self.engine.docker("stop", container, timeout=spec.STOP_TIMEOUT + 30)
+            halt.stop(self.engine, container)
             found = found._replace(status=Status.STOPPED)
         ssh.ensure_user(self.layout)
         ssh.publish(
@@ -360,7 +360,7 @@ class Boxes:
                 raise
             except BoxStartError:
                 # Else the engine would start it again and again.
-                self.engine.docker("stop", container, ok=None, timeout=spec.STOP_TIMEOUT + 30)
+                halt.stop(self.engine, container, ok=None)
                 raise
         else:
             self._connect(name, container)
