@@ -52,8 +52,7 @@ class Network(NamedTuple):
     @property
     def address(self) -> str:
         """The bridge's own address, with its prefix length."""
-        boxes = self._halves()[0]
-        return f"{boxes[1]}/{boxes.prefixlen}"
+        return f"{self.host}/{self._halves()[0].prefixlen}"
 
     @property
     def host(self) -> str:

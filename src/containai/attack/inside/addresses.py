@@ -71,10 +71,14 @@ def _accepts(address: str, port: int) -> str:
 )
 def engine_ports() -> Seen:
     """The host offers no engine or cluster to its boxes."""
+    return _of_the_gateway(API_PORTS)
+
+
+def _of_the_gateway(ports: Iterable[int]) -> Seen:
     uplink = _uplink()
     if uplink is None:
         return fine("no gateway")
-    bad = _at_once(_accepts, [(uplink[1], port) for port in API_PORTS])
+    bad = _at_once(_accepts, [(uplink[1], port) for port in ports])
     return verdict(bad, f"{uplink[1]}: none answers")
 
 
@@ -87,12 +91,7 @@ def engine_ports() -> Seen:
 )
 def host_services() -> Seen:
     """Of the host's own services a box reaches those that its user opened, and no other."""
-    uplink = _uplink()
-    if uplink is None:
-        return fine("no gateway")
-    closed = [port for port in SERVICE_PORTS if port not in HOST_PORTS]
-    bad = _at_once(_accepts, [(uplink[1], port) for port in closed])
-    return verdict(bad, f"{uplink[1]}: none answers")
+    return _of_the_gateway(port for port in SERVICE_PORTS if port not in HOST_PORTS)
 
 
 @inside(
