@@ -17,7 +17,7 @@ NETWORK = Network("10.203.0.0/20")
 
 
 def golden(name):
-    path = os.path.join(os.path.dirname(__file__), "golden", name)
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "golden", name)
     with open(path, encoding="utf-8") as file:
         return file.read()
 
