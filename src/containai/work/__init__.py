@@ -1,0 +1,1 @@
+"""What is to be done, as values: findings, actions, plans, and who is told of it."""
