@@ -13,7 +13,7 @@ from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
-from containai.config.settings import PortRange
+from containai.config.values import PortRange
 from containai.engine import network, runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Iterable
 
-from containai.config.settings import PortRange
+from containai.config.values import PortRange
 from containai.errors import PortsExhaustedError
 
 HOST = "127.0.0.1"

@@ -8,30 +8,31 @@ from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
 from containai.cli import admission, shared
 from containai.cli.progress import Display
-from containai.config import settings
+from containai.config.settings import Settings
 from containai.engine import daemon, runtimes
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError
 from containai.host import proc
 from containai.images import build
 from containai.layout import Layout
+from containai.provision.step import Choices
 
 
 def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) -> str:
     """Return the name of the workspace's box, running and reachable."""
     workspace = workspace._replace(skip_mounts=arguments.skip_mounts)
-    values = settings.load(layout.config_file)
-    image = values["image.name"]
+    settings = shared.settings_of(layout, arguments)
+    image = settings.image_name
     if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
         # Else setup would come first, which takes minutes.
         admission.look(layout, workspace, force=arguments.force)
-        consent.set_up(layout, shared.choices(values), agreed=shared.agreed(arguments))
+        consent.set_up(layout, Choices(settings), agreed=shared.agreed(arguments))
     with Display() as display:
-        boxes = shared.boxes_of(layout)
+        boxes = shared.boxes_of(layout, settings)
         reference = build.reference(image)
-        asked = Limits(arguments.memory, arguments.cpus)
+        asked = Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus))
         news: list[str] = []
 
         def admit() -> None:

@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from containai.boxes import workspace as workspaces
 from containai.boxes.workspace import Workspace
@@ -13,9 +13,7 @@ from containai.ssh import session as ssh
 if TYPE_CHECKING:
     from containai.boxes.box import Box
     from containai.boxes.lifecycle import Boxes
-    from containai.provision.step import Choices
-
-Value = TypeVar("Value")
+    from containai.config.settings import Setting, Settings
 
 
 def workspace_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +24,7 @@ def workspace_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", type=box_name, help="the box's name")
 
 
-def start_arguments(parser: argparse.ArgumentParser) -> None:
+def start_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     """Add the options of commands that may make a box, or set this machine up."""
     parser.add_argument(
         "--force",
@@ -36,13 +34,18 @@ def start_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-mounts", action="store_true", help="make a box without what is mounted in PATH"
     )
-    parser.add_argument(
-        "--memory", metavar="SIZE", type=_memory, help="limit the box: 4g, 512m or none"
-    )
-    parser.add_argument(
-        "--cpus", metavar="NUMBER", type=_processors, help="limit the box: 2, 1.5 or none"
-    )
+    setting_arguments(parser, command)
     yes_argument(parser)
+
+
+def setting_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add the settings that the command line of a command can say."""
+    from containai.config import settings
+
+    for row in settings.flags(command):
+        parser.add_argument(
+            row.flag, dest=row.key, metavar=row.metavar, type=_checked(row), help=row.help
+        )
 
 
 def yes_argument(parser: argparse.ArgumentParser) -> None:
@@ -62,23 +65,14 @@ def box_name(text: str) -> str:
     return text
 
 
-def _memory(text: str) -> int:
-    from containai.config import settings
+def _checked(row: "Setting[Any]") -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        try:
+            return row.checked(text)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(f"{text!r}: {wrong}") from None
 
-    return _parsed(settings.memory, text)
-
-
-def _processors(text: str) -> float:
-    from containai.config import settings
-
-    return _parsed(settings.processors, text)
-
-
-def _parsed(parse: Callable[[object], Value], text: str) -> Value:
-    try:
-        return parse(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(f"{text!r}: {wrong}") from None
+    return checked
 
 
 def agreed(arguments: argparse.Namespace) -> bool:
@@ -91,40 +85,24 @@ def workspace_of(layout: Layout, arguments: argparse.Namespace, *, force: bool =
     return workspaces.resolve(layout, arguments.path, force=force)
 
 
-def boxes_of(layout: Layout) -> "Boxes":
+def settings_of(layout: Layout, arguments: argparse.Namespace | None = None) -> "Settings":
+    """Return the user's settings, with what the command line says over them."""
+    from containai.config.settings import Settings
+
+    return Settings.load(layout.config_file, os.environ).over(vars(arguments) if arguments else {})
+
+
+def boxes_of(layout: Layout, settings: "Settings | None" = None) -> "Boxes":
     """Return the boxes of this user, with the user's settings."""
     from containai.boxes.lifecycle import Boxes
     from containai.boxes.limits import Limits
-    from containai.config import settings
 
-    values = settings.load(layout.config_file)
+    settings = settings or settings_of(layout)
     return Boxes(
         layout,
-        port_range=values["ssh.port_range"],
-        forward_agent=values["ssh.forward_agent"],
-        limits=Limits(values["box.memory"], values["box.cpus"]),
-    )
-
-
-def choices(
-    values: dict[str, Any],
-    *,
-    image_archive: str = "",
-    offline_dir: str = "",
-    runtime: str | None = None,
-) -> "Choices":
-    """Return what the settings, and options of `cai setup`, say about this machine's set-up."""
-    from containai.provision.step import Choices
-
-    return Choices(
-        image=values["image.name"],
-        image_root=values["image.root"],
-        image_archive=image_archive,
-        runtime=runtime or values["engine.runtime"],
-        provider=values["engine.provider"],
-        offline_dir=offline_dir,
-        ports=values["ssh.port_range"],
-        host_ports=values["network.host_ports"],
+        port_range=settings.ssh_port_range,
+        forward_agent=settings.ssh_forward_agent,
+        limits=Limits(settings.box_memory, settings.box_cpus),
     )
 
 
@@ -156,7 +134,9 @@ def session(arguments: argparse.Namespace, command: Sequence[str]) -> int:
     layout = Layout.from_environment()
     workspace = workspace_of(layout, arguments, force=arguments.force)
     name = arguments.name or workspaces.box_name(workspace.path, layout.uid)
-    limited = arguments.memory is not None or arguments.cpus is not None
+    from containai.config import settings
+
+    limited = any(vars(arguments)[row.key] is not None for row in settings.flags("run"))
     if limited or not ssh.is_warm(layout, name, workspace.path, workspace.inode):
         from containai.cli import cold
 

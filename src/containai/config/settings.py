@@ -1,218 +1,288 @@
-"""One table of settings feeds the file, the environment and the documentation."""
+"""The settings: one row each feeds the file, the environment, command lines and the reference."""
 
-import os
-import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
+from containai.config import values
 from containai.errors import ContainAIError, UsageError
 
-
-class PortRange(NamedTuple):
-    """Host ports from `first` to `last`, both included."""
-
-    first: int
-    last: int
+Value = TypeVar("Value")
 
 
-def port_range(value: object) -> PortRange:
-    """Parse "2300-2500". Raises ValueError for anything that is not a range within 1024-65535."""
-    first, dash, last = str(value).partition("-")
-    if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
-        raise ValueError("expected FIRST-LAST, for example 2300-2500")
-    ports = PortRange(int(first), int(last))
-    if not 1024 <= ports.first <= ports.last <= 65535:
-        raise ValueError("expected FIRST <= LAST, both from 1024 to 65535")
-    return ports
+class Origin(StrEnum):
+    """What said a value; a later one wins over those before it."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    FLAG = "flag"
 
 
-def word(value: object) -> str:
-    """Parse a non-empty string without white space. Raises ValueError for anything else."""
-    if not isinstance(value, str) or not value or value.split() != [value]:
-        raise ValueError("expected one word")
-    return value
+class Source(NamedTuple):
+    """Where a value is from: what said it, the name of that (path, variable or flag), the line."""
+
+    origin: Origin
+    name: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        if self.origin is Origin.FILE:
+            return f"{self.name}:{self.line}" if self.line else self.name
+        return f"the {self.origin}" + (f" ({self.name})" if self.name else "")
 
 
-def flag(value: object) -> bool:
-    """Parse true or false. Raises ValueError for anything else."""
-    if isinstance(value, bool):
-        return value
-    if value in ("true", "1"):
-        return True
-    if value in ("false", "0"):
-        return False
-    raise ValueError("expected true or false")
+class Setting(Generic[Value]):
+    """A row. An attribute of `Settings`: of the class the row itself, of an instance its value.
 
-
-#: What a box needs to boot systemd, sshd and its own Docker, in bytes.
-LEAST_MEMORY = 256 << 20
-_UNITS = {"m": 20, "g": 30, "t": 40}
-
-
-def memory(value: object) -> int:
-    """Parse "512m", "4g" or "none" (0). Returns bytes. Raises ValueError for anything else."""
-    if value in (0, "none"):
-        return 0
-    text = str(value).lower()
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit() and unit in _UNITS):
-        raise ValueError("expected a number with m, g or t, for example 4g, or none")
-    size = int(number) << _UNITS[unit]
-    if not LEAST_MEMORY <= size < 1 << 63:
-        raise ValueError(f"expected at least {LEAST_MEMORY >> 20}m, or none")
-    return size
-
-
-def processors(value: object) -> float:
-    """Parse a number of processors, or "none" (0). Raises ValueError for anything else."""
-    if value in (0, "none") and value is not False:
-        return 0.0
-    # Not float(): that takes "nan", "inf" and "1_000".
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,2})?", str(value)):
-        raise ValueError("expected a number, for example 2 or 1.5, or none")
-    if float(str(value)) < 0.1:
-        raise ValueError("expected at least 0.1, or none")
-    return float(str(value))
-
-
-#: What `engine.runtime` and --runtime can be.
-RUNTIMES = ("auto", "sysbox", "embedded")
-
-
-def runtime(value: object) -> str:
-    """Parse a choice of runtimes. Raises ValueError for what is none."""
-    if value not in RUNTIMES:
-        raise ValueError("expected one of: " + ", ".join(RUNTIMES))
-    return str(value)
-
-
-def provider(value: object) -> str:
-    """Parse where Docker's programs come from. Raises ValueError for what is no provider."""
-    if value in ("auto", "docker-ce", "distro"):
-        return str(value)
-    raise ValueError("expected auto, docker-ce or distro")
-
-
-def directories(value: object) -> tuple[str, ...]:
-    """Parse absolute paths, as a list or with colons between. Raises ValueError for others."""
-    parts = value.split(":") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or not all(str(part).startswith("/") for part in parts):
-        raise ValueError('expected absolute paths, for example ["/opt/homebrew/bin"]')
-    return tuple(map(str, parts))
-
-
-def host_ports(value: object) -> str | None:
-    """Parse "5432 53/udp", "none" (nothing), or "" (None: as it is). Raises ValueError.
-
-    Returns the lines of the network's file: "tcp 5432".
+    `parse` takes what TOML or a word says, and raises ValueError with what it expected. `default`
+    is a word too. `doc` is the reference's, its first sentence the help's; `commands` have `flag`.
+    With `file_only` no variable says it, as tools set variables by files of a workspace.
     """
-    if value in (None, "", "none"):
-        return "" if value == "none" else None
-    lines = []
-    for one in str(value).split():
-        port, _, protocol = one.partition("/")
-        number = int(port) if port.isascii() and port.isdigit() else 0
-        if not 1 <= number <= 65535 or protocol not in ("", "tcp", "udp"):
-            raise ValueError("expected ports, for example 5432 8080 or 53/udp, or none")
-        lines.append(f"{protocol or 'tcp'} {number}\n")
-    return "".join(sorted(set(lines)))
 
+    def __init__(
+        self,
+        key: str,
+        parse: Callable[[object], Value],
+        default: str,
+        doc: str,
+        *,
+        flag: str = "",
+        metavar: str = "",
+        commands: tuple[str, ...] = (),
+        file_only: bool = False,
+    ) -> None:
+        self.key = key
+        self.parse = parse
+        self.default = default
+        self.doc = doc
+        self.flag = flag
+        self.metavar = metavar
+        self.commands = commands
+        self.file_only = file_only
 
-class Setting(NamedTuple):
-    """A row: its name in config.toml, how it is parsed, its default and what it is for."""
+    @overload
+    def __get__(self, settings: None, owner: type["Settings"]) -> Self: ...
+    @overload
+    def __get__(self, settings: "Settings", owner: type["Settings"]) -> Value: ...
+    def __get__(self, settings: "Settings | None", owner: type["Settings"]) -> Self | Value:
+        return self if settings is None else settings.value(self)
 
-    key: str
-    parse: Callable[[object], Any]
-    default: Any
-    doc: str
-    #: Whether the file alone can say it: tools set variables by files of a workspace.
-    file_only: bool = False
+    def __repr__(self) -> str:
+        return f"<Setting {self.key}>"
 
     @property
     def variable(self) -> str:
-        """The environment variable that overrides it, or ""."""
+        """The environment variable that overrides the file, or ""."""
         return "" if self.file_only else "CONTAINAI_" + self.key.upper().replace(".", "_")
 
+    @property
+    def help(self) -> str:
+        """What it is for, in a line of a command's help."""
+        first = self.doc.partition(". ")[0].removesuffix(".").replace("`", "")
+        return first[0].lower() + first[1:]
 
-SETTINGS = (
-    Setting("agent.default", word, "claude", "The agent that `cai run` starts without a COMMAND."),
-    Setting("box.memory", memory, 0, "Memory of new boxes, for example 4g; none is no limit."),
-    Setting("box.cpus", processors, 0.0, "Processors of new boxes, for example 1.5."),
-    Setting(
+    def checked(self, text: str) -> str:
+        """Return a text that `parse` takes, as it is. Raises ValueError."""
+        self.parse(text)
+        return text
+
+
+class Settings:
+    """The value of every setting, and where it is from. Nothing of it changes."""
+
+    agent_default = Setting(
+        "agent.default", values.word, "claude", "The agent that `cai run` starts without a COMMAND."
+    )
+    box_memory = Setting(
+        "box.memory",
+        values.memory,
+        "none",
+        "Memory of the box: `512m`, `4g` or `none`; at least `256m`. Swap is not added to it. "
+        "The setting is for new boxes.",
+        flag="--memory",
+        metavar="SIZE",
+        commands=("run", "shell"),
+    )
+    box_cpus = Setting(
+        "box.cpus",
+        values.processors,
+        "none",
+        "Processors of the box: `2`, `1.5` or `none`. The setting is for new boxes.",
+        flag="--cpus",
+        metavar="NUMBER",
+        commands=("run", "shell"),
+    )
+    engine_runtime = Setting(
         "engine.runtime",
-        runtime,
+        values.runtime,
         "auto",
-        "What starts boxes: sysbox, embedded, or auto: Sysbox where it works, else embedded.",
-    ),
-    Setting(
+        "What starts boxes: `sysbox`, `embedded` (cai-runc), or `auto`: Sysbox where it can be had "
+        "and passes a live probe, else `embedded`. `cai doctor` says what was chosen and why.",
+        flag="--runtime",
+        metavar="|".join(values.RUNTIMES),
+        commands=("setup",),
+    )
+    engine_provider = Setting(
         "engine.provider",
-        provider,
+        values.provider,
         "auto",
-        "Where Docker's programs come from if they are missing: docker-ce, distro, or auto.",
-    ),
-    Setting(
+        "Where Docker's programs come from if they are missing: `docker-ce` (Docker's archive), "
+        "`distro` (Debian's or Ubuntu's), or `auto`, the first of them that can be reached.",
+    )
+    host_path = Setting(
         "host.path",
-        directories,
-        (),
-        "Directories of programs that the system's do not have, for example Homebrew's ssh.",
+        values.directories,
+        "none",
+        "Directories of programs that the system's own directories do not have, as a list: "
+        '`["/opt/homebrew/bin"]`. For what root runs, only root may be able to write them and all '
+        "above them.",
         file_only=True,
-    ),
-    Setting("image.name", word, "base", "The image of new boxes."),
-    Setting(
+    )
+    image_name = Setting(
+        "image.name", values.word, "base", "The image of new boxes. Only `base` exists so far."
+    )
+    image_root = Setting(
         "image.root",
-        word,
+        values.word,
         "docker.io/library/debian:trixie-slim",
-        "Where the root file system of image base is pulled from, if a registry answers.",
-    ),
-    Setting(
+        "Where the root file system of image `base` is pulled from if a registry answers; else it "
+        "is bootstrapped from Debian's archive.",
+    )
+    network_host_ports = Setting(
         "network.host_ports",
-        host_ports,
-        None,
-        "Ports of the host that boxes of this machine may use, for example 5432 53/udp, or none; "
-        "without it: what is open stays so.",
-    ),
-    Setting("ssh.port_range", port_range, PortRange(2300, 2500), "Host ports given to boxes."),
-    Setting("ssh.forward_agent", flag, False, "Whether your ssh agent is reachable in new boxes."),
-)
+        values.host_ports,
+        "",
+        "Ports of the host that boxes may use, for example `5432 53/udp`; `none` closes all. It is "
+        "the machine's: `cai setup` or `cai doctor --fix` writes it to "
+        "`/etc/containai/host-ports`; without it what is open stays so. In a box the host is "
+        "`host.docker.internal`.",
+    )
+    ssh_port_range = Setting(
+        "ssh.port_range",
+        values.port_range,
+        "2300-2500",
+        "Host ports given to boxes, on 127.0.0.1.",
+    )
+    ssh_forward_agent = Setting(
+        "ssh.forward_agent",
+        values.flag,
+        "false",
+        "Whether your ssh agent is reachable in new boxes.",
+    )
 
+    def __init__(self) -> None:
+        default = Source(Origin.DEFAULT)
+        self._values = {row.key: (row.parse(row.default), default) for row in self.rows()}
+        self._file = ""
 
-def load(path: str) -> dict[str, Any]:
-    """Return every setting's value: from the environment, else config.toml, else the default.
+    @classmethod
+    def rows(cls) -> "tuple[Setting[Any], ...]":
+        """Return all rows, in order."""
+        return tuple(row for row in vars(cls).values() if isinstance(row, Setting))
 
-    Raises ContainAIError for a file that cannot be read, an unknown key or a wrong value.
-    """
-    given = _flat(_read(path))
-    known = {setting.key: setting for setting in SETTINGS}
-    for key in given:
-        if key not in known:
-            raise ContainAIError(
-                f"{path}: unknown setting {key!r}", hint="known: " + ", ".join(sorted(known))
-            )
-    values = {}
-    for key, setting in known.items():
-        where, value = path, given.get(key)
-        if setting.variable in os.environ:
-            where, value = "the environment", os.environ[setting.variable]
+    @classmethod
+    def load(cls, path: str, environ: Mapping[str, str]) -> "Settings":
+        """Return every setting: from the environment, else the file at `path`, else its default.
+
+        Raises ContainAIError for a file that cannot be read, UsageError for an unknown key or a
+        wrong value.
+        """
+        settings = cls()
+        settings._file = _read(path)
+        given = _flat(_parsed(path, settings._file))
+        for key in given:
+            if key not in settings._values:
+                raise _unknown(key, Source(Origin.FILE, path, _line(settings._file, key)))
+        for row in cls.rows():
+            if row.variable in environ:
+                settings._set(row, environ[row.variable], Source(Origin.ENVIRONMENT, row.variable))
+            elif row.key in given:
+                settings._set(row, given[row.key], Source(Origin.FILE, path))
+        return settings
+
+    def over(self, texts: Mapping[str, str | None]) -> "Settings":
+        """Return these with what flags say over them: setting's key → text, None where not given.
+
+        Raises UsageError for a wrong value.
+        """
+        settings = type(self)()
+        settings._file, settings._values = self._file, dict(self._values)
+        for row in self.rows():
+            text = texts.get(row.key)
+            if text is not None:
+                settings._set(row, text, Source(Origin.FLAG, row.flag))
+        return settings
+
+    def value(self, row: Setting[Value]) -> Value:
+        """Return a setting's value."""
+        value: Value = self._values[row.key][0]
+        return value
+
+    def source(self, row: Setting[Any]) -> Source:
+        """Return where a setting's value is from."""
+        source = self._values[row.key][1]
+        if source.origin is Origin.FILE:
+            return source._replace(line=_line(self._file, row.key))
+        return source
+
+    def flagged(self, row: Setting[Value]) -> Value | None:
+        """Return a setting's value where a flag said it, else None."""
+        return self.value(row) if self.source(row).origin is Origin.FLAG else None
+
+    def _set(self, row: Setting[Any], given: object, source: Source) -> None:
         try:
-            values[key] = setting.default if value is None else setting.parse(value)
+            self._values[row.key] = (row.parse(given), source)
         except ValueError as wrong:
+            if source.origin is Origin.FILE:
+                source = source._replace(line=_line(self._file, row.key))
             raise UsageError(
-                f"{key} = {value!r} in {where} is not valid", hint=str(wrong)
+                f"{row.key} = {given!r} in {source} is not valid", hint=str(wrong)
             ) from None
-    return values
 
 
-def _read(path: str) -> dict[str, Any]:
+def flags(command: str) -> list[Setting[Any]]:
+    """Return the settings that the command line of a command can say."""
+    return [row for row in Settings.rows() if command in row.commands]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return what is spelled most like a word, or ""."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(known), 1)), "")
+
+
+def _unknown(key: str, source: Source) -> UsageError:
+    known = [row.key for row in Settings.rows()]
+    close = nearest(key, known)
+    hint = f"did you mean {close}? " if close else ""
+    return UsageError(
+        f"{source}: unknown setting {key!r}", hint=f"{hint}known: {', '.join(sorted(known))}"
+    )
+
+
+def _read(path: str) -> str:
+    """Return a file's text, or "" where there is none."""
     try:
-        with open(path, "rb") as file:
-            import tomllib
-
-            return tomllib.load(file)
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
     except FileNotFoundError:
-        return {}
+        return ""
     except OSError as wrong:
         raise ContainAIError(f"{path} cannot be read: {wrong.strerror}") from None
     except ValueError as wrong:
+        raise ContainAIError(f"{path} is not valid TOML: {wrong}", hint="correct it") from None
+
+
+def _parsed(path: str, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as wrong:
         raise ContainAIError(f"{path} is not valid TOML: {wrong}", hint="correct it") from None
 
 
@@ -223,3 +293,23 @@ def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         )
     return flat
+
+
+def _line(text: str, key: str) -> int:
+    """Return the line where a key of a valid TOML text gets its value.
+
+    tomllib does not tell. But what is cut off between two statements is valid too: the statement
+    ends where the text up to there first has the key, and begins after the last such cut before.
+    """
+    import tomllib
+
+    lines, begins = text.split("\n"), 1
+    for count in range(1, len(lines) + 1):
+        try:
+            table = tomllib.loads("\n".join(lines[:count]) + "\n")
+        except ValueError:
+            continue
+        if key in _flat(table):
+            return begins
+        begins = count + 1
+    return begins

@@ -67,11 +67,10 @@ def _is_program(path: str, *, root: bool) -> bool:
 
 def _configured() -> Sequence[str]:
     """Return the directories of the setting `host.path`. The warm path does not come here."""
-    from containai.config import settings
+    from containai.config.settings import Settings
     from containai.layout import Layout
 
-    found: Sequence[str] = settings.load(Layout.from_environment().config_file)["host.path"]
-    return found
+    return Settings.load(Layout.from_environment().config_file, os.environ).host_path
 
 
 def only_root_writes(path: str) -> bool:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from containai.config.settings import Settings
 from containai.host import files, machine, proc
 from containai.layout import Layout
 
@@ -15,22 +16,13 @@ BRIEF = 110
 
 
 class Choices(NamedTuple):
-    """What the user chose for this machine: settings and options of `cai setup`."""
+    """What the user chose for this machine: settings, and options of `cai setup`."""
 
-    image: str
-    image_root: str
+    settings: Settings
     #: An archive of the image that is loaded instead of building it, or "".
     image_archive: str = ""
-    #: auto, sysbox or embedded.
-    runtime: str = "auto"
-    #: Where Docker's programs come from: auto, docker-ce or distro.
-    provider: str = "auto"
     #: A directory that packages are taken from instead of the network, or "".
     offline_dir: str = ""
-    #: The first and the last port given to boxes.
-    ports: tuple[int, int] = (2300, 2500)
-    #: The ports of the host that are to be open to boxes, as engine/network.sh reads them; or None.
-    host_ports: str | None = None
 
 
 class Scope(NamedTuple):

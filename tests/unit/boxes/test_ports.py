@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from containai.boxes.ports import choose, is_free
-from containai.config.settings import PortRange
+from containai.config.values import PortRange
 from containai.errors import PortsExhaustedError
 
 

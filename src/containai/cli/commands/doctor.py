@@ -83,7 +83,7 @@ def fix(layout: Layout) -> None:
 
 
 def _checks(layout: Layout) -> "list[Step]":
-    from containai.config import settings
     from containai.provision import steps
+    from containai.provision.step import Choices
 
-    return steps.checks(shared.choices(settings.load(layout.config_file)))
+    return steps.checks(Choices(shared.settings_of(layout)))

@@ -16,18 +16,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Without a COMMAND the configured agent is started."
     )
     shared.workspace_arguments(parser)
-    shared.start_arguments(parser)
+    shared.start_arguments(parser, "run")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command, or the agent, in the workspace's box. Does not return when it works."""
-    return shared.session(arguments, arguments.command or _agent())
+    return shared.session(arguments, arguments.command or _agent(arguments))
 
 
-def _agent() -> list[str]:
+def _agent(arguments: argparse.Namespace) -> list[str]:
     from containai.cli import agents
-    from containai.config import settings
     from containai.layout import Layout
 
-    layout = Layout.from_environment()
-    return agents.start_command(settings.load(layout.config_file)["agent.default"])
+    settings = shared.settings_of(Layout.from_environment(), arguments)
+    return agents.start_command(settings.agent_default)

@@ -5,7 +5,6 @@ import os
 import sys
 
 from containai.cli import shared
-from containai.config.settings import RUNTIMES
 from containai.layout import Layout
 
 #: The exit code where a check is not all right in the end.
@@ -16,11 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     shared.yes_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument(
-        "--runtime",
-        choices=RUNTIMES,
-        help="what starts boxes (default: engine.runtime of the settings)",
-    )
+    shared.setting_arguments(parser, "setup")
     parser.add_argument(
         "--image-archive",
         metavar="FILE",
@@ -38,16 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Install and start everything that boxes need; end with the checks of `cai doctor`."""
     from containai.cli import consent
-    from containai.config import settings
     from containai.provision import setup, steps
+    from containai.provision.step import Choices
 
     layout = Layout.from_environment()
-    values = settings.load(layout.config_file)
-    choices = shared.choices(
-        values,
+    choices = Choices(
+        shared.settings_of(layout, arguments),
         image_archive=arguments.image_archive or "",
         offline_dir=arguments.offline_dir or "",
-        runtime=arguments.runtime,
     )
     if arguments.dry_run:
         rows = setup.examine(layout, steps.steps(choices))

@@ -8,7 +8,7 @@ from containai.cli import shared
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     shared.workspace_arguments(parser)
-    shared.start_arguments(parser)
+    shared.start_arguments(parser, "shell")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,13 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Take away what setup made; name the packages that stay."""
     from containai.cli import consent
     from containai.cli.progress import Display
-    from containai.config import settings
     from containai.errors import NotSetUpError
     from containai.host import locks
     from containai.provision import steps, uninstall
+    from containai.provision.step import Choices
 
     layout = Layout.from_environment()
-    choices = shared.choices(settings.load(layout.config_file))
+    choices = Choices(shared.settings_of(layout, arguments))
     packages = uninstall.packages(layout)
     actions = uninstall.plan(layout, steps.checks(choices), _scope(arguments))
     if arguments.dry_run:

@@ -1,6 +1,5 @@
 """The steps of `cai setup`, a module a family, in the order they build on each other."""
 
-from containai.config.settings import PortRange
 from containai.host import machine
 from containai.provision.step import Choices, Step
 from containai.provision.steps.boxes import Contents
@@ -26,23 +25,24 @@ def steps(choices: Choices) -> list[Step]:
     # Without a network, a package that is only wanted is not waited for.
     wanted: list[Step] = [] if choices.offline_dir else [Lxcfs(), Resolver()]
     own: list[Step] = [Keys()] if machine.invoker() is None else []
-    attempt = Attempt(choices.runtime, offline=choices.offline_dir or None)
+    settings = choices.settings
+    attempt = Attempt(settings.engine_runtime, offline=choices.offline_dir or None)
     return [
         System(),
         Kernel(),
         Space(),
-        Ports(PortRange(*choices.ports)),
-        Programs(choices.provider, choices.offline_dir),
+        Ports(settings.ssh_port_range),
+        Programs(settings.engine_provider, choices.offline_dir),
         *wanted,
         KernelLimits(),
         Group(),
         Runtime(),
         Sysbox(attempt),
-        EngineFiles(choices.host_ports),
+        EngineFiles(settings.network_host_ports),
         Network(),
         EngineRunning(),
-        Image(choices.image, choices.image_root, choices.image_archive),
-        RuntimeChoice(attempt, choices.image),
+        Image(settings.image_name, settings.image_root, choices.image_archive),
+        RuntimeChoice(attempt, settings.image_name),
         Context(),
         *own,
     ]

@@ -3,7 +3,7 @@
 import os
 
 from containai.boxes import ports
-from containai.config.settings import PortRange
+from containai.config.values import PortRange
 from containai.errors import NoSpaceError, UnsupportedError
 from containai.host import machine
 from containai.images import build

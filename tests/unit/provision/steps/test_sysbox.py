@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from containai.config import settings
+from containai.config import values
+from containai.config.settings import Settings
 from containai.engine import runtimes, sysbox
 from containai.engine.runtimes import Choice
 from containai.errors import ContainAIError, EngineError, UnsupportedError, UsageError
@@ -147,13 +148,12 @@ def test_the_units_of_the_daemons():
 
 @pytest.mark.parametrize("value", ["auto", "sysbox", "embedded"])
 def test_the_setting(value):
-    assert settings.runtime(value) == value
+    assert values.runtime(value) == value
 
 
-def test_a_setting_that_is_none(layout, monkeypatch):
-    monkeypatch.setenv("CONTAINAI_ENGINE_RUNTIME", "runc")
+def test_a_setting_that_is_none(layout):
     with pytest.raises(UsageError) as caught:
-        settings.load(layout.config_file)
+        Settings.load(layout.config_file, {"CONTAINAI_ENGINE_RUNTIME": "runc"})
     assert "auto, sysbox, embedded" in caught.value.hint
 
 

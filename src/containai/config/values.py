@@ -1,0 +1,116 @@
+"""The kinds of values that settings have: each a function that parses what TOML or a word says."""
+
+import re
+from typing import NamedTuple
+
+
+class PortRange(NamedTuple):
+    """Host ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+
+def port_range(value: object) -> PortRange:
+    """Parse "2300-2500". Raises ValueError for anything that is not a range within 1024-65535."""
+    first, dash, last = str(value).partition("-")
+    if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError("expected FIRST-LAST, for example 2300-2500")
+    ports = PortRange(int(first), int(last))
+    if not 1024 <= ports.first <= ports.last <= 65535:
+        raise ValueError("expected FIRST <= LAST, both from 1024 to 65535")
+    return ports
+
+
+def word(value: object) -> str:
+    """Parse a non-empty string without white space. Raises ValueError for anything else."""
+    if not isinstance(value, str) or not value or value.split() != [value]:
+        raise ValueError("expected one word")
+    return value
+
+
+def flag(value: object) -> bool:
+    """Parse true or false. Raises ValueError for anything else."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "1"):
+        return True
+    if value in ("false", "0"):
+        return False
+    raise ValueError("expected true or false")
+
+
+#: What a box needs to boot systemd, sshd and its own Docker, in bytes.
+LEAST_MEMORY = 256 << 20
+_UNITS = {"m": 20, "g": 30, "t": 40}
+
+
+def memory(value: object) -> int:
+    """Parse "512m", "4g" or "none" (0). Returns bytes. Raises ValueError for anything else."""
+    if value in (0, "none"):
+        return 0
+    text = str(value).lower()
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in _UNITS):
+        raise ValueError("expected a number with m, g or t, for example 4g, or none")
+    size = int(number) << _UNITS[unit]
+    if not LEAST_MEMORY <= size < 1 << 63:
+        raise ValueError(f"expected at least {LEAST_MEMORY >> 20}m, or none")
+    return size
+
+
+def processors(value: object) -> float:
+    """Parse a number of processors, or "none" (0). Raises ValueError for anything else."""
+    if value in (0, "none") and value is not False:
+        return 0.0
+    # Not float(): that takes "nan", "inf" and "1_000".
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,2})?", str(value)):
+        raise ValueError("expected a number, for example 2 or 1.5, or none")
+    if float(str(value)) < 0.1:
+        raise ValueError("expected at least 0.1, or none")
+    return float(str(value))
+
+
+#: What `engine.runtime` and --runtime can be.
+RUNTIMES = ("auto", "sysbox", "embedded")
+
+
+def runtime(value: object) -> str:
+    """Parse a choice of runtimes. Raises ValueError for what is none."""
+    if value not in RUNTIMES:
+        raise ValueError("expected one of: " + ", ".join(RUNTIMES))
+    return str(value)
+
+
+def provider(value: object) -> str:
+    """Parse where Docker's programs come from. Raises ValueError for what is no provider."""
+    if value in ("auto", "docker-ce", "distro"):
+        return str(value)
+    raise ValueError("expected auto, docker-ce or distro")
+
+
+def directories(value: object) -> tuple[str, ...]:
+    """Parse absolute paths, as a list or with colons between, or "none". Raises ValueError."""
+    if value == "none":
+        return ()
+    parts = value.split(":") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(str(part).startswith("/") for part in parts):
+        raise ValueError('expected absolute paths, for example ["/opt/homebrew/bin"]')
+    return tuple(map(str, parts))
+
+
+def host_ports(value: object) -> str | None:
+    """Parse "5432 53/udp", "none" (nothing), or "" (None: as it is). Raises ValueError.
+
+    Returns the lines of the network's file: "tcp 5432".
+    """
+    if value in (None, "", "none"):
+        return "" if value == "none" else None
+    lines = []
+    for one in str(value).split():
+        port, _, protocol = one.partition("/")
+        number = int(port) if port.isascii() and port.isdigit() else 0
+        if not 1 <= number <= 65535 or protocol not in ("", "tcp", "udp"):
+            raise ValueError("expected ports, for example 5432 8080 or 53/udp, or none")
+        lines.append(f"{protocol or 'tcp'} {number}\n")
+    return "".join(sorted(set(lines)))
