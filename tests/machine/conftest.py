@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from containai.images import build
-from system.conftest import Site, end, make_root
+from harness.site import Site, end, make_root
 
 from . import manifest
 from .build import DEFAULT_CACHE, locked

@@ -18,11 +18,11 @@ import zlib
 
 import pytest
 
-from attack_cases import CASES
 from containai.attack import facts, gather, report, send
 from containai.attack.inside import addresses
 from containai.attack.outside import kernel, machine
 from containai.engine.client import Engine
+from harness.attack_cases import CASES
 
 #: Capabilities by number (capabilities(7)), up to the last that Docker 20.10 knows.
 CAPABILITIES = """

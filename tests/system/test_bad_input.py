@@ -6,20 +6,10 @@ import socket
 import pytest
 
 from containai import errors
+from harness.site import refused
 
 #: Outside every site's ports.
 FREE_OF_BOXES = 19900
-
-
-def refused(site, done, error):
-    """Assert that cai ended with an error's code and said why, and how to go on, in two lines."""
-    lines = done.stderr.decode().splitlines()
-    assert done.returncode == error.exit_code, lines
-    assert lines[-2].startswith("cai: "), lines
-    assert lines[-1].startswith("  hint: "), lines
-    assert done.stdout == b""
-    assert not any("Traceback" in line for line in lines)
-    return lines
 
 
 @pytest.fixture
@@ -57,7 +47,7 @@ def test_a_path_that_cannot_be_a_workspace(site, make_space, which, command):
             path += b"/\xff\xfe"
             os.mkdir(path)
     tail = [] if command == "shell" else ["--", "true"]
-    lines = refused(site, site.cai(command, path, *tail, check=False), errors.WorkspaceError)
+    lines = refused(site.cai(command, path, *tail, check=False), errors.WorkspaceError)
     assert len(lines) == 2
 
 
@@ -65,7 +55,7 @@ def test_a_path_that_cannot_be_a_workspace(site, make_space, which, command):
 @pytest.mark.parametrize("path", ["/", "//", "/tmp/..", "home"])
 def test_root_and_home_are_refused(site, path):
     given = site.home if path == "home" else path
-    lines = refused(site, site.cai("run", given, "--", "true", check=False), errors.WorkspaceError)
+    lines = refused(site.cai("run", given, "--", "true", check=False), errors.WorkspaceError)
     assert len(lines) == 2
     assert "--force" in lines[1]
 
@@ -82,10 +72,10 @@ def test_the_name_of_a_foreign_container_is_refused(site, space, shared):
     site.docker("create", "--name", "foreign", shared.inspect()["Image"])
     try:
         done = site.cai("run", "--name", "foreign", space.path, "--", "true", check=False)
-        assert len(refused(site, done, errors.NameTakenError)) == 2
+        assert len(refused(done, errors.NameTakenError)) == 2
         assert "foreign" in site.container_names()
         done = site.cai("rm", "--name", "foreign", check=False)
-        refused(site, done, errors.BoxNotFoundError)
+        refused(done, errors.BoxNotFoundError)
         assert "foreign" in site.container_names()
     finally:
         site.docker("rm", "foreign")
@@ -94,7 +84,7 @@ def test_the_name_of_a_foreign_container_is_refused(site, space, shared):
 @pytest.mark.usefixtures("unchanged")
 def test_the_name_of_another_workspaces_box_is_refused(site, space, shared):
     done = site.cai("run", "--name", shared.box, space.path, "--", "true", check=False)
-    assert len(refused(site, done, errors.NameTakenError)) == 2
+    assert len(refused(done, errors.NameTakenError)) == 2
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -110,14 +100,14 @@ def test_no_free_port(site, space):
     with socket.create_server(("127.0.0.1", FREE_OF_BOXES)):
         env = {"CONTAINAI_SSH_PORT_RANGE": f"{FREE_OF_BOXES}-{FREE_OF_BOXES}"}
         done = site.cai("run", space.path, "--", "true", env=env, check=False)
-    refused(site, done, errors.PortsExhaustedError)
+    refused(done, errors.PortsExhaustedError)
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_port_range_that_is_none(site, space):
     env = {"CONTAINAI_SSH_PORT_RANGE": "many"}
     done = site.cai("run", space.path, "--", "true", env=env, check=False)
-    refused(site, done, errors.UsageError)
+    refused(done, errors.UsageError)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -125,13 +115,13 @@ def test_a_port_range_that_is_none(site, space):
 def test_a_workspace_without_a_box(site, space, command):
     tail = ["--", "true"] if command == "exec" else []
     done = site.cai(command, space.path, *tail, check=False)
-    assert len(refused(site, done, errors.BoxNotFoundError)) == 2
+    assert len(refused(done, errors.BoxNotFoundError)) == 2
 
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("words", [["nonsense"], ["run", ".", "--"], ["exec", "."]])
 def test_a_command_line_that_does_not_fit(site, words):
-    refused(site, site.cai(*words, check=False), errors.UsageError)
+    refused(site.cai(*words, check=False), errors.UsageError)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,7 @@ import pytest
 import containai
 from containai import errors
 from containai.host import files
-
-from .conftest import Site, make_root, text
-from .test_bad_input import refused
-from .test_setup import tree
+from harness.site import Site, make_root, refused, text, tree
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 #: Somebody without any right on this machine.
@@ -59,7 +56,7 @@ def test_a_kernel_that_is_too_old(bare, space, words):
     argv = ["setarch", "--uname-2.6", sys.executable, "-m", "containai", *words]
     argv += [] if words[0] == "setup" else [space.path]
     done = subprocess.run(argv, env=bare.environment, capture_output=True, check=False)
-    lines = refused(bare, done, errors.UnsupportedError)
+    lines = refused(done, errors.UnsupportedError)
     assert "kernel 2.6 is too old" in lines[-2]
     assert not os.path.exists(bare.layout.engine_config)
     assert not os.path.exists(bare.layout.runtime_dir)
@@ -88,7 +85,7 @@ OF_OTHERS = 'for each in apt-get dockerd; do mount --bind /dev/null "$(command -
 def test_another_machine(bare, script, said):
     before = tree(bare.root)
     for words in (("setup", "--yes"), ("setup", "--dry-run"), ("run", "--yes", bare.root)):
-        lines = refused(bare, disguised(bare, script, *words), errors.UnsupportedError)
+        lines = refused(disguised(bare, script, *words), errors.UnsupportedError)
         assert said in lines[-2], words
     assert tree(bare.root) == before
 
@@ -108,7 +105,7 @@ def test_wsl_without_systemd_is_told_how_the_engine_runs(bare):
 def test_no_room_for_the_image(bare, space):
     tiny(bare.layout.engine_data, "300m")
     done = bare.cai("run", "--yes", space.path, "--", "true", check=False)
-    lines = refused(bare, done, errors.NoSpaceError)
+    lines = refused(done, errors.NoSpaceError)
     assert bare.layout.engine_data in lines[-2]
     assert "MiB" in lines[-2]
     assert not os.path.exists(bare.layout.engine_config)
@@ -120,7 +117,7 @@ def test_no_room_in_the_home(site, bare, space):
     filler = os.path.join(bare.home, "filler")
     fill(filler)
     done = site.cai("run", space.path, "--", "true", env={"HOME": bare.home}, check=False)
-    lines = refused(site, done, errors.NoSpaceError)
+    lines = refused(done, errors.NoSpaceError)
     assert bare.home in lines[-2]
     assert space.box not in site.container_names()
     os.unlink(filler)
@@ -138,7 +135,7 @@ def test_another_dockerd_on_our_socket(site, bare, space):
     os.symlink(site.layout.engine_socket, bare.layout.engine_socket)
     before = site.container_names()
     for words in (("run", space.path, "--", "true"), ("ls",), ("engine", "start")):
-        lines = refused(bare, bare.cai(*words, check=False), errors.EngineError)
+        lines = refused(bare.cai(*words, check=False), errors.EngineError)
         assert site.layout.engine_data in lines[-2], words
     os.unlink(bare.layout.engine_socket)
     assert site.container_names() == before
@@ -163,7 +160,7 @@ def test_no_root_and_no_sudo(site, bare):
             "XDG_RUNTIME_DIR": "",
         }
         done = subprocess.run(argv, env=environment, capture_output=True, check=False, cwd="/")
-        lines = refused(site, done, errors.PrivilegeError)
+        lines = refused(done, errors.PrivilegeError)
         assert "root is needed" in lines[-2], text(done)
         assert "sudo" in lines[-1]
     assert not os.path.exists(bare.layout.engine_config)
@@ -176,7 +173,7 @@ def test_the_subnet_taken_while_the_engine_was_down(site, space):
     try:
         subprocess.run(["ip", "link", "set", "caitaken", "up"], check=True)
         subprocess.run(["ip", "route", "add", subnet, "dev", "caitaken"], check=True)
-        lines = refused(site, site.cai("engine", "start", check=False), errors.EngineError)
+        lines = refused(site.cai("engine", "start", check=False), errors.EngineError)
         assert "caitaken" in lines[-2]
         site.cai("setup", "--yes")
         assert space.run("echo", "works").stdout == b"works\n"

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from waiting import eventually, until
+from harness.waiting import eventually, until
 
 ROUNDS = int(os.environ.get("CONTAINAI_CHAOS_ROUNDS", "8"))
 SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

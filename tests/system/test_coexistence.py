@@ -16,9 +16,8 @@ import tempfile
 import pytest
 
 from containai.layout import Layout
-from waiting import until
-
-from .conftest import make_root
+from harness.site import make_root
+from harness.waiting import until
 
 HOST, WORLD = "cai-t-host", "cai-t-world"
 ON_HOST = ["nsenter", f"--net=/run/netns/{HOST}"]

@@ -7,11 +7,10 @@ import os
 import pytest
 
 from containai.engine import lxcfs
-from waiting import until
+from harness.lxcfs import FILES_OF_LXCFS, KEPT_BY_LXCFS, readable
+from harness.waiting import until
 
 MEMORY = 512 << 20
-KEPT_BY_LXCFS = "grep -c 'fuse.lxcfs' /proc/self/mountinfo || true"
-FILES_OF_LXCFS = 8
 
 FIGURES = r"""
 free -b | awk '/^Mem:/ { print $2 } /^Swap:/ { print $2 }'
@@ -80,12 +79,6 @@ def processes_of_lxcfs(site):
     keeper = lxcfs.keeper(site.layout)
     with open(f"/proc/{keeper}/task/{keeper}/children", encoding="ascii") as file:
         return keeper, int((file.read().split() or "0")[0])
-
-
-def readable(space):
-    """Whether the box's memory is told, and by lxcfs."""
-    script = f"head -1 /proc/meminfo >/dev/null && {KEPT_BY_LXCFS}"
-    return space.sh(script, check=False) == str(FILES_OF_LXCFS)
 
 
 @needs_lxcfs

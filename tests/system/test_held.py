@@ -9,9 +9,8 @@ import pytest
 
 from containai.engine import lxcfs
 from containai.runtime.lxcfs import STEADY
-from waiting import until
-
-from .test_guest import FILES_OF_LXCFS, KEPT_BY_LXCFS
+from harness.lxcfs import readable
+from harness.waiting import until
 
 #: A FUSE file system that does not answer any more once an overlay over /proc is made of it. What a
 #: file system of this kind is asked for is in include/uapi/linux/fuse.h.
@@ -84,12 +83,6 @@ def lxcfs_of(keeper):
     return next((pid for pid, name in children(keeper).items() if name == lxcfs.PROGRAM), 0)
 
 
-def told(space):
-    """Whether a box is told its own figures."""
-    script = f"head -1 /proc/meminfo >/dev/null && {KEPT_BY_LXCFS}"
-    return space.sh(script, check=False) == str(FILES_OF_LXCFS)
-
-
 def is_steady(pid):
     """Whether a process is so old that its end is no reason to do without it."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
@@ -113,7 +106,7 @@ def test_a_box_that_does_not_let_go_of_the_keeper_of_lxcfs(site, make_space):
         ended = until(lambda: lxcfs_of(keeper))
         until(lambda: is_steady(ended))
         os.kill(ended, 9)
-        until(lambda: lxcfs_of(keeper) not in (0, ended) and told(other) and told(space))
+        until(lambda: lxcfs_of(keeper) not in (0, ended) and readable(other) and readable(space))
         # It was held indeed, by one child and no more.
         assert len(children(keeper)) == 2
         assert select.select([each.stdout for each in held], [], [], 60)[0]

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from containai.engine import lxcfs
-from waiting import until
+from harness.waiting import until
 
 PROGRAMS = ("sh", "cat", "ls", "readlink", "sleep", "id")
 HYBRID = "/sys/fs/cgroup/unified"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from waiting import until
+from harness.waiting import until
 
 #: A look is made by hand, so that "stays awake" needs no waiting: the first only remembers, the
 #: fifth after one that found the same stops Docker.

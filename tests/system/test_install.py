@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import containai
-from waiting import until
+from harness.waiting import until
 
 SCRIPT = os.path.join(os.path.dirname(containai.__file__), "../../install.sh")
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

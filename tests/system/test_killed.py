@@ -9,7 +9,7 @@ import time
 import pytest
 
 from containai.host import files
-from waiting import until
+from harness.waiting import until
 
 
 def works(space):

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from containai.boxes import limits
-
-from .conftest import text
+from harness.site import text
 
 BOXES = 60
 AT_ONCE = 6

@@ -9,7 +9,7 @@ import pytest
 
 from containai.engine import network as networks
 from containai.engine import resolver
-from waiting import until
+from harness.waiting import until
 
 #: Name servers of this machine on loopback addresses, and what each says of a name.
 SERVERS = {"127.0.0.77": "192.0.2.77", "127.0.0.78": "192.0.2.78"}

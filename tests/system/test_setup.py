@@ -11,27 +11,9 @@ import pytest
 
 from containai.host.files import read
 from containai.provision.steps.kernel_limits import TABLE
-
-from .conftest import Site, make_root, text
+from harness.site import Site, make_root, text, tree
 
 SSH_CONFIG = "Host elsewhere\n    User me\n"
-
-
-def tree(root):
-    """Return every file below a directory: its mode and content, a link's target."""
-    found = {}
-    for parent, directories, names in os.walk(root):
-        for name in directories + names:
-            path = os.path.join(parent, name)
-            mode = os.lstat(path).st_mode
-            content = b""
-            if os.path.islink(path):
-                content = os.fsencode(os.readlink(path))
-            elif os.path.isfile(path):
-                with open(path, "rb") as file:
-                    content = file.read()
-            found[os.path.relpath(path, root)] = (oct(mode), content)
-    return found
 
 
 def kernel_limits():

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 import containai
-
-from .conftest import Done, Site, text
+from harness.site import Done, Site, text
 
 TAKEN = 15
 #: The users' own copy of the programs is run with it: nobody promises that they may enter ours.

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from waiting import until
+from harness.waiting import until
 
 IMAGE = "test-busybox"
 #: What `docker cp` says of a path that is not there: Docker 28's client, and older ones.

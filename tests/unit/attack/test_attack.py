@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-import attack_cases
 from containai.attack import facts, report, send
 from containai.attack.design import BY_DESIGN
 from containai.attack.inside import addresses, cgroups, ids, look
@@ -18,6 +17,7 @@ from containai.attack.outside import container, isolation, kernel, machine
 from containai.attack.probe import Probe, Seen, Unverified, fine, found, verdict
 from containai.attack.send import Answer
 from containai.errors import SelfTestError
+from harness import attack_cases
 
 NAMES = [probe.name for probe in report.probes()]
 

@@ -9,7 +9,7 @@ import pytest
 
 from containai.errors import ContainAIError, PrivilegeError
 from containai.host import locks
-from waiting import until
+from harness.waiting import until
 
 HOLD = """
 import sys

@@ -13,7 +13,7 @@ import pytest
 from containai.engine import shims
 from containai.host import processes
 from containai.host.processes import Process
-from waiting import eventually
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="plays root's daemons")
 

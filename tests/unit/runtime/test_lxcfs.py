@@ -12,7 +12,7 @@ from containai.provision.step import Run, WriteFile
 from containai.provision.steps import runtime
 from containai.runtime import lxcfs
 from containai.runtime.reconnect import Stale, boxes, stale
-from waiting import until
+from harness.waiting import until
 
 LINE = "493 476 0:57 {file} {path} ro,nosuid - fuse.lxcfs {name} rw,user_id=0"
 

@@ -1,7 +1,7 @@
 """Where each probe of the escape self-test was seen to bite: what the system test starts, and the
 documentation says. A probe without a case fails the unit tests.
 
-Run with the names of no tests (`python tests/attack_cases.py`) it writes the documentation.
+Run with the names of no tests (`python tests/harness/attack_cases.py`) it writes the documentation.
 """
 
 import os
@@ -10,7 +10,7 @@ from containai.attack import report
 from containai.attack.design import BY_DESIGN
 
 DOCUMENT = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
     "docs/explanation/attack-probes.md",
 )
 
@@ -173,7 +173,7 @@ comes back is limited in size and time, and refused (exit code 25) unless it is 
 probes print. A box that lies can hide what the probes inside would find, but not what those on the
 host see: these read /proc and ask the engine, and believe nothing from inside.
 
-This page is written by `python tests/attack_cases.py`; a unit test fails where it differs.
+This page is written by `python tests/harness/attack_cases.py`; a unit test fails where it differs.
 """
 
 
