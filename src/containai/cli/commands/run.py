@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _agent(arguments: argparse.Namespace) -> list[str]:
-    from containai.cli import agents
+    from containai import agents
     from containai.layout import Layout
 
     settings = shared.settings_of(Layout.from_environment(), arguments)
