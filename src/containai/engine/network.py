@@ -2,12 +2,11 @@
 
 import ipaddress
 import json
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from containai.errors import EngineError
-from containai.host import files, proc
+from containai.host import files, proc, scripts
 from containai.layout import Layout
 
 #: Networks to cut ours from. Docker's own pools start at 172.17; these are rarely used.
@@ -170,10 +169,8 @@ def docker_networks(daemon_json: str) -> list[str]:
 
 def script() -> str:
     """Return the program that makes the network; it is installed where only root writes."""
-    here = os.path.dirname(__file__)
-    table = files.read(os.path.join(here, "network.nft")) or ""
-    program = files.read(os.path.join(here, "network.sh")) or ""
-    program = program.replace("@TABLE@\n", table)
+    program = scripts.text("engine/network.sh")
+    program = program.replace("@TABLE@\n", scripts.text("engine/network.nft"))
     return program.replace("@DNS@", str(RESOLVER_PORT)).replace("@HOST@", HOST_NAME)
 
 

@@ -19,7 +19,7 @@ from io import BufferedRandom
 from typing import IO, NamedTuple
 
 from containai.errors import DownloadError, NoSpaceError
-from containai.host import machine, proc
+from containai.host import machine, proc, scripts
 
 #: How long a server may take until its first answer, names and redirects included, and how long it
 #: may be silent later on, in seconds. Short: without a network nobody should wait for it.
@@ -33,14 +33,6 @@ _SPOOL = "/var/tmp"  # noqa: S108 - an anonymous file, it has no name there
 
 #: (what is being done, how far it is: 0 to 1, or None where nobody knows)
 Progress = Callable[[str, float | None], None]
-
-# The copy that counts is checked where root has it; it gets its name only then.
-_KEEP = (
-    'set -eu; export LC_ALL=C; umask 022; mkdir -p "$(dirname "$1")"; '
-    'temporary=$(mktemp "$1.XXXXXX"); trap \'rm -f "$temporary"\' EXIT; '
-    'cat >"$temporary"; echo "$2  $temporary" | sha256sum --check --quiet; '
-    'chmod 644 "$temporary"; sync "$temporary"; mv -T "$temporary" "$1"'
-)
 
 
 class Pin(NamedTuple):
@@ -184,7 +176,8 @@ def _keep(pin: Pin, spool: BufferedRandom, path: str) -> None:
     # Not spool.seek(): that may stay within Python's buffer, and the child reads the descriptor.
     os.lseek(spool.fileno(), 0, os.SEEK_SET)
     try:
-        proc.run(["sh", "-c", _KEEP, "sh", path, pin.sha256], stdin_file=spool, root=True)
+        keep = scripts.argv("host/download.sh", path, pin.sha256)
+        proc.run(keep, stdin_file=spool, root=True)
     except proc.ProcessError as failed:
         if "no space left" in failed.done.err.lower():
             raise NoSpaceError(

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 
 from containai.errors import ContainAIError, NoSpaceError
-from containai.host import locks, proc
+from containai.host import locks, proc, scripts
 
 #: For temporary files. TMPDIR may lead into a workspace, where the agent would read a key and swap
 #: a log, and where there is no such directory, Python takes the current one.
@@ -105,12 +105,7 @@ def remove(path: str) -> None:
 
 def write_as_root(path: str, text: str, mode: int = 0o644) -> None:
     """Write a file of the machine, whole or not at all, as root."""
-    script = (
-        'set -eu; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
-        'temporary=$(mktemp "$1.XXXXXX"); trap \'rm -f "$temporary"\' EXIT; '
-        'cat >"$temporary"; chmod "$2" "$temporary"; sync "$temporary"; mv -T "$temporary" "$1"'
-    )
-    proc.run(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text, root=True)
+    proc.run(scripts.argv("host/write.sh", path, f"{mode:o}"), stdin=text, root=True)
 
 
 @contextlib.contextmanager

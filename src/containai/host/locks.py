@@ -13,17 +13,12 @@ import zlib
 from collections.abc import Iterator
 
 from containai.errors import ContainAIError, PrivilegeError
-from containai.host import proc
+from containai.host import proc, scripts
 
 #: How many locks the boxes have. Names share them: two that do wait for each other, no more.
 BOX_LOCKS = 256
 #: Starting the engine, setting this machine up, choosing a box's port and processors.
 ENGINE, SETUP, CHOICE = "engine", "setup", "choice"
-
-_MAKE = (
-    'set -eu; umask 022; install -d -m 0755 "$1"; cd "$1"; shift; set -C; '
-    'for name do true >"$name" || [ -e "$name" ]; done'
-)
 
 
 def of_box(name: str) -> str:
@@ -89,8 +84,9 @@ def _make(directory: str) -> None:
     while not os.path.exists(above):
         above = os.path.dirname(above)
     try:
-        argv = ["sh", "-c", _MAKE, "sh", directory, *names]
-        proc.run(argv, root=not os.access(above, os.W_OK))
+        proc.run(
+            scripts.argv("host/locks.sh", directory, *names), root=not os.access(above, os.W_OK)
+        )
     except PrivilegeError as refused:
         raise PrivilegeError(
             f"root is needed to make {directory}, where the locks of this machine are",
