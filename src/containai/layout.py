@@ -33,7 +33,7 @@ LABEL_RECIPE = LABEL + "recipe"
 
 IMAGE_REPOSITORY = "ghcr.io/containai"
 RUNTIME = "cai-runc"
-SYSBOX = "sysbox-runc"
+SYSBOX_RUNC = "sysbox-runc"
 DOCKER_CONTEXT = "docker-containai"
 
 
@@ -260,7 +260,7 @@ class Layout:
     @property
     def sysbox_program(self) -> str:
         """Its runtime, that daemon.json names."""
-        return os.path.join(self.sysbox_dir, SYSBOX)
+        return os.path.join(self.sysbox_dir, SYSBOX_RUNC)
 
     @property
     def sysbox_data(self) -> str:

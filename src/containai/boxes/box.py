@@ -5,12 +5,12 @@ import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from containai import layout as fixed
 from containai.boxes.limits import Limits
 from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, NameTakenError
 from containai.host import machine
+from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_WORKSPACE, WORKSPACE_IN_BOX
 
 #: The owner of a box whose label names none.
 NOBODY = -1
@@ -53,7 +53,7 @@ class Box(NamedTuple):
         What its creator gave it counts, and no image can give itself; only whose it is, is a label.
         """
         host = found.get("HostConfig") or {}
-        workspace = str(_mounts(found)[fixed.WORKSPACE_IN_BOX].get("Source", ""))
+        workspace = str(_mounts(found)[WORKSPACE_IN_BOX].get("Source", ""))
         port, owner = _port(host), _owner(found)
         seen = [
             _wrong_with(workspace),
@@ -103,7 +103,7 @@ def _port(host: dict[str, Any]) -> int:
 
 def _owner(found: dict[str, Any]) -> int | None:
     # uid_t is 32 bits wide, and its last value means no user.
-    return _number(_labels(found).get(fixed.LABEL_OWNER), 2**32 - 2)
+    return _number(_labels(found).get(LABEL_OWNER), 2**32 - 2)
 
 
 def _number(text: object, most: int) -> int | None:
@@ -145,8 +145,8 @@ def is_box(found: dict[str, Any]) -> bool:
     made with a box's two mounts, and no image can ask for one (what it declares is a volume).
     """
     mounts = _mounts(found)
-    kinds = [mounts.get(each, {}).get("Type") for each in (fixed.WORKSPACE_IN_BOX, DOCKER_IN_BOX)]
-    return _labels(found).get(fixed.LABEL_MANAGED) == "true" and kinds == ["bind", "volume"]
+    kinds = [mounts.get(each, {}).get("Type") for each in (WORKSPACE_IN_BOX, DOCKER_IN_BOX)]
+    return _labels(found).get(LABEL_MANAGED) == "true" and kinds == ["bind", "volume"]
 
 
 def named_volumes(found: dict[str, Any]) -> list[str]:
@@ -160,7 +160,7 @@ def named_volumes(found: dict[str, Any]) -> list[str]:
 
 def every(engine: Engine) -> list[Box]:
     """Return all boxes, of all users, by name."""
-    found = engine.containers(f"label={fixed.LABEL_MANAGED}=true")
+    found = engine.containers(f"label={LABEL_MANAGED}=true")
     return sorted(Box.from_inspect(each) for each in found if is_box(each))
 
 
@@ -213,9 +213,7 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
         return box
     if named:
         return None
-    same = engine.containers(
-        f"label={fixed.LABEL_MANAGED}=true", f"label={fixed.LABEL_WORKSPACE}={workspace}"
-    )
+    same = engine.containers(f"label={LABEL_MANAGED}=true", f"label={LABEL_WORKSPACE}={workspace}")
     boxes = [box for box in map(Box.from_inspect, filter(is_box, same)) if box.belongs_to(uid)]
     boxes = [box for box in boxes if box.workspace == workspace]
     if len(boxes) > 1:

@@ -9,7 +9,7 @@ because what any other user of the box wrote would not be the owner's.
 import os
 
 from containai.errors import WorkspaceError
-from containai.layout import SYSBOX
+from containai.layout import SYSBOX_RUNC
 
 #: How many ids a box has under Sysbox (sysbox-runc, IdRangeMin).
 SYSBOX_IDS = 65536
@@ -24,7 +24,7 @@ def agent_files(runtime: str, workspace: str) -> dict[str, tuple[str, int]]:
 
     Raises WorkspaceError for an owner that a box of this runtime cannot have.
     """
-    if runtime != SYSBOX:
+    if runtime != SYSBOX_RUNC:
         return {}
     seen = os.stat(workspace)
     if max(seen.st_uid, seen.st_gid) >= SYSBOX_IDS:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from containai import layout as fixed
 from containai.boxes import archives, console, halt, ids, limits, ports, spec
 from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
@@ -19,7 +18,7 @@ from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks, machine, proc
 from containai.host.background import Background
-from containai.layout import Layout
+from containai.layout import AGENT_USER, Layout
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
 
@@ -43,7 +42,7 @@ HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 _KEY_LIMIT = 1 << 16
 #: Merged into the daemon.json of the image by its containai-init.service, at first boot.
 DOCKER_POOLS_IN_BOX = "etc/containai/docker-pools.json"
-AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{fixed.AGENT_USER}"
+AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{AGENT_USER}"
 
 
 class Boxes:

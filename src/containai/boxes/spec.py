@@ -2,10 +2,19 @@
 
 from typing import NamedTuple
 
-from containai import layout as fixed
 from containai.boxes import limits
 from containai.boxes.limits import Limits
 from containai.engine import network as networks
+from containai.layout import (
+    GUEST_DIRECTORY,
+    LABEL_MANAGED,
+    LABEL_OWNER,
+    LABEL_PART_OF,
+    LABEL_SSH_PORT,
+    LABEL_WORKSPACE,
+    RUNTIME,
+    WORKSPACE_IN_BOX,
+)
 
 #: systemd's request for an orderly halt of a container (systemd(1), SIGRTMIN+3).
 STOP_SIGNAL = "SIGRTMIN+3"
@@ -23,7 +32,7 @@ RIGHTS = (
     # wants one fully visible proc.
     "--security-opt", "systempaths=unconfined",
     # Makes it a box: see runtime/guest.py.
-    "--tmpfs", f"{fixed.GUEST_DIRECTORY}:mode=700,size=16k",
+    "--tmpfs", f"{GUEST_DIRECTORY}:mode=700,size=16k",
 )  # fmt: skip
 #: The host, by the names that other Dockers have for it: what its user opened is there.
 HOST_NAMES = (
@@ -41,7 +50,7 @@ class BoxSpec(NamedTuple):
     image: str
     ssh_port: int
     owner: int
-    runtime: str = fixed.RUNTIME
+    runtime: str = RUNTIME
     network: str = "bridge"
     limits: Limits = Limits()
     cpuset: str = ""
@@ -53,7 +62,7 @@ class BoxSpec(NamedTuple):
 
 def part_of(owner: int, name: str) -> str:
     """Return the label of the volumes that are parts of a user's box of that name."""
-    return f"{fixed.LABEL_PART_OF}={owner}:{name}"
+    return f"{LABEL_PART_OF}={owner}:{name}"
 
 
 def mount(**fields: str) -> str:
@@ -70,10 +79,10 @@ def _csv(field: str) -> str:
 def create_arguments(spec: BoxSpec) -> list[str]:
     """Return the arguments of the docker client that make the box, not started."""
     labels = {
-        fixed.LABEL_MANAGED: "true",
-        fixed.LABEL_WORKSPACE: spec.workspace,
-        fixed.LABEL_SSH_PORT: str(spec.ssh_port),
-        fixed.LABEL_OWNER: str(spec.owner),
+        LABEL_MANAGED: "true",
+        LABEL_WORKSPACE: spec.workspace,
+        LABEL_SSH_PORT: str(spec.ssh_port),
+        LABEL_OWNER: str(spec.owner),
     }
     return [
         "create",
@@ -81,7 +90,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--hostname", spec.name,
         "--runtime", spec.runtime,
         "--cgroupns", "private",
-        *(RIGHTS if spec.runtime == fixed.RUNTIME else ()),
+        *(RIGHTS if spec.runtime == RUNTIME else ()),
         *limits.PROCESSES,
         *limits.arguments(spec.limits, spec.cpuset),
         # With the machine, or with its engine, boxes come back; one that was stopped stays so.
@@ -98,7 +107,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
         "--mount", mount(
-            type="bind", source=spec.workspace, target=fixed.WORKSPACE_IN_BOX,
+            type="bind", source=spec.workspace, target=WORKSPACE_IN_BOX,
             **({"bind-nonrecursive": "true"} if spec.skip_mounts else {}),
         ),
         # For the box's own Docker, whose data cannot be on overlay, as the box's root file system

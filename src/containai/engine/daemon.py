@@ -16,7 +16,7 @@ from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import files, locks, machine, proc, processes
-from containai.layout import SYSBOX, Layout
+from containai.layout import SYSBOX_RUNC, Layout
 
 #: How long dockerd may take until it answers, in seconds: it starts the boxes that ran first.
 START_TIMEOUT = 300.0
@@ -249,7 +249,7 @@ def _spawn(layout: Layout, network: Network) -> None:
     for directory in (os.path.dirname(layout.engine_log), os.path.dirname(layout.engine_socket)):
         proc.run(["mkdir", "-p", directory], root=True)
     _clear_pidfiles(layout)
-    if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX:
+    if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX_RUNC:
         sysbox.start(layout)
     copy = layout.engine_running_config
     proc.run(prepare_argv(layout, network), root=True)

@@ -5,7 +5,7 @@ import os
 from typing import NamedTuple
 
 from containai.host import files
-from containai.layout import RUNTIME, SYSBOX, Layout
+from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 
 #: Where the package of Sysbox puts its runtime: a Sysbox of the host's own is used as it is, for
 #: its daemons are there once a machine.
@@ -27,7 +27,7 @@ def read_choice(layout: Layout) -> Choice | None:
         choice = Choice(str(found["runtime"]), str(found["why"]), dict(found["versions"]))
     except (ValueError, KeyError, TypeError):
         return None
-    return choice if choice.runtime in (RUNTIME, SYSBOX) else None
+    return choice if choice.runtime in (RUNTIME, SYSBOX_RUNC) else None
 
 
 def choice_text(choice: Choice) -> str:
@@ -54,4 +54,4 @@ def sysbox_program(layout: Layout) -> str | None:
 def programs(layout: Layout) -> dict[str, str]:
     """Return every runtime that is there, by its name in daemon.json."""
     sysbox = sysbox_program(layout)
-    return {RUNTIME: layout.runtime_program} | ({SYSBOX: sysbox} if sysbox else {})
+    return {RUNTIME: layout.runtime_program} | ({SYSBOX_RUNC: sysbox} if sysbox else {})

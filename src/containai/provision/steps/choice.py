@@ -9,7 +9,7 @@ from containai.engine.runtimes import Choice
 from containai.errors import UnsupportedError
 from containai.host import files
 from containai.images import build
-from containai.layout import RUNTIME, SYSBOX, Layout
+from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
@@ -63,14 +63,14 @@ class RuntimeChoice:
                 self._clean(layout, progress)
             engine = Engine(layout)
             reference = build.reference(self.image)
-            reasons = [f"{SYSBOX}: {self.attempt.refused}"] if self.attempt.refused else []
+            reasons = [f"{SYSBOX_RUNC}: {self.attempt.refused}"] if self.attempt.refused else []
             for runtime in self._candidates(layout):
                 problem = probe.probe(engine, reference, runtime, lambda text: progress(text, None))
                 if not problem:
                     why = "; ".join(["it passed its probe", *reasons])
                     _record(layout, Choice(runtime, why, _versions(runtime)), progress)
                     return
-                if runtime == SYSBOX:
+                if runtime == SYSBOX_RUNC:
                     self.attempt.refuse(f"a box does not work: {problem}", HINT)
                     self._clean(layout, progress)
                 reasons.append(f"{runtime}: {problem}")
@@ -83,14 +83,14 @@ class RuntimeChoice:
 
     def _candidates(self, layout: Layout) -> list[str]:
         there = runtimes.programs(layout)
-        if self.attempt.wants_sysbox(layout) and SYSBOX in there:
-            return [SYSBOX] if self.attempt.asked == "sysbox" else [SYSBOX, RUNTIME]
+        if self.attempt.wants_sysbox(layout) and SYSBOX_RUNC in there:
+            return [SYSBOX_RUNC] if self.attempt.asked == "sysbox" else [SYSBOX_RUNC, RUNTIME]
         return [RUNTIME]
 
     def _clean(self, layout: Layout, progress: Progress) -> None:
         """Take away what was installed of a Sysbox that no box uses, and tell the engine."""
         containers = Engine(layout).containers()
-        if not any(each["HostConfig"]["Runtime"] == SYSBOX for each in containers):
+        if not any(each["HostConfig"]["Runtime"] == SYSBOX_RUNC for each in containers):
             for action in Sysbox(self.attempt).undo(layout, Scope()):
                 action.apply(progress)
         _configure(layout, progress)
@@ -111,14 +111,14 @@ def _versions(runtime: str) -> dict[str, str]:
     """Return what a new probe is made for: its change can make a runtime work, or stop working."""
     facts = compat.gather(compat.parse_version(VERSION))
     seen = {"kernel": facts.kernel[:2], "docker": facts.docker[:2]}
-    if runtime == SYSBOX:
+    if runtime == SYSBOX_RUNC:
         seen["sysbox"] = facts.sysbox
     # A point release of kernel or Docker is not worth a new probe.
     return {name: ".".join(map(str, version)) for name, version in seen.items()}
 
 
 def _notes(runtime: str) -> str:
-    rows = compat.SYSBOX if runtime == SYSBOX else compat.EMBEDDED
+    rows = compat.SYSBOX if runtime == SYSBOX_RUNC else compat.EMBEDDED
     facts = compat.gather(compat.parse_version(VERSION))
     found = compat.known(rows, facts, Verdict.DOUBTFUL, Verdict.BREAKS, Verdict.WORKS)
     return "".join(f"; {row.verdict}: {row.what} ({row.source})" for row in found)

@@ -10,7 +10,7 @@ from containai.engine import runtimes, sysbox
 from containai.errors import ContainAIError, DownloadError, NoSpaceError, UnsupportedError
 from containai.host import download, files, machine, packages, proc
 from containai.host.download import Pin
-from containai.layout import RUNTIME, SYSBOX, Layout
+from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
 from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
@@ -93,14 +93,14 @@ class Attempt:
     def settled(self, layout: Layout) -> bool:
         """Whether an earlier choice answers what is asked for now."""
         choice = runtimes.read_choice(layout)
-        wanted = {"sysbox": SYSBOX, "embedded": RUNTIME}.get(self.asked)
+        wanted = {"sysbox": SYSBOX_RUNC, "embedded": RUNTIME}.get(self.asked)
         return choice is not None and wanted in (None, choice.runtime)
 
     def wants_sysbox(self, layout: Layout) -> bool:
         """Whether Sysbox has to be there: not where it was refused or is not asked for."""
         if self.asked == "embedded" or self.refused:
             return False
-        return not self.settled(layout) or runtimes.chosen(layout) == SYSBOX
+        return not self.settled(layout) or runtimes.chosen(layout) == SYSBOX_RUNC
 
     def refuse(self, reason: str, hint: str = "") -> None:
         """Go on without Sysbox, or raise UnsupportedError where it was asked for by name."""
