@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from containai.config.settings import Settings
 from containai.engine import daemon
 from containai.engine import network as networks
 from containai.errors import ContainAIError
-from containai.images import build
+from containai.images import recipe
 from containai.layout import Layout
 
 from .waiting import eventually
@@ -115,7 +116,7 @@ class Site:
 
     def save_image(self, archive: str) -> None:
         """Write the image of boxes to a file, as `docker save` does."""
-        self.docker("save", "--output", archive, build.reference("base"))
+        self.docker("save", "--output", archive, recipe.wanted(Settings()).reference)
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from containai.images import build
+from containai.config.settings import Settings
+from containai.images import recipe
 from harness.site import Site, end, make_root
 
 from . import manifest
@@ -93,7 +94,7 @@ def _is_current(archive: Path) -> bool:
         manifest = members.extractfile("manifest.json")
         assert manifest is not None
         tags = [tag for image in json.load(manifest) for tag in image["RepoTags"] or ()]
-    return build.reference("base") in tags
+    return recipe.wanted(Settings()).reference in tags
 
 
 def _build_image(archive: Path) -> None:

@@ -15,12 +15,13 @@ import threading
 import pytest
 
 from containai.boxes import probe
+from containai.config.settings import Settings
 from containai.engine import runtimes, sysbox
 from containai.engine.client import Engine
 from containai.errors import DownloadError, EngineError, NoSpaceError, UnsupportedError
 from containai.host import download
 from containai.host.download import Pin
-from containai.images import build
+from containai.images import recipe
 from containai.layout import Layout
 from containai.provision import compat
 from containai.provision.compat import Facts
@@ -310,7 +311,7 @@ def test_a_machine_that_is_known_to_break_it_is_told_so(layout, server, monkeypa
 
 
 def test_a_probe_tells_what_does_not_work(site, monkeypatch):
-    engine, reference = Engine(site.layout), build.reference("base")
+    engine, reference = Engine(site.layout), recipe.wanted(Settings()).reference
     good = probe.script()
     assert probe.probe(engine, reference, "cai-runc", nothing) == ""
     stop = "systemctl stop docker.service docker.socket\nfor unit in"
@@ -340,7 +341,7 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
     programs = daemons(DAEMON.format(run=run))
     programs["sysbox-runc"] = f'#!/bin/sh\nexec {layout.runtime_program} "$@"\n'
     attempt = Attempt("sysbox", releases={os.uname().machine: server.package(programs)})
-    choice = RuntimeChoice(attempt, "base")
+    choice = RuntimeChoice(attempt, Settings())
     before = runtimes.read_choice(layout)
     try:
         assert choice.check(layout)[:2] == (False, "to be probed")

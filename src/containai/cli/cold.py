@@ -13,7 +13,8 @@ from containai.engine import daemon, runtimes
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError
 from containai.host import proc
-from containai.images import build
+from containai.images import build, recipe
+from containai.images.recipe import Recipe
 from containai.layout import Layout
 from containai.provision.step import Choices
 
@@ -22,7 +23,7 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
     """Return the name of the workspace's box, running and reachable."""
     workspace = workspace._replace(skip_mounts=arguments.skip_mounts)
     settings = shared.settings_of(layout, arguments)
-    image = settings.image_name
+    image = recipe.wanted(settings)
     if not _is_ready(layout, image, workspace, arguments.name):
         from containai.cli import consent
 
@@ -31,14 +32,15 @@ def bring_up(layout: Layout, workspace: Workspace, arguments: argparse.Namespace
         consent.set_up(layout, Choices(settings), agreed=shared.agreed(arguments))
     with Display() as display:
         boxes = shared.boxes_of(layout, settings)
-        reference = build.reference(image)
         asked = Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus))
         news: list[str] = []
 
         def admit() -> None:
             news[:] = admission.look(layout, workspace, force=arguments.force)
 
-        name = boxes.bring_up(workspace, reference, display.say, arguments.name, asked, admit=admit)
+        name = boxes.bring_up(
+            workspace, image.reference, display.say, arguments.name, asked, admit=admit
+        )
     sys.stderr.write("".join(news))
     return name
 
@@ -59,7 +61,7 @@ def wake(layout: Layout, workspace: Workspace, arguments: argparse.Namespace) ->
         return boxes.bring_up(workspace, found.image, display.say, found.name)
 
 
-def _is_ready(layout: Layout, image: str, workspace: Workspace, name: str | None) -> bool:
+def _is_ready(layout: Layout, image: Recipe, workspace: Workspace, name: str | None) -> bool:
     if daemon.configuration(layout) is None or proc.which("dockerd", root=True) is None:
         return False
     daemon.start(layout)

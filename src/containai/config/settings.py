@@ -147,7 +147,8 @@ class Settings:
         values.word,
         "docker.io/library/debian:trixie-slim",
         "Where the root file system of image `base` is pulled from if a registry answers; else it "
-        "is bootstrapped from Debian's archive.",
+        "is bootstrapped from Debian's archive. Another one is another image, which `cai run` or "
+        "`cai setup` builds.",
     )
     network_host_ports = Setting(
         "network.host_ports",

@@ -23,8 +23,8 @@ def port_range(value: object) -> PortRange:
 
 
 def word(value: object) -> str:
-    """Parse a non-empty string without white space. Raises ValueError for anything else."""
-    if not isinstance(value, str) or not value or value.split() != [value]:
+    """Parse a non-empty string without blanks or control characters. Raises ValueError."""
+    if not isinstance(value, str) or not value.isprintable() or value.split() != [value]:
         raise ValueError("expected one word")
     return value
 

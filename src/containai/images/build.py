@@ -1,17 +1,15 @@
 """Images are built here, once a recipe, from a root file system of a registry or the archive."""
 
-import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from containai.engine.client import Engine
-from containai.errors import EngineError, ImageError, NoSpaceError
-from containai.host import machine, packages, proc
+from containai.errors import EngineError, ImageError
+from containai.host import packages, proc, space
+from containai.images.recipe import ROOT, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 
-#: What a build writes at most before its layers are cleaned, in bytes.
-SPACE_NEEDED = 4 << 30
 #: How long a registry may take until its first answer, in seconds.
 REGISTRY_TIMEOUT = 20.0
 
@@ -24,73 +22,39 @@ MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def recipe_directory(name: str) -> str:
-    """Return the directory of an image's recipe. Raises ImageError where there is none."""
-    directory = os.path.join(os.path.dirname(__file__), name)
-    if not re.fullmatch(r"[a-z0-9-]+", name) or not os.path.isdir(directory):
-        raise ImageError(
-            f"there is no image {name!r}", hint="image.name in config.toml can be: base"
-        )
-    return directory
+def exists(engine: Engine, recipe: Recipe) -> bool:
+    """Whether the image that a recipe makes is there."""
+    return engine.inspect("image", recipe.reference) is not None
 
 
-def _recipe_files(directory: str) -> Iterator[str]:
-    for parent, children, names in os.walk(directory):
-        children[:] = sorted(child for child in children if child != "__pycache__")
-        yield from (os.path.join(parent, name) for name in sorted(names))
+def ensure(engine: Engine, recipe: Recipe, progress: Progress) -> str:
+    """Return the reference of an image; build it, and what it begins with, where it is missing.
 
-
-def recipe_hash(directory: str) -> str:
-    """Return a digest of the recipe's files: their names, modes (executable or not) and content."""
-    digest = hashlib.sha256()
-    for path in _recipe_files(directory):
-        executable = os.access(path, os.X_OK) and not os.path.islink(path)
-        digest.update(f"{os.path.relpath(path, directory)}\0{executable}\0".encode())
-        if os.path.islink(path):
-            digest.update(os.readlink(path).encode())
-        else:
-            with open(path, "rb") as file:
-                digest.update(file.read())
-        digest.update(b"\0")
-    return digest.hexdigest()
-
-
-def reference(name: str) -> str:
-    """Return the reference of the image that this version's recipe makes."""
-    return f"{IMAGE_REPOSITORY}/{name}:recipe-{recipe_hash(recipe_directory(name))[:16]}"
-
-
-def exists(engine: Engine, name: str) -> bool:
-    """Whether the image of this version's recipe is there."""
-    return engine.inspect("image", reference(name)) is not None
-
-
-def ensure(engine: Engine, name: str, root: str, progress: Progress) -> str:
-    """Return the reference of an image; build it where it is missing.
-
-    `root` is where the root file system is pulled from if a registry answers.
     Raises ImageError, or NoSpaceError before anything is written.
     """
-    wanted = reference(name)
-    if engine.inspect("image", wanted) is not None:
-        return wanted
-    _require_space(engine, SPACE_NEEDED, f"building image {name}")
+    if exists(engine, recipe):
+        return recipe.reference
+    space.require(engine.layout.engine_data, space.FOR_IMAGE, f"building image {recipe.name}")
+    arguments = dict(recipe.arguments)
     try:
-        base = _root(engine, root, progress)
-        _build(engine, name, base, wanted, progress)
+        if recipe.parent is not None:
+            arguments[ROOT] = ensure(engine, recipe.parent, progress)
+        else:
+            arguments[ROOT] = _root(engine, arguments[ROOT], progress)
+        _build(engine, recipe, arguments, progress)
     except (proc.ProcessError, EngineError) as failed:
-        raise ImageError(f"image {name} could not be built: {failed}") from None
-    return wanted
+        raise ImageError(f"image {recipe.name} could not be built: {failed}") from None
+    return recipe.reference
 
 
-def load(engine: Engine, name: str, archive: str) -> str:
+def load(engine: Engine, recipe: Recipe, archive: str) -> str:
     """Return the reference of an image; take it from an archive of `docker save`.
 
-    Raises ImageError where the archive holds no image of this version's recipe, or NoSpaceError.
+    Raises ImageError where the archive holds no image of that recipe, or NoSpaceError.
     """
     # Its layers are unpacked beside a copy of the archive.
-    _require_space(engine, 2 * os.path.getsize(archive), f"loading {archive}")
-    wanted = reference(name)
+    needed = 2 * os.path.getsize(archive)
+    space.require(engine.layout.engine_data, needed, f"loading {archive}")
     try:
         said = engine.docker("load", "--input", archive, timeout=None).out
     except EngineError as failed:
@@ -99,23 +63,14 @@ def load(engine: Engine, name: str, archive: str) -> str:
     for each in loaded:
         found = engine.inspect("image", each)
         labels = (found or {}).get("Config", {}).get("Labels") or {}
-        if labels.get(LABEL_RECIPE) == recipe_hash(recipe_directory(name)):
-            engine.docker("tag", each, wanted)
-            return wanted
+        if labels.get(LABEL_RECIPE) == recipe.digest:
+            engine.docker("tag", each, recipe.reference)
+            return recipe.reference
     raise ImageError(
-        f"{archive} holds {', '.join(loaded) or 'no image'}, but not {name} as this version of "
-        "cai makes it",
-        hint=f"on a machine with the same version: docker save {wanted}",
+        f"{archive} holds {', '.join(loaded) or 'no image'}, but not {recipe.name} as this "
+        "version of cai makes it here",
+        hint=f"on a machine with the same version and image.root: docker save {recipe.reference}",
     )
-
-
-def _require_space(engine: Engine, needed: int, what: str) -> None:
-    free = machine.free_bytes(engine.layout.engine_data)
-    if free < needed:
-        raise NoSpaceError(
-            f"{engine.layout.engine_data} has {free >> 20} MiB left, {what} needs {needed >> 20}",
-            hint="free some space there",
-        )
 
 
 def _root(engine: Engine, pulled: str, progress: Progress) -> str:
@@ -218,22 +173,28 @@ class BuildProgress:
         return self._furthest
 
 
-def _build(engine: Engine, name: str, base: str, wanted: str, progress: Progress) -> None:
+def build_words(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
+    """Return the words of `docker` that build an image."""
+    given = [
+        word for name in sorted(arguments) for word in ("--build-arg", f"{name}={arguments[name]}")
+    ]
+    return [
+        "build",
+        "--force-rm",
+        *given,
+        "--label", f"{LABEL_RECIPE}={recipe.digest}",
+        "--tag", recipe.reference,
+        "--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest",
+        recipe.directory,
+    ]  # fmt: skip
+
+
+def _build(engine: Engine, recipe: Recipe, arguments: dict[str, str], progress: Progress) -> None:
     reader = BuildProgress()
 
     def on_line(line: str) -> None:
         furthest = reader.line(line)
         if line.strip():
-            progress(f"building {name}: {line.strip()}", 0.33 + 0.67 * furthest)
+            progress(f"building {recipe.name}: {line.strip()}", 0.33 + 0.67 * furthest)
 
-    directory = recipe_directory(name)
-    engine.stream(
-        "build",
-        "--force-rm",
-        "--build-arg", f"ROOT={base}",
-        "--label", f"{LABEL_RECIPE}={recipe_hash(directory)}",
-        "--tag", wanted,
-        "--tag", f"{IMAGE_REPOSITORY}/{name}:latest",
-        directory,
-        on_line=on_line,
-    )  # fmt: skip
+    engine.stream(*build_words(recipe, arguments), on_line=on_line)

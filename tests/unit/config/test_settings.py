@@ -190,6 +190,8 @@ def test_unknown_key_has_a_line_and_a_neighbour(path):
         "agent.default = 1",
         'agent.default = ""',
         'agent.default = "two words"',
+        'agent.default = "nul\\u0000"',
+        'agent.default = "escape\\u001b"',
         "image.name = []",
         "box.memory = 4",
         'box.memory = "4"',

@@ -1,14 +1,19 @@
+import itertools
 import os
-import re
 import subprocess
 
 import pytest
 
+from containai.config.settings import Settings
 from containai.errors import ImageError, NoSpaceError
+from containai.host import space
 from containai.host.proc import Done
-from containai.images import build
+from containai.images import build, recipe
 from containai.images.build import BuildProgress
+from containai.images.recipe import Recipe
 from containai.layout import LABEL_RECIPE, Layout
+
+BASE = recipe.wanted(Settings())
 
 
 def lines(packages, steps=12, install_at=4):
@@ -56,63 +61,6 @@ def test_progress_of_a_second_installation():
 @pytest.mark.parametrize("line", ["", "Step x/y", "newly installed", "Step 9/3 : X"])
 def test_progress_of_odd_lines(line):
     assert 0.0 <= BuildProgress().line(line) <= 1.0
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    (tmp_path / "recipe" / "etc").mkdir(parents=True)
-    (tmp_path / "recipe" / "Dockerfile").write_text("FROM x\n", encoding="utf-8")
-    (tmp_path / "recipe" / "etc" / "a").write_text("1", encoding="utf-8")
-    return tmp_path / "recipe"
-
-
-def test_hash_is_stable(recipe):
-    assert build.recipe_hash(str(recipe)) == build.recipe_hash(str(recipe) + "/")
-    assert re.fullmatch("[0-9a-f]{64}", build.recipe_hash(str(recipe)))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda recipe: (recipe / "etc" / "a").write_text("2", encoding="utf-8"),
-        lambda recipe: (recipe / "etc" / "a").rename(recipe / "etc" / "b"),
-        lambda recipe: (recipe / "etc" / "a").rename(recipe / "a"),
-        lambda recipe: (recipe / "etc" / "a").chmod(0o755),
-        lambda recipe: (recipe / "etc" / "a").unlink(),
-        lambda recipe: (recipe / "new").touch(),
-        lambda recipe: (recipe / "link").symlink_to("etc/a"),
-    ],
-    ids=["content", "name", "directory", "executable", "removed", "added", "link"],
-)
-def test_hash_changes(recipe, change):
-    before = build.recipe_hash(str(recipe))
-    change(recipe)
-    assert build.recipe_hash(str(recipe)) != before
-
-
-def test_hash_ignores_what_python_leaves(recipe):
-    before = build.recipe_hash(str(recipe))
-    (recipe / "etc" / "__pycache__").mkdir()
-    (recipe / "etc" / "__pycache__" / "x.pyc").touch()
-    assert build.recipe_hash(str(recipe)) == before
-
-
-def test_hash_does_not_follow_links(recipe, tmp_path):
-    (tmp_path / "outside").write_text("1", encoding="utf-8")
-    (recipe / "link").symlink_to("../outside")
-    before = build.recipe_hash(str(recipe))
-    (tmp_path / "outside").write_text("2", encoding="utf-8")
-    assert build.recipe_hash(str(recipe)) == before
-
-
-def test_reference():
-    assert re.fullmatch(r"ghcr\.io/containai/base:recipe-[0-9a-f]{16}", build.reference("base"))
-
-
-@pytest.mark.parametrize("name", ["nope", "", "..", ".", "../images", "__pycache__", "base/"])
-def test_no_such_image(name):
-    with pytest.raises(ImageError, match="there is no image"):
-        build.reference(name)
 
 
 def test_bootstrap_argv():
@@ -203,15 +151,15 @@ class LoadingEngine:
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.machine, "free_bytes", lambda path: 8)
+    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 8)
     (tmp_path / "image.tar").write_bytes(b"1234")
     return str(tmp_path / "image.tar")
 
 
 def test_loaded_image_gets_the_name_that_is_looked_for(archive):
-    engine = LoadingEngine(build.recipe_hash(build.recipe_directory("base")))
-    assert build.load(engine, "base", archive) == build.reference("base")
-    assert engine.tagged == {build.reference("base"): "example.com/it:latest"}
+    engine = LoadingEngine(BASE.digest)
+    assert build.load(engine, BASE, archive) == BASE.reference
+    assert engine.tagged == {BASE.reference: "example.com/it:latest"}
 
 
 @pytest.mark.parametrize(
@@ -223,11 +171,69 @@ def test_loaded_image_gets_the_name_that_is_looked_for(archive):
 )
 def test_archive_of_another_image_is_refused(archive, engine, seen):
     with pytest.raises(ImageError, match=seen):
-        build.load(engine, "base", archive)
+        build.load(engine, BASE, archive)
     assert engine.tagged == {}
 
 
 def test_archive_needs_twice_its_size(archive, monkeypatch):
-    monkeypatch.setattr(build.machine, "free_bytes", lambda path: 7)
+    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 7)
     with pytest.raises(NoSpaceError, match="loading"):
-        build.load(LoadingEngine(""), "base", archive)
+        build.load(LoadingEngine(""), BASE, archive)
+
+
+class BuildingEngine:
+    """An engine that has some images, and takes note of what it is told to build."""
+
+    layout = Layout("/nowhere", "/nowhere/home", 0)
+
+    def __init__(self, *images):
+        self.images, self.built = set(images), []
+
+    def inspect(self, kind, name):
+        return {} if name in self.images else None
+
+    def stream(self, verb, *words, on_line):
+        on_line("Step 1/1 : FROM ${ROOT}")
+        tags = [word for before, word in itertools.pairwise(words) if before == "--tag"]
+        self.images |= set(tags)
+        self.built.append((tags[0], words[words.index("--build-arg") + 1]))
+
+
+def nothing(said, done):
+    pass
+
+
+def test_what_is_there_is_not_built():
+    engine = BuildingEngine(BASE.reference)
+    assert build.ensure(engine, BASE, nothing) == BASE.reference
+    assert engine.built == []
+
+
+def test_another_root_builds_anew(monkeypatch):
+    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
+    other = recipe.find("base", "example.com/debian")
+    engine = BuildingEngine(BASE.reference, "example.com/debian")
+    assert build.ensure(engine, other, nothing) == other.reference
+    assert engine.built == [(other.reference, "ROOT=example.com/debian")]
+
+
+def test_an_image_is_built_on_its_parent(monkeypatch, tmp_path):
+    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
+    child = Recipe("sdks", str(tmp_path), BASE, (("VERSION", "1"),))
+    engine = BuildingEngine(Settings().image_root)
+    assert build.ensure(engine, child, nothing) == child.reference
+    assert engine.built == [
+        (BASE.reference, f"ROOT={Settings().image_root}"),
+        (child.reference, f"ROOT={BASE.reference}"),
+    ]
+    words = build.build_words(child, {"ROOT": "x", "VERSION": "1"})
+    assert words[2:6] == ["--build-arg", "ROOT=x", "--build-arg", "VERSION=1"]
+    assert f"{LABEL_RECIPE}={child.digest}" in words
+
+
+def test_no_room_is_said_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 30)
+    engine = BuildingEngine()
+    with pytest.raises(NoSpaceError, match=r"1024 MiB left, 4096 .* building image base"):
+        build.ensure(engine, BASE, nothing)
+    assert engine.built == []

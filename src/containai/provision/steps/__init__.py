@@ -41,8 +41,8 @@ def steps(choices: Choices) -> list[Step]:
         EngineFiles(settings.network_host_ports),
         Network(),
         EngineRunning(),
-        Image(settings.image_name, settings.image_root, choices.image_archive),
-        RuntimeChoice(attempt, settings.image_name),
+        Image(settings, choices.image_archive),
+        RuntimeChoice(attempt, settings),
         Context(),
         *own,
     ]

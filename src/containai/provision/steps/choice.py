@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from containai.boxes import probe
+from containai.config.settings import Settings
 from containai.engine import runtimes
 from containai.engine.client import Engine
 from containai.engine.runtimes import Choice
 from containai.errors import UnsupportedError
 from containai.host import files
-from containai.images import build
+from containai.images import recipe
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
@@ -25,9 +26,9 @@ class RuntimeChoice:
 
     title = "runtime of boxes"
 
-    def __init__(self, attempt: Attempt, image: str) -> None:
+    def __init__(self, attempt: Attempt, settings: Settings) -> None:
         self.attempt = attempt
-        self.image = image
+        self.settings = settings
 
     def check(self, layout: Layout) -> Finding:
         """Compare the choice with what is asked for, and with the versions it was made for."""
@@ -62,7 +63,7 @@ class RuntimeChoice:
             if self.attempt.refused:
                 self._clean(layout, progress)
             engine = Engine(layout)
-            reference = build.reference(self.image)
+            reference = recipe.wanted(self.settings).reference
             reasons = [f"{SYSBOX_RUNC}: {self.attempt.refused}"] if self.attempt.refused else []
             for runtime in self._candidates(layout):
                 problem = probe.probe(engine, reference, runtime, lambda text: progress(text, None))

@@ -4,19 +4,13 @@ import os
 
 from containai.boxes import ports
 from containai.config.values import PortRange
-from containai.errors import NoSpaceError, UnsupportedError
-from containai.host import machine
-from containai.images import build
+from containai.errors import UnsupportedError
+from containai.host import machine, space
 from containai.layout import Layout
 from containai.provision.step import Fact, Finding
 
 #: Overlay on idmapped layers came with this version (see Documentation/filesystems/overlayfs).
 MINIMUM_KERNEL = (5, 19)
-
-#: What an engine and its packages take, before there is an image, in bytes.
-SPACE_FOR_PROGRAMS = 1 << 30
-#: What a machine that is set up needs to stay usable, in bytes.
-SPACE_TO_WORK = 256 << 20
 
 
 class Kernel(Fact):
@@ -63,13 +57,9 @@ class Space(Fact):
     def check(self, layout: Layout) -> Finding:
         """Raises NoSpaceError where setup would fill the disk."""
         fresh = not os.path.exists(layout.engine_config)
-        needed = build.SPACE_NEEDED + SPACE_FOR_PROGRAMS if fresh else SPACE_TO_WORK
-        free = machine.free_bytes(layout.engine_data)
-        if free < needed:
-            raise NoSpaceError(
-                f"{layout.engine_data} has {free >> 20} MiB left, {needed >> 20} are needed",
-                hint="free some space there" if fresh else "free some space: cai ls, cai rm",
-            )
+        needed = space.FOR_IMAGE + space.FOR_PROGRAMS if fresh else space.TO_WORK
+        hint = "free some space there" if fresh else "free some space: cai ls, cai rm"
+        free = space.require(layout.engine_data, needed, hint=hint)
         return Finding(True, f"{free / (1 << 30):.1f} GiB left at {layout.engine_data}")
 
 

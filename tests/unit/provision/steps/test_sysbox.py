@@ -115,7 +115,7 @@ def test_releases_are_pinned():
 
 def test_a_new_kernel_or_docker_is_probed_again(layout, machine):
     chose(layout, "cai-runc", kernel="6.8", docker="28.0")
-    choice = RuntimeChoice(Attempt("auto"), "base")
+    choice = RuntimeChoice(Attempt("auto"), Settings())
     assert choice.check(layout)[:2] == (True, "cai-runc: why")
     machine(kernel=(6, 8, 3), docker=(28, 0, 9))
     assert choice.check(layout).ok
@@ -128,7 +128,7 @@ def test_a_new_kernel_or_docker_is_probed_again(layout, machine):
 def test_doctor_says_what_is_known_of_the_chosen_one(layout, machine):
     machine(kernel=(6, 12, 9), docker=(26, 1, 5), containerd=(1, 7, 24), runc=(1, 1, 15))
     chose(layout, "cai-runc", kernel="6.12")
-    seen = RuntimeChoice(Attempt("auto"), "base").check(layout).seen
+    seen = RuntimeChoice(Attempt("auto"), Settings()).check(layout).seen
     assert seen.startswith("cai-runc: why; works: kernel 6.12, Docker 26.1")
 
 
@@ -161,7 +161,7 @@ def test_no_runtime_is_no_fallback(layout, machine, monkeypatch):
     from containai.boxes import probe
 
     monkeypatch.setattr(probe, "probe", lambda *_: "no overlay")
-    choice = RuntimeChoice(Attempt("embedded"), "base")
+    choice = RuntimeChoice(Attempt("embedded"), Settings())
     (action,) = choice.plan(layout)
     with pytest.raises(ContainAIError, match="no runtime works on this machine: cai-runc: no over"):
         action.apply(nothing)

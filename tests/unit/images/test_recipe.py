@@ -1,0 +1,103 @@
+import os
+import re
+
+import pytest
+
+from containai.config.settings import Settings
+from containai.errors import ImageError
+from containai.images import recipe
+from containai.images.recipe import Recipe
+
+BASE = recipe.wanted(Settings())
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "recipe" / "etc").mkdir(parents=True)
+    (tmp_path / "recipe" / "Dockerfile").write_text("FROM x\n", encoding="utf-8")
+    (tmp_path / "recipe" / "etc" / "a").write_text("1", encoding="utf-8")
+    return tmp_path / "recipe"
+
+
+def test_hash_is_stable(files):
+    assert recipe.digest_of_files(str(files)) == recipe.digest_of_files(str(files) + "/")
+    assert re.fullmatch("[0-9a-f]{64}", recipe.digest_of_files(str(files)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda files: (files / "etc" / "a").write_text("2", encoding="utf-8"),
+        lambda files: (files / "etc" / "a").rename(files / "etc" / "b"),
+        lambda files: (files / "etc" / "a").rename(files / "a"),
+        lambda files: (files / "etc" / "a").chmod(0o755),
+        lambda files: (files / "etc" / "a").unlink(),
+        lambda files: (files / "new").touch(),
+        lambda files: (files / "link").symlink_to("etc/a"),
+    ],
+    ids=["content", "name", "directory", "executable", "removed", "added", "link"],
+)
+def test_hash_changes(files, change):
+    before = recipe.digest_of_files(str(files))
+    change(files)
+    assert recipe.digest_of_files(str(files)) != before
+
+
+def test_hash_ignores_what_python_leaves(files):
+    before = recipe.digest_of_files(str(files))
+    (files / "etc" / "__pycache__").mkdir()
+    (files / "etc" / "__pycache__" / "x.pyc").touch()
+    assert recipe.digest_of_files(str(files)) == before
+
+
+def test_hash_does_not_follow_links(files, tmp_path):
+    (tmp_path / "outside").write_text("1", encoding="utf-8")
+    (files / "link").symlink_to("../outside")
+    before = recipe.digest_of_files(str(files))
+    (tmp_path / "outside").write_text("2", encoding="utf-8")
+    assert recipe.digest_of_files(str(files)) == before
+
+
+def test_reference():
+    # What is so by default is in the files: an image of before there were arguments stays good.
+    assert BASE.digest == recipe.digest_of_files(BASE.directory)
+    assert re.fullmatch(r"ghcr\.io/containai/base:recipe-[0-9a-f]{16}", BASE.reference)
+
+
+@pytest.mark.parametrize("name", ["nope", "", "..", ".", "../images", "__pycache__", "base/"])
+def test_no_such_image(name):
+    with pytest.raises(ImageError, match="there is no image"):
+        recipe.find(name, "x")
+
+
+def test_another_root_is_another_image():
+    other = recipe.wanted(Settings().over({"image.root": "example.com/debian"}))
+    assert other.reference != BASE.reference
+    assert other.reference != recipe.find("base", "example.com/ubuntu").reference
+    assert other.reference == recipe.find("base", "example.com/debian").reference
+
+
+def test_another_parent_is_another_image(files):
+    def child(parent, *arguments):
+        return Recipe("sdks", str(files), parent, arguments).digest
+
+    other = recipe.find("base", "example.com/debian")
+    seen = [
+        child(None),
+        child(BASE),
+        child(other),
+        child(BASE, ("A", "1")),
+        child(BASE, ("A", "2")),
+        child(BASE, ("A", "1"), ("B", "2")),
+        child(BASE._replace(directory=str(files))),
+    ]
+    assert len(set(seen)) == len(seen)
+    assert child(BASE, ("A", "1"), ("B", "2")) == child(BASE, ("B", "2"), ("A", "1"))
+    before = child(BASE._replace(directory=str(files)))
+    (files / "etc" / "a").write_text("2", encoding="utf-8")
+    assert child(BASE._replace(directory=str(files))) != before
+
+
+def test_every_recipe_has_its_files():
+    for name in recipe.PARENTS:
+        assert os.path.isfile(os.path.join(recipe.find(name, "x").directory, "Dockerfile"))
