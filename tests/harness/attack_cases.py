@@ -5,6 +5,7 @@ Run with the names of no tests (`python tests/harness/attack_cases.py`) it write
 """
 
 import os
+from collections.abc import Sequence
 
 from containai.attack import report
 from containai.attack.design import BY_DESIGN
@@ -217,7 +218,7 @@ def _listed(table: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     return [(key, ", ".join(f"`{name}`" for name in names)) for key, names in table.items()]
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     head, *rest = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([head, "|" + "---|" * len(rows[0]), *rest])
 

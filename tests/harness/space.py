@@ -72,7 +72,11 @@ def remove(spaces: Sequence[Space]) -> None:
     if boxes:
         # An orderly stop is not what is tested here, and takes a second each.
         site.docker("kill", *boxes, check=False)
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
     ends = [site.start("rm", "--name", box, **pipes) for box in boxes]
     said = [end.communicate()[1] for end in ends]
     for space in spaces:

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import zlib
+from typing import Any
 
 import pytest
 
@@ -236,7 +237,7 @@ def seen(weak):
     with open(opened, "w") as file:
         os.fchmod(file.fileno(), 0o666)
     seen["open-file"] = _by_name(report.from_host(real._replace(files=[gather.owner(opened)])))
-    old = {"runc": "runc version 0.1.1", "engine": "18.9.0", "swarm": "active"}
+    old: dict[str, Any] = {"runc": "runc version 0.1.1", "engine": "18.9.0", "swarm": "active"}
     seen["old-version"] = {}
     for hole in kernel.HOLES:
         rows = report.from_host(real._replace(**old, kernel=(_release(hole), "#1 SMP", "")))

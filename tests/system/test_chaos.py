@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -218,7 +219,7 @@ def round_of_a_container(machine, image, chance):
         "rm": ["rm", "--force", CONTAINER],
     }.get(name, [name, CONTAINER])
     argv = ["docker", "--host", f"unix://{site.layout.engine_socket}", *words]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     killed = interrupted(machine, subprocess.Popen(argv, **quiet), victim, chance)
     attempts = works(site, image)
     seen |= machine.known()
@@ -231,7 +232,7 @@ def round_of_a_box(machine, space, chance):
     victim = chance.choice((*VICTIMS, *FLEETING["run"], "cai", "cai"))
     space.close_connection()
     docker(site, "kill", space.box)
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     run = site.start("run", space.path, "--", "true", stderr=subprocess.DEVNULL, **quiet)
     if victim == "cai":
         time.sleep(chance.random())

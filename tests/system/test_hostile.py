@@ -25,6 +25,7 @@ def programs():
     found = {}
     for name in PROGRAMS:
         path = shutil.which(name)
+        assert path is not None
         wanted = [path, *subprocess.check_output(["ldd", path], text=True).split()]
         for each in wanted:
             if each.startswith("/"):
@@ -88,8 +89,8 @@ def run_image(site):
         load = ["docker", "--host", f"unix://{site.layout.engine_socket}", "import", "-"]
         done = subprocess.run(load, input=content, capture_output=True, check=True)
         made.append(done.stdout.decode().strip())
-        mounts = ("--tmpfs", "/run", "--volume", "/var/lib/docker")
-        mounts += ("--volume", f"{workspace}:/home/agent/workspace")
+        mounts = ["--tmpfs", "/run", "--volume", "/var/lib/docker"]
+        mounts += ["--volume", f"{workspace}:/home/agent/workspace"]
         words = ["run", "--rm", "--security-opt", "systempaths=unconfined", *mounts, made[-1]]
         return subprocess.run([*load[:3], *words, *command], capture_output=True, check=False)
 

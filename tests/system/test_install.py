@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,11 @@ class Home:
         own = {"HOME": self.path, "PATH": path, "PIP_CACHE_DIR": self.cache}
         # The rest says how the network is reached.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CAI_")} | own
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
         return subprocess.Popen([*around, SCRIPT, *words], env=environment, **pipes, **popen)
 
     def install(self, *words, code=0, **options):

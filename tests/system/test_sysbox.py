@@ -103,9 +103,8 @@ class Server:
         return self.pin(target.read_bytes())
 
     def pin(self, content):
-        host, port = self.http.server_address
         digest = hashlib.sha256(content).hexdigest()
-        return Pin(f"http://{host}:{port}/sysbox.deb", digest, 1 << 22)
+        return Pin(f"http://127.0.0.1:{self.http.server_port}/sysbox.deb", digest, 1 << 22)
 
     def close(self):
         if self.thread.is_alive():
@@ -343,6 +342,7 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
     attempt = Attempt("sysbox", releases={os.uname().machine: server.package(programs)})
     choice = RuntimeChoice(attempt, Settings())
     before = runtimes.read_choice(layout)
+    assert before is not None
     try:
         assert choice.check(layout)[:2] == (False, "to be probed")
         apply(layout, Sysbox(attempt))

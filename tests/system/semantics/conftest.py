@@ -31,7 +31,7 @@ def base_layer(busybox: str, site: Any) -> bytes:
     saved = Docker(site.layout.engine_socket, "runc").raw("save", busybox)
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
-        return archive.extractfile(manifest[0]["Layers"][0]).read()  # type: ignore[union-attr]
+        return archive.extractfile(manifest[0]["Layers"][0]).read()
 
 
 @pytest.fixture(scope="session", params=["runc", "cai-runc"])

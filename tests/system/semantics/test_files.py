@@ -3,6 +3,7 @@
 import io
 import os
 import tarfile
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def special(base_layer):
     }
     with tarfile.open(fileobj=io.BytesIO(base_layer)) as archive:
         busybox = archive.extractfile("bin/busybox").read()
-    owned = {"mode": 0o6711, "uid": 1000, "gid": 2000, "mtime": 1_000_000_000}
+    owned: dict[str, Any] = {"mode": 0o6711, "uid": 1000, "gid": 2000, "mtime": 1_000_000_000}
     first = [
         entry("capped/grep", busybox, mode=0o755, pax_headers=attributes),
         entry("one", b"1", **owned),

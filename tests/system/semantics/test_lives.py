@@ -21,6 +21,11 @@ def test_restart_keeps_files_and_address_space(docker):
     assert docker.inspect(container, "RestartCount") == 0
 
 
+def more_than(seen, engine, container):
+    """Return whether a container's log has grown, as something to wait for."""
+    return lambda: len(engine("logs", container).split("\n")) > seen
+
+
 def test_pause(docker):
     container = docker.start(script="while :; do echo >>/tmp/beats; sleep 0.05; done")
     docker.until(lambda: docker.sh(container, "wc -l </tmp/beats") not in ("0", ""))
@@ -129,7 +134,7 @@ def test_the_engine_restarts_under_running_containers(site, busybox):
             assert engine.inspect(container, "State", "Pid") == pid
             assert engine.sh(container, "echo again") == "again"
             seen = len(engine("logs", container).split("\n"))
-            engine.until(lambda e=engine, c=container, s=seen: len(e("logs", c).split("\n")) > s)
+            engine.until(more_than(seen, engine, container))
             engine("stop", "--time", "0", container)
             assert engine.inspect(container, "State", "Status") == "exited"
             engine("start", container)

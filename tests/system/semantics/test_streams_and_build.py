@@ -87,8 +87,8 @@ def test_build(docker, default_runtime, tmp_path):
         '#!/bin/sh\necho "$1 $KEY"; cat link who; stat -c %U:%G . tool\n'
     )
     (tmp_path / "tool").chmod(0o755)
-    words = ("build", "--quiet", "--no-cache", "--tag", "test-built", str(tmp_path))
-    docker.raw(*words, env={"DOCKER_BUILDKIT": "0"})
+    build = ("build", "--quiet", "--no-cache", "--tag", "test-built", str(tmp_path))
+    docker.raw(*build, env={"DOCKER_BUILDKIT": "0"})
     words = ("run", "--rm", "--runtime", docker.runtime, "test-built")
     assert docker(*words).split("\n") == [
         "default value", "again", "agent", "agent:root", "agent:extra",

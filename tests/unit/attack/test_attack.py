@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,9 @@ from containai.attack.probe import Probe, Seen, Unverified, fine, found, verdict
 from containai.attack.send import Answer
 from containai.errors import SelfTestError
 from harness import attack_cases
+
+#: Facts, where none are looked at.
+UNUSED: Any = None
 
 NAMES = [probe.name for probe in report.probes()]
 
@@ -173,7 +177,7 @@ def test_worst_answer_counts(one_probe, answers, status, way):
         name: lambda said=said: [Answer("one", each, "x") for each in said]
         for name, said in answers.items()
     }
-    (row,) = report.run(ways, None)
+    (row,) = report.run(ways, UNUSED)
     assert (row.status, row.way) == (status, way)
 
 
@@ -182,7 +186,7 @@ def test_probe_on_the_host_that_cannot_look_is_not_fine(monkeypatch):
         raise Unverified("hidden")
 
     monkeypatch.setattr(report, "OUTSIDE", [probe("one", cannot)])
-    (row,) = report.from_host(None)
+    (row,) = report.from_host(UNUSED)
     assert (row.status, row.seen) == ("unverified", "hidden")
 
 
@@ -263,17 +267,20 @@ def test_powers(on_host, held, answers, bad):
 
 
 def test_child_that_fails_is_not_fine():
+    def killed():
+        os.kill(os.getpid(), 9)
+
     assert look.in_child(lambda: "said") == "said"
-    assert look.in_child(lambda: os.kill(os.getpid(), 9)) == "killed by SIGKILL"
+    assert look.in_child(killed) == "killed by SIGKILL"
     with pytest.raises(Unverified):
-        look.in_child(lambda: 1 / 0)
+        look.in_child(lambda: str(1 / 0))
 
 
 def test_mountinfo_is_read():
     line = r"36 35 8:1 /a\040b /mnt\0402 ro,noatime shared:7 master:1 - ext4 /dev/sda1 rw,errors=x"
     (mount,) = look.mounts(line)
     assert (mount.id, mount.root, mount.point, mount.kind) == (36, "/a b", "/mnt 2", "ext4")
-    assert (mount.options, mount.peers) == ({"ro", "noatime"}, ("shared:7", "master:1"))
+    assert (mount.options, mount.peers) == (frozenset({"ro", "noatime"}), ("shared:7", "master:1"))
 
 
 @pytest.mark.parametrize(

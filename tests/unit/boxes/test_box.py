@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_box_is_what_its_creator_made_it():
 def test_labels_make_no_box(layout, mounts):
     found = inspected()
     found["HostConfig"]["Mounts"] = mounts
-    engine = Answers(layout, found)
+    engine: Any = Answers(layout, found)
     assert not is_box(found)
     assert box.every(engine) == []
     assert box.get(engine, "api") is None
@@ -121,7 +122,7 @@ def without(found, path):
     ],
 )
 def test_what_is_missing_breaks_a_box_and_no_list(layout, path):
-    engine = Answers(layout, without(inspected(), path))
+    engine: Any = Answers(layout, without(inspected(), path))
     assert len(box.every(engine)) == 1
 
 
@@ -173,7 +174,7 @@ def test_whose_box_it_is(uid, to_root, refused):
 
 
 def test_of_another_workspace(layout):
-    engine = Answers(layout, inspected())
+    engine: Any = Answers(layout, inspected())
     found = find(engine, "/srv/api", "api")
     assert found is not None
     assert found.container == "1" * 64

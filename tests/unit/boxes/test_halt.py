@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from containai.boxes import halt
 
@@ -12,7 +13,7 @@ WAIT = "print(flush=True); input()"
 
 def listens(script):
     argv = [sys.executable, "-c", f"import signal; {script}; {WAIT}"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes) as child:
         child.stdout.readline()
         seen = halt._listens(child.pid)

@@ -80,6 +80,7 @@ def test_units():
 def test_units_are_valid(tmp_path):
     """The programs that the units name are replaced by one that is here."""
     true = shutil.which("true")
+    assert true is not None
     units = {
         MACHINE.engine_unit: daemon.unit(MACHINE, true, NETWORK),
         MACHINE.network_unit: daemon.network_unit(MACHINE, NETWORK),
@@ -150,7 +151,7 @@ def test_configuration(layout):
     os.makedirs(os.path.dirname(layout.engine_config))
     with open(layout.engine_config, "w", encoding="utf-8") as file:
         file.write(daemon.daemon_json(layout, NETWORK, programs(layout), "cai-runc"))
-    assert daemon.configuration(layout)["fixed-cidr"] == NETWORK.boxes
+    assert (daemon.configuration(layout) or {})["fixed-cidr"] == NETWORK.boxes
     with open(layout.engine_config, "w", encoding="utf-8") as file:
         file.write("{")
     with pytest.raises(EngineError, match="is damaged"):

@@ -15,11 +15,11 @@ def test_a_call_goes_on_by_itself_and_its_result_is_kept():
         assert go.wait(30)
         return 7
 
-    call = Background(call)
+    running = Background(call)
     assert begun.wait(30)
     go.set()
-    assert call.result() == 7
-    assert call.result() == 7
+    assert running.result() == 7
+    assert running.result() == 7
 
 
 def test_what_a_call_raises_is_raised_where_it_is_waited_for():

@@ -17,7 +17,17 @@ CONTENT = os.urandom(700_000) + b"\1"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        self.asked, self.over = [], threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
     def do_GET(self):
         self.server.asked.append(self.path)
         match self.path.strip("/").split("/")[0]:
@@ -56,8 +66,7 @@ def server(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.daemon_threads, made.asked, made.over = True, [], threading.Event()
+    made = Server()
     thread = threading.Thread(target=made.serve_forever, args=(0.01,))
     thread.start()
     yield made

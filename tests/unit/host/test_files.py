@@ -34,6 +34,7 @@ def test_read(tmp_path):
     (tmp_path / "x").write_bytes(b"a\xff\n")
     assert files.read(str(tmp_path / "x" / "y")) is None
     text = files.read(str(tmp_path / "x"))
+    assert text is not None
     files.write(str(tmp_path / "y"), text)
     assert (tmp_path / "y").read_bytes() == b"a\xff\n"
 

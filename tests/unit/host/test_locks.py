@@ -4,6 +4,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def directory(tmp_path):
 
 
 def test_one_at_a_time_and_which_lock_is_named(directory):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLD, directory, locks.SETUP], **pipes) as child:
         child.stdout.readline()
         with pytest.raises(ContainAIError, match="busy with this") as seen:
@@ -67,7 +68,7 @@ def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(directory):
 
 
 def test_a_lock_that_was_removed_while_one_waited_for_it_is_taken_anew(directory):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     argv = [sys.executable, "-c", HOLD.replace("wait=0", "wait=60"), directory, locks.SETUP]
     with contextlib.ExitStack() as first:
         first.enter_context(locks.hold(directory, locks.SETUP, wait=0, what="x"))

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -256,7 +257,7 @@ def test_replace():
 
 
 def limited(script, **options):
-    given = {"stdin": b"", "limit": 1000, "timeout": 20.0} | options
+    given: dict[str, Any] = {"stdin": b"", "limit": 1000, "timeout": 20.0} | options
     return proc.run_limited(["sh", "-c", script], **given)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,11 @@ def test_a_signal_reaches_what_was_found_and_nothing_else(program, through, monk
     with running([program]) as pid:
         found = processes.look(pid, SHIM)
         # The pid is another's by now; it became another program; it says something else.
-        others = {"started": found.started - 1, "program": "dockerd", "words": (SHIM, "other")}
+        others: dict[str, Any] = {
+            "started": found.started - 1,
+            "program": "dockerd",
+            "words": (SHIM, "other"),
+        }
         for name, value in others.items():
             send(signal.SIGKILL, [found._replace(**{name: value})])
         assert processes.look(pid, SHIM) == found
@@ -141,7 +146,9 @@ def test_children_go_first(program, tmp_path):
     argv = [program, "-c", script]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shim:
         child = int(shim.stdout.readline())
-        processes.send(signal.SIGKILL, [processes.look(shim.pid, SHIM)], children=True)
+        looked_at = processes.look(shim.pid, SHIM)
+        assert looked_at is not None
+        processes.send(signal.SIGKILL, [looked_at], children=True)
         assert shim.wait() == -signal.SIGKILL
     assert eventually(lambda: not alive(child))
 

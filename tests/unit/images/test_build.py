@@ -1,6 +1,7 @@
 import itertools
 import os
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,11 @@ def bootstrap(tmp_path, monkeypatch):
     argv = build.bootstrap_argv(str(tmp_path / "build"), "image:tag", "unix:///s")
 
     def start(before):
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        pipes: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.DEVNULL,
+            "text": True,
+        }
         return subprocess.Popen(argv, env=os.environ | {"BEFORE": before}, **pipes)
 
     yield start
@@ -157,7 +162,7 @@ def archive(tmp_path, monkeypatch):
 
 
 def test_loaded_image_gets_the_name_that_is_looked_for(archive):
-    engine = LoadingEngine(BASE.digest)
+    engine: Any = LoadingEngine(BASE.digest)
     assert build.load(engine, BASE, archive) == BASE.reference
     assert engine.tagged == {BASE.reference: "example.com/it:latest"}
 
@@ -177,8 +182,9 @@ def test_archive_of_another_image_is_refused(archive, engine, seen):
 
 def test_archive_needs_twice_its_size(archive, monkeypatch):
     monkeypatch.setattr(space.machine, "free_bytes", lambda path: 7)
+    engine: Any = LoadingEngine("")
     with pytest.raises(NoSpaceError, match="loading"):
-        build.load(LoadingEngine(""), BASE, archive)
+        build.load(engine, BASE, archive)
 
 
 class BuildingEngine:
@@ -204,7 +210,7 @@ def nothing(said, done):
 
 
 def test_what_is_there_is_not_built():
-    engine = BuildingEngine(BASE.reference)
+    engine: Any = BuildingEngine(BASE.reference)
     assert build.ensure(engine, BASE, nothing) == BASE.reference
     assert engine.built == []
 
@@ -212,7 +218,7 @@ def test_what_is_there_is_not_built():
 def test_another_root_builds_anew(monkeypatch):
     monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
     other = recipe.find("base", "example.com/debian")
-    engine = BuildingEngine(BASE.reference, "example.com/debian")
+    engine: Any = BuildingEngine(BASE.reference, "example.com/debian")
     assert build.ensure(engine, other, nothing) == other.reference
     assert engine.built == [(other.reference, "ROOT=example.com/debian")]
 
@@ -220,7 +226,7 @@ def test_another_root_builds_anew(monkeypatch):
 def test_an_image_is_built_on_its_parent(monkeypatch, tmp_path):
     monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
     child = Recipe("sdks", str(tmp_path), BASE, (("VERSION", "1"),))
-    engine = BuildingEngine(Settings().image_root)
+    engine: Any = BuildingEngine(Settings().image_root)
     assert build.ensure(engine, child, nothing) == child.reference
     assert engine.built == [
         (BASE.reference, f"ROOT={Settings().image_root}"),
@@ -233,7 +239,7 @@ def test_an_image_is_built_on_its_parent(monkeypatch, tmp_path):
 
 def test_no_room_is_said_before_anything_is_written(monkeypatch):
     monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 30)
-    engine = BuildingEngine()
+    engine: Any = BuildingEngine()
     with pytest.raises(NoSpaceError, match=r"1024 MiB left, 4096 .* building image base"):
         build.ensure(engine, BASE, nothing)
     assert engine.built == []

@@ -35,6 +35,7 @@ JUNK = st.recursive(
 
 def of_shape(shape: Any, *, junk: bool) -> st.SearchStrategy[Any]:
     """Return values of a shape of spec's, each field there or not; with `junk` some are not."""
+    good: st.SearchStrategy[Any]
     if shape is str:
         good = STRINGS
     elif shape is int:

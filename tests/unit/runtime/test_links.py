@@ -1,6 +1,7 @@
 import os
 import stat
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ def machine(tmp_path, monkeypatch):
     others, open_for_all = set(), set()
 
     def lstat(path):
-        values = list(os.lstat(path))
+        values: list[Any] = list(os.lstat(path))
         values[stat.ST_UID] = 1000 if path in others else 0
         values[stat.ST_MODE] &= ~0o022
         values[stat.ST_MODE] |= 0o002 if path in open_for_all else 0
@@ -89,7 +90,7 @@ def test_a_loop_ends(machine):
     assert resolved(machine, "loop") == "loop"
 
 
-def test_a_link_of_somebody_else_in_roots_directory_stays(machine, tmp_path):
+def test_a_link_of_somebody_else_in_roots_directory_stays(machine, monkeypatch):
     real = links.os.lstat
 
     def lstat(path):
@@ -98,5 +99,5 @@ def test_a_link_of_somebody_else_in_roots_directory_stays(machine, tmp_path):
             values[stat.ST_UID] = 1000
         return os.stat_result(values)
 
-    links.os.lstat = lstat
+    monkeypatch.setattr(links.os, "lstat", lstat)
     assert resolved(machine, "localtime") == "localtime"

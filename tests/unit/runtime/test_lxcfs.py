@@ -2,6 +2,7 @@ import os
 import stat
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_the_lock_tells_who_keeps_it_alive(tmp_path):
     assert lxcfs.holder(state) == engine.keeper(layout) == 0
     os.makedirs(state)
     assert layout.lxcfs_lock == os.path.join(state, "lxcfs.lock")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", HOLD, layout.lxcfs_lock], **pipes) as child:
         child.stdout.readline()
         assert lxcfs.holder(state) == engine.keeper(layout) == child.pid

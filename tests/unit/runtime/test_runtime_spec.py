@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def given():
 
 
 def edited(given, **changes):
-    wanted = {
+    wanted: dict[str, Any] = {
         "base": BASE,
         "size": SIZE,
         "root": "/stage/root",

@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 
@@ -7,7 +8,7 @@ from containai.runtime.seccomp import fitted as fitted_to
 
 ALLOW, ERRNO, LOG = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_LOG"
 #: A cut of what dockerd makes of its default profile on x86_64.
-DEFAULT = {
+DEFAULT: dict[str, Any] = {
     "defaultAction": ERRNO,
     "defaultErrnoRet": 1,
     "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],

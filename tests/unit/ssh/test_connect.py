@@ -21,7 +21,7 @@ def dialled(port, seconds="20"):
         command = next(word for word in argv if word.startswith("ProxyCommand="))
         words = command.partition("=")[2].replace("%h", "127.0.0.1").replace("%p", str(port))
         words = words.rpartition(" ")[0] + f" {seconds}"
-        done = subprocess.run(["sh", "-c", f"exec {words}"], stdout=theirs, check=False)
+        done = subprocess.run(["sh", "-c", f"exec {words}"], stdout=theirs.fileno(), check=False)
         ours.setblocking(False)
         try:
             _, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(4))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make, mon
 
 
 def test_ssh_itself_is_not_led_there(shared):
-    words = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
+    words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
     assert "\n    ControlPath none\n" in setup.host_block(shared, "box", **words)
     option = f"ControlPath={shared.control_socket('box')}"
     assert option in session.ssh_argv(shared, "box", [], terminal=False)
@@ -81,7 +82,7 @@ def test_ssh_itself_is_not_led_there(shared):
 
 
 def test_elsewhere_the_host_block_names_the_socket(layout):
-    words = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
+    words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
     assert not layout.control_dir_is_shared
     assert layout.control_socket("box") in setup.host_block(layout, "box", **words)
     assert "-o" not in session.ssh_argv(layout, "box", [], terminal=False)

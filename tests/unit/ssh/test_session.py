@@ -103,9 +103,10 @@ def test_block_matches_exactly_one_directory(layout):
     assert session.block_matches(layout, "b", "/w", "1:2") is False
 
 
-def test_socket_is_live_only_with_a_listener(tmp_path):
+def test_socket_is_live_only_with_a_listener(tmp_path, monkeypatch):
     layout = Layout("/", str(tmp_path), os.getuid(), str(tmp_path))
-    layout.control_socket = lambda box: os.path.relpath(tmp_path / "s")
+    relative = os.path.relpath(tmp_path / "s")
+    monkeypatch.setattr(layout, "control_socket", lambda box: relative)
     files.private_directory(layout.control_dir)
     assert not session.is_live(layout, "b")
     with socket.socket(socket.AF_UNIX) as listener:

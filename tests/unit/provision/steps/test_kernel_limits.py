@@ -1,5 +1,6 @@
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,23 +12,28 @@ from containai.provision.steps.kernel_limits import TABLE, KernelLimits
 INSTANCES, WATCHES = TABLE[:2]
 
 
-@pytest.fixture
-def kernel(tmp_path):
-    """A kernel that has all it wants, and a function that changes or removes a setting."""
-    root = tmp_path / "sys"
+class Kernel:
+    """Settings below a directory; called, it changes one, or removes it."""
 
-    def put(wanted, value):
-        path = root / wanted.name.replace(".", "/")
+    def __init__(self, root):
+        self.root = str(root)
+
+    def __call__(self, wanted, value):
+        path = Path(self.root, wanted.name.replace(".", "/"))
         path.parent.mkdir(parents=True, exist_ok=True)
         if value is None:
             path.unlink()
         else:
             path.write_text(f"{value}\n", encoding="ascii")
 
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A kernel that has all it wants."""
+    made = Kernel(tmp_path / "sys")
     for each in TABLE:
-        put(each, each.least)
-    put.root = str(root)
-    return put
+        made(each, each.least)
+    return made
 
 
 @pytest.fixture
@@ -93,6 +99,7 @@ def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, 
     kernel(WATCHES, 1)
     step = KernelLimits(kernel.root)
     write, run = step.plan(machine)
+    assert isinstance(run, Run)
     apply([write, run._replace(argv=[*run.argv[:4], "/proc/none/of/it", "7", *run.argv[4:]])])
     assert value(kernel, WATCHES) == WATCHES.least
     kernel(INSTANCES, 1)
