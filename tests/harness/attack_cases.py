@@ -183,7 +183,8 @@ def document() -> str:
     parts = [INTRODUCTION, "## Probes\n"]
     inside = {probe.name for probe in report.INSIDE}
     rows = [("probe", "where", "stands for", "what is looked at", "was seen to bite in")]
-    for probe in report.probes():
+    # Probes are in the order of their modules' imports, which is who imported first.
+    for probe in sorted(report.probes(), key=lambda each: each.check.__module__):
         where = "box" if probe.name in inside else "host"
         cases = ", ".join(CASES.get(probe.name, ()))
         rows.append((f"`{probe.name}`", where, probe.stands_for, probe.looks_at, cases))

@@ -1,6 +1,7 @@
 """What people's servers do: set up, reboot, lose power, fill up, lose the network, be upgraded."""
 
 import json
+import os
 import random
 import re
 import shlex
@@ -12,6 +13,8 @@ import pytest
 from . import manifest
 from .machine import Machine
 from .product import CAI, HOME, IN_BOX, PROJECT, SETUP, SOCKET, Product
+
+SEED = int(os.environ.get("CONTAINAI_POWER_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600)]
 
@@ -143,8 +146,8 @@ def test_power_cut(running: Product) -> None:
 
 def test_power_cut_during_a_start(set_up: Product) -> None:
     # From the ssh key to the first login, about, under emulation.
-    after = random.SystemRandom().uniform(2, 40)
-    print(f"power is cut after {after:.1f} s")
+    after = random.Random(SEED).uniform(2, 40)
+    print(f"power is cut after {after:.1f} s; again: CONTAINAI_POWER_SEED={SEED}")
     words = shlex.join([CAI, "run", PROJECT, "--", "true"])
     set_up.machine.run(f"setsid --fork {words} </dev/null >/dev/null 2>&1", user="admin")
     time.sleep(after)

@@ -115,7 +115,7 @@ def test_killed_setup_goes_on(fresh, archive):
             assert running.poll() is None
             time.sleep(0.005)
         os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+        assert running.wait() == -signal.SIGKILL
     site.cai(*(each for each in setup if each != "--yes"), env={"CAI_YES": "1"})
     assert site.cai("run", f"{site.root}/ws", "--", "true").returncode == 0
 

@@ -5,6 +5,11 @@ import pytest
 from containai.layout import Layout
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Linters last: what the code does comes before what it looks like."""
+    items.sort(key=lambda item: item.get_closest_marker("lint") is not None)
+
+
 @pytest.fixture
 def layout(tmp_path):
     home = tmp_path / "home"

@@ -56,6 +56,7 @@ def test_everybody_may_hold_them_and_nobody_write_or_replace_them(directory):
 def test_boxes_have_locks_that_are_there(directory):
     for number in range(1000):
         hold(directory, locks.of_box(f"box-{number}"), "x")
+    assert len(os.listdir(directory)) == locks.BOX_LOCKS + 3
 
 
 def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(directory):

@@ -24,18 +24,22 @@ def test_output_that_is_not_utf8():
     assert proc.run(["printf", "\\377"]).out == "\ufffd"
 
 
-def test_missing_program():
+def is_missing():
     for attempt in (lambda: proc.run(["no-such-program"]), lambda: proc.stream(["no-such"], print)):
         with pytest.raises(ProcessError, match="is missing") as caught:
             attempt()
         assert caught.value.done.code == 127
 
 
+def test_missing_program():
+    is_missing()
+
+
 def test_program_that_may_not_be_executed(tmp_path, monkeypatch):
     (tmp_path / "no-such-program").touch(0o644)
     (tmp_path / "no-such").mkdir()
     monkeypatch.setattr(proc, "SYSTEM_PATH", str(tmp_path))
-    test_missing_program()
+    is_missing()
 
 
 def test_exit_code():

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from containai.runtime import bundle, cgroup, spec
@@ -143,6 +143,22 @@ def test_what_is_taken_is_nobody_on_the_host(value):
 @given(of_shape(spec._SHAPE, junk=True).filter(lambda value: isinstance(value, dict)))
 def test_what_is_not_taken_is_refused(value):
     check(value)
+
+
+def is_taken(value: Any) -> bool:
+    try:
+        changed(copy.deepcopy(value))
+    except RuntimeRefusal:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_some_are_taken_and_some_refused(taken):
+    """Else the two tests above would be about nothing."""
+    objects = of_shape(spec._SHAPE, junk=True).filter(lambda value: isinstance(value, dict))
+    found = find(private() | objects, lambda value: is_taken(value) is taken, settings=FUZZ)
+    assert is_taken(found) is taken
 
 
 @FUZZ
