@@ -1,7 +1,10 @@
 """What unit tests share: a ContainAI of their own below a temporary directory."""
 
+import os
+
 import pytest
 
+from containai.host import proc
 from containai.layout import Layout
 
 
@@ -20,8 +23,13 @@ def layout(tmp_path):
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     """No setting of whoever runs the tests reaches them."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("CONTAINAI_", "CAI_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def own_root(monkeypatch):
+    """Whoever runs the tests does what root would: below a directory of the test's own."""
+    if os.geteuid() != 0:
+        monkeypatch.setattr(proc, "as_root", list)

@@ -177,7 +177,7 @@ def test_a_setting_names_other_directories(configured):
     assert proc.run(["echo", "well"]).out == "well\n"
 
 
-def test_what_others_can_write_is_not_run_by_root(configured):
+def test_what_others_can_write_is_not_run_by_root(configured, own_root):
     sneaky = program(configured / "sneaky")
     os.chmod(configured, 0o777)
     with pytest.raises(ProcessError, match="'sneaky' is missing") as caught:

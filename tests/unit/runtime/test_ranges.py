@@ -128,6 +128,7 @@ def test_a_damaged_record_keeps_nobody_from_starting(state, witness, text):
     assert store.allocate("a", witness("a"), "").base == FIRST
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="maps ids")
 def test_a_damaged_record_does_not_free_what_a_process_has(state, witness):
     store = Ranges(state, FIRST, 4 * SIZE)
     store.allocate("a", witness("a"), "")
