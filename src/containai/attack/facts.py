@@ -80,9 +80,9 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         raise SelfTestError(f"{name} does not run", hint="see: cai ls")
     own = str(pid or container["State"]["Pid"])
     others = [
-        str(each["State"]["Pid"])
-        for each in engine.containers("status=running")
-        if each["Id"] != container["Id"]
+        str(other.pid)
+        for other in engine.containers("status=running")
+        if other.id != container["Id"]
     ]
     runc = proc.which("runc", root=True) or "/usr/sbin/runc"
     paths = _with_parents([runc, *_below(engine.layout.runtime_dir)])

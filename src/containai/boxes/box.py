@@ -3,11 +3,12 @@
 import os
 import re
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from containai.boxes.limits import Limits
 from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.engine.client import Engine
+from containai.engine.container import Container, State
 from containai.errors import BoxNotFoundError, NameTakenError
 from containai.host import machine
 from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_WORKSPACE, WORKSPACE_IN_BOX
@@ -29,6 +30,15 @@ class Status(StrEnum):
     BROKEN = "broken"
 
 
+_STATUS = {
+    State.CREATED: Status.UNFINISHED,
+    State.RUNNING: Status.RUNNING,
+    State.PAUSED: Status.PAUSED,
+    State.RESTARTING: Status.RESTARTING,
+    State.EXITED: Status.STOPPED,
+}
+
+
 class Box(NamedTuple):
     """A box: its container, and what is wrong with it, if anything."""
 
@@ -47,32 +57,32 @@ class Box(NamedTuple):
     is_bounded: bool = True
 
     @classmethod
-    def from_inspect(cls, found: dict[str, Any]) -> "Box":
-        """Read a box from what `docker inspect` says: `found` is one, by `is_box`.
+    def from_container(cls, container: Container) -> "Box":
+        """Read a box from its container, which is one by `is_box`.
 
         What its creator gave it counts, and no image can give itself; only whose it is, is a label.
         """
-        host = found.get("HostConfig") or {}
-        workspace = str(_mounts(found)[WORKSPACE_IN_BOX].get("Source", ""))
-        port, owner = _port(host), _owner(found)
+        mount = container.mount(WORKSPACE_IN_BOX)
+        workspace = mount.source if mount is not None else ""
+        port, owner = _port(container), _owner(container)
         seen = [
             _wrong_with(workspace),
             "" if port else "it has no ssh port on 127.0.0.1",
             "" if owner is not None else "its label does not say whose it is",
         ]
         return cls(
-            name=str(found.get("Name", "")).lstrip("/"),
-            container=str(found.get("Id", "")),
+            name=container.name,
+            container=container.id,
             workspace=workspace,
             ssh_port=port,
             owner=NOBODY if owner is None else owner,
-            status=_status(found.get("State") or {}),
-            image=str((found.get("Config") or {}).get("Image", "")),
-            created=str(found.get("Created", "")),
+            status=_STATUS.get(container.state, Status.BROKEN),
+            image=container.image,
+            created=container.created,
             problems=tuple(filter(None, seen)),
-            limits=Limits.from_inspect(found),
-            cpuset=str(host.get("CpusetCpus", "")),
-            is_bounded=(host.get("PidsLimit") or 0) > 0,
+            limits=Limits(container.memory, container.cpus),
+            cpuset=container.cpuset,
+            is_bounded=container.processes > 0,
         )
 
     def belongs_to(self, uid: int) -> bool:
@@ -93,75 +103,45 @@ def _wrong_with(workspace: str) -> str:
     return ""
 
 
-def _port(host: dict[str, Any]) -> int:
+def _port(container: Container) -> int:
     """Return the port of this machine that leads to a box's sshd, or 0."""
-    for each in (host.get("PortBindings") or {}).get(f"{SSH_PORT_IN_BOX}/tcp") or []:
-        if each.get("HostIp") == "127.0.0.1" and (port := _number(each.get("HostPort"), 65535)):
-            return port
+    for port in container.ports:
+        if (port.inside, port.address) == (f"{SSH_PORT_IN_BOX}/tcp", "127.0.0.1"):
+            return port.number
     return 0
 
 
-def _owner(found: dict[str, Any]) -> int | None:
+def _owner(container: Container) -> int | None:
+    text = container.label(LABEL_OWNER) or ""
     # uid_t is 32 bits wide, and its last value means no user.
-    return _number(_labels(found).get(LABEL_OWNER), 2**32 - 2)
+    is_one = re.fullmatch("[0-9]{1,10}", text) and int(text) < 2**32 - 1
+    return int(text) if is_one else None
 
 
-def _number(text: object, most: int) -> int | None:
-    """Return a number from 0 to `most` in digits of ASCII, or None."""
-    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,10}", text):
-        return None
-    return int(text) if int(text) <= most else None
-
-
-def _labels(found: dict[str, Any]) -> dict[str, str]:
-    return (found.get("Config") or {}).get("Labels") or {}
-
-
-def _mounts(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the mounts that a container was made with (`docker create --mount`), by target."""
-    asked = (found.get("HostConfig") or {}).get("Mounts") or []
-    return {str(each.get("Target")): each for each in asked}
-
-
-def _status(state: dict[str, Any]) -> Status:
-    match state.get("Status"):
-        case "running":
-            return Status.RUNNING
-        case "paused":
-            return Status.PAUSED
-        case "restarting":
-            return Status.RESTARTING
-        case "created":
-            return Status.UNFINISHED
-        case "exited":
-            return Status.STOPPED
-    return Status.BROKEN
-
-
-def is_box(found: dict[str, Any]) -> bool:
-    """Whether a container, inspected, is a box.
+def is_box(container: Container) -> bool:
+    """Whether a container is a box.
 
     Labels alone prove nothing, as Docker adds those of the image to those of the container: it was
     made with a box's two mounts, and no image can ask for one (what it declares is a volume).
     """
-    mounts = _mounts(found)
-    kinds = [mounts.get(each, {}).get("Type") for each in (WORKSPACE_IN_BOX, DOCKER_IN_BOX)]
-    return _labels(found).get(LABEL_MANAGED) == "true" and kinds == ["bind", "volume"]
+    mounts = (container.mount(WORKSPACE_IN_BOX), container.mount(DOCKER_IN_BOX))
+    kinds = [mount.kind if mount is not None else "" for mount in mounts]
+    return container.label(LABEL_MANAGED) == "true" and kinds == ["bind", "volume"]
 
 
-def named_volumes(found: dict[str, Any]) -> list[str]:
+def named_volumes(container: Container) -> list[str]:
     """Return the volumes that are parts of a box and do not go with its container by themselves.
 
     Boxes of earlier versions have one with a name; those of today's are nameless.
     """
-    source = _mounts(found).get(DOCKER_IN_BOX, {}).get("Source")
-    return [str(source)] if source else []
+    mount = container.mount(DOCKER_IN_BOX)
+    return [mount.source] if mount is not None and mount.source else []
 
 
 def every(engine: Engine) -> list[Box]:
     """Return all boxes, of all users, by name."""
-    found = engine.containers(f"label={LABEL_MANAGED}=true")
-    return sorted(Box.from_inspect(each) for each in found if is_box(each))
+    containers = engine.containers(f"label={LABEL_MANAGED}=true")
+    return sorted(map(Box.from_container, filter(is_box, containers)))
 
 
 def own(engine: Engine) -> list[Box]:
@@ -171,8 +151,8 @@ def own(engine: Engine) -> list[Box]:
 
 def get(engine: Engine, name: str) -> Box | None:
     """Return the box of that name or id, whoever owns it, or None."""
-    found = engine.inspect("container", name)
-    return Box.from_inspect(found) if found is not None and is_box(found) else None
+    container = engine.container(name)
+    return Box.from_container(container) if container is not None and is_box(container) else None
 
 
 def refuse_others(box: Box, uid: int, *, to_root: bool) -> None:
@@ -200,21 +180,21 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
     workspace.
     """
     uid = engine.layout.uid
-    found = engine.inspect("container", name)
-    if found is not None:
-        if not is_box(found):
+    container = engine.container(name)
+    if container is not None:
+        if not is_box(container):
             raise NameTakenError(
                 f"the name {name!r} belongs to a container that is not ContainAI's",
                 hint="choose another: --name NAME",
             )
-        box = Box.from_inspect(found)
+        box = Box.from_container(container)
         refuse_others(box, uid, to_root=True)
         refuse_workspace(box, workspace)
         return box
     if named:
         return None
     same = engine.containers(f"label={LABEL_MANAGED}=true", f"label={LABEL_WORKSPACE}={workspace}")
-    boxes = [box for box in map(Box.from_inspect, filter(is_box, same)) if box.belongs_to(uid)]
+    boxes = [box for box in map(Box.from_container, filter(is_box, same)) if box.belongs_to(uid)]
     boxes = [box for box in boxes if box.workspace == workspace]
     if len(boxes) > 1:
         names = ", ".join(box.name for box in boxes)

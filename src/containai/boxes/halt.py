@@ -25,9 +25,8 @@ def _await_init(engine: Engine, container: str) -> None:
     """Wait until a box's systemd listens to signals, if it runs and has just begun."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = engine.inspect("container", container)
-        pid = found["State"]["Pid"] if found is not None else 0
-        if not pid or _listens(pid):
+        found = engine.container(container)
+        if found is None or not found.pid or _listens(found.pid):
             return
         time.sleep(0.05)
 

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 from containai.boxes import archives, console, halt, ids, limits, ports, spec
 from containai.boxes import box as boxes
@@ -15,6 +14,7 @@ from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
 from containai.engine import network, runtimes, shims
 from containai.engine.client import Engine
+from containai.engine.container import Container
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks, machine, proc
 from containai.host.background import Background
@@ -135,19 +135,19 @@ class Boxes:
     def stop(self, box: Box) -> None:
         """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
         with self._lock(box.name):
-            if self.engine.inspect("container", box.container) is None:
+            if self.engine.container(box.container) is None:
                 raise BoxNotFoundError(f"the box {box.name!r} is gone", hint="see: cai ls")
             self._shut_down(box)
 
     def remove(self, box: Box) -> None:
         """Remove a box and all that is its own; the workspace stays."""
         with self._lock(box.name):
-            found = self.engine.inspect("container", box.container)
-            if found is not None:
-                if found["State"]["Running"]:
+            container = self.engine.container(box.container)
+            if container is not None:
+                if container.running:
                     self._shut_down(box)
                 self._discard(box.container)
-            elif box.belongs_to(self.layout.uid) and not self.engine.inspect("container", box.name):
+            elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
                 ssh.forget(self.layout, box.name)
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
@@ -161,9 +161,9 @@ class Boxes:
 
     def _discard(self, container: str) -> None:
         """Remove a box by its container's id, as its name may be another's by now."""
-        found = self.engine.inspect("container", container)
+        found = self.engine.container(container)
         if found is not None:
-            box = Box.from_inspect(found)
+            box = Box.from_container(found)
             if box.belongs_to(self.layout.uid):
                 ssh.forget(self.layout, box.name)
             self.engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
@@ -293,7 +293,7 @@ class Boxes:
                 return self.engine.start(container)
             except EngineError as failed:
                 late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
-                if late or self.engine.inspect("container", container) is None:
+                if late or self.engine.container(container) is None:
                     raise
             shims.end(self.layout, container)
             shims.discard_bundle(self.layout, container)
@@ -307,22 +307,24 @@ class Boxes:
         restarts: set[int] = set()
 
         def still_alive() -> None:
-            found = self.engine.inspect("container", container)
+            found = self.engine.container(container)
             if found is not None:
-                restarts.add(found["RestartCount"])
-                if found["State"]["Running"] and len(restarts) <= 2:
+                restarts.add(found.restart_count)
+                if found.running and len(restarts) <= 2:
                     return
             raise self._death(name, container, found)
 
         return still_alive
 
-    def _death(self, name: str, container: str, found: dict[str, Any] | None) -> BoxStartError:
-        state = found["State"] if found else {"ExitCode": "?", "Error": "it is gone"}
+    def _death(self, name: str, container: str, found: Container | None) -> BoxStartError:
+        if found is None:
+            why = "it is gone"
+        else:
+            why = ", ".join(filter(None, [f"code {found.exit_code}", found.error]))
         last = self.engine.docker("logs", "--tail", "40", container, ok=None)
         said = "\n  ".join(console.legible(last.out + last.err)[-12:]) or "nothing"
         return BoxStartError(
-            f"the box {name!r} died while it booted (code {state['ExitCode']}"
-            f"{', ' + state['Error'] if state['Error'] else ''}); it said last:\n  {said}",
+            f"the box {name!r} died while it booted ({why}); it said last:\n  {said}",
             hint="see: cai engine logs",
         )
 

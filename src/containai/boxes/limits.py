@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from containai.errors import UsageError
 from containai.host import machine
@@ -18,12 +18,6 @@ class Limits(NamedTuple):
 
     memory: int | None = None
     cpus: float | None = None
-
-    @classmethod
-    def from_inspect(cls, found: dict[str, Any]) -> "Limits":
-        """Read those of a container from what `docker inspect` says."""
-        host = found.get("HostConfig") or {}
-        return cls(host.get("Memory") or 0, (host.get("NanoCpus") or 0) / 1e9)
 
     def over(self, others: "Limits") -> "Limits":
         """Return these, and the others where nothing is said here."""

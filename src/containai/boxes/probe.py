@@ -78,10 +78,10 @@ def _work(engine: Engine, name: str, workspace: str, say: Callable[[str], None])
     words = ("exec", "--interactive", name, "sh", "-s")
     done = engine.docker(*words, stdin=script().encode(), ok=None, timeout=TIMEOUT)
     if done.code != 0:
-        found = engine.inspect("container", name)
-        if found is not None and not found["State"]["Running"]:
+        container = engine.container(name)
+        if container is not None and not container.running:
             last = engine.docker("logs", "--tail", "1", name, ok=None)
-            return f"it ended with code {found['State']['ExitCode']}: {reason(last.out + last.err)}"
+            return f"it ended with code {container.exit_code}: {reason(last.out + last.err)}"
         return reason(done.err.strip() or done.out.strip() or f"code {done.code}")
     seen = os.stat(os.path.join(workspace, "probe")).st_uid
     owner = os.stat(workspace).st_uid

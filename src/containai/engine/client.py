@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from containai.engine import api
+from containai.engine.container import Container
 from containai.errors import EngineError, NoSpaceError, WorkspaceError
 from containai.host import proc
 from containai.layout import Layout
@@ -111,21 +112,25 @@ class Engine:
         chosen = [word for each in filters for word in ("--filter", each)]
         return self.docker("volume", "ls", "--quiet", *chosen).out.split()
 
-    def containers(self, *filters: str) -> list[dict[str, Any]]:
-        """Return every container, running or not, that passes all filters, inspected."""
+    def container(self, reference: str) -> Container | None:
+        """Return the container of a name or an id, or None."""
+        found = self.inspect("container", reference)
+        return None if found is None else Container.from_inspect(found)
+
+    def containers(self, *filters: str) -> list[Container]:
+        """Return every container, running or not, that passes all filters."""
         answer = self._ask(f"/containers/json?all=1&filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
             # A container may go between the two questions.
-            all_found = (self.inspect("container", each["Id"]) for each in answer[1])
-            return [each for each in all_found if each is not None]
+            containers = (self.container(each["Id"]) for each in answer[1])
+            return [container for container in containers if container is not None]
         chosen = [word for each in filters for word in ("--filter", each)]
         names = self.docker("ps", "--all", "--no-trunc", "--quiet", *chosen).out.split()
         if not names:
             return []
         # As above: docker then prints the rest and ends with 1.
         done = self.docker("container", "inspect", *names, ok=(0, 1))
-        found: list[dict[str, Any]] = json.loads(done.out or "[]")
-        return found
+        return [Container.from_inspect(each) for each in json.loads(done.out or "[]")]
 
     def _ask(self, address: str) -> tuple[int, Any] | None:
         """Return the answer to a question, 200 or 404 and its JSON, or None.

@@ -5,6 +5,7 @@ import pytest
 
 from containai.boxes import box
 from containai.boxes.box import NOBODY, Box, Status, find, is_box, named_volumes
+from containai.engine.container import Container
 from containai.errors import NameTakenError
 
 LABELS = {
@@ -13,6 +14,10 @@ LABELS = {
     "containai.ssh-port": "2301",
     "containai.owner": "1000",
 }
+
+
+def container(found):
+    return Container.from_inspect(found)
 
 
 def inspected(**labels):
@@ -41,17 +46,18 @@ class Answers:
     def __init__(self, layout, found):
         self.layout, self.found = layout, found
 
-    def inspect(self, kind, name):
-        return self.found if name in (self.found["Name"][1:], self.found["Id"]) else None
+    def container(self, name):
+        known = name in (self.found["Name"][1:], self.found["Id"])
+        return container(self.found) if known else None
 
     def containers(self, *filters):
-        return [self.found]
+        return [container(self.found)]
 
 
 def test_a_box_is_what_its_creator_made_it():
     found = inspected(**{"containai.workspace": "/etc", "containai.ssh-port": "1"})
-    assert is_box(found)
-    seen = Box.from_inspect(found)
+    assert is_box(container(found))
+    seen = Box.from_container(container(found))
     assert (seen.workspace, seen.ssh_port, seen.owner) == ("/srv/api", 2301, 1000)
     assert (seen.name, seen.status) == ("api", Status.RUNNING)
 
@@ -73,7 +79,7 @@ def test_labels_make_no_box(layout, mounts):
     found = inspected()
     found["HostConfig"]["Mounts"] = mounts
     engine: Any = Answers(layout, found)
-    assert not is_box(found)
+    assert not is_box(container(found))
     assert box.every(engine) == []
     assert box.get(engine, "api") is None
     with pytest.raises(NameTakenError, match="not ContainAI's"):
@@ -82,7 +88,7 @@ def test_labels_make_no_box(layout, mounts):
 
 @pytest.mark.parametrize("owner", ["", "x", "²", "-1", "1e3", "0x10", " 5", "4294967295", "9" * 40])
 def test_an_owner_that_is_none_is_nobody(owner):
-    seen = Box.from_inspect(inspected(**{"containai.owner": owner}))
+    seen = Box.from_container(container(inspected(**{"containai.owner": owner})))
     assert seen.owner == NOBODY
     assert "its label does not say whose it is" in seen.problems
 
@@ -91,7 +97,7 @@ def test_an_owner_that_is_none_is_nobody(owner):
 def test_a_port_that_is_none(port):
     found = inspected()
     found["HostConfig"]["PortBindings"]["22/tcp"][0]["HostPort"] = port
-    seen = Box.from_inspect(found)
+    seen = Box.from_container(container(found))
     assert seen.ssh_port == 0
     assert "it has no ssh port on 127.0.0.1" in seen.problems
 
@@ -99,7 +105,7 @@ def test_a_port_that_is_none(port):
 def test_a_port_on_another_address_is_none():
     found = inspected()
     found["HostConfig"]["PortBindings"]["22/tcp"][0]["HostIp"] = "0.0.0.0"
-    assert Box.from_inspect(found).ssh_port == 0
+    assert Box.from_container(container(found)).ssh_port == 0
 
 
 def without(found, path):
@@ -128,16 +134,16 @@ def test_what_is_missing_breaks_a_box_and_no_list(layout, path):
 
 def test_volumes_with_a_name_are_those_of_earlier_versions():
     found = inspected()
-    assert named_volumes(found) == []
+    assert named_volumes(container(found)) == []
     found["HostConfig"]["Mounts"][1]["Source"] = "api-docker"
-    assert named_volumes(found) == ["api-docker"]
+    assert named_volumes(container(found)) == ["api-docker"]
 
 
 def test_only_what_is_gone_is_gone(tmp_path, monkeypatch):
     def problems(path):
         found = inspected()
         found["HostConfig"]["Mounts"][0]["Source"] = str(path)
-        return Box.from_inspect(found).problems
+        return Box.from_container(container(found)).problems
 
     assert problems(tmp_path) == ()
     assert problems(tmp_path / "none") == (f"its workspace {str(tmp_path / 'none')!r} is gone",)
@@ -165,7 +171,7 @@ def test_only_what_is_gone_is_gone(tmp_path, monkeypatch):
     (0, True, True),
 ])  # fmt: skip
 def test_whose_box_it_is(uid, to_root, refused):
-    seen = Box.from_inspect(inspected())
+    seen = Box.from_container(container(inspected()))
     if not refused:
         box.refuse_others(seen, uid, to_root=to_root)
         return
@@ -186,4 +192,4 @@ def test_of_another_workspace(layout):
 def test_a_box_without_a_limit_on_processes_is_known(layout, limit, bounded):
     found = inspected()
     found["HostConfig"]["PidsLimit"] = limit
-    assert box.Box.from_inspect(found).is_bounded is bounded
+    assert Box.from_container(container(found)).is_bounded is bounded

@@ -23,11 +23,6 @@ def test_the_command_line_wins_over_the_settings():
     assert Limits(cpus=1.0).over(settings) == Limits(GIB, 1.0)
 
 
-def test_from_inspect():
-    found = {"HostConfig": {"Memory": GIB, "NanoCpus": 1_500_000_000}}
-    assert Limits.from_inspect(found) == Limits(GIB, 1.5)
-
-
 def test_more_processors_than_there_are():
     limits.check(Limits(cpus=2.0), [0, 1])
     limits.check(Limits(), [0])

@@ -7,6 +7,7 @@ import pytest
 
 from containai.engine import api
 from containai.engine.client import Engine
+from containai.engine.container import Container
 from containai.errors import EngineError, NoSpaceError
 from containai.layout import Layout
 
@@ -64,7 +65,7 @@ def test_containers_are_those_that_are_still_there(engine):
     wanted = api.quoted('{"label": ["a=true", "b=c=d"], "name": ["e"]}')
     table[f"/containers/json?all=1&filters={wanted}"] = ok([{"Id": "1"}, {"Id": "2"}])
     table["/containers/1/json"] = ok(FOUND)
-    assert client.containers("label=a=true", "label=b=c=d", "name=e") == [FOUND]
+    assert client.containers("label=a=true", "label=b=c=d", "name=e") == [Container("1", "a")]
     assert asked[-1] == "/containers/2/json"
 
 

@@ -81,8 +81,8 @@ def _removals(engine: Engine, scope: Scope, running: list[str], others: list[str
             title = f"remove every container, boxes of other users too: {', '.join(others)}"
             actions.append(remove._replace(title=title) if others else remove)
         # What of a box has a name does not go with it, and is a part of it all the same.
-        found = filter(box.is_box, engine.containers())
-        own = {name for each in found for name in box.named_volumes(each)}
+        every = filter(box.is_box, engine.containers())
+        own = {name for container in every for name in box.named_volumes(container)}
         if parts := [name for name in volumes if name in own]:
             actions.append(request("volume", "rm", "--force", *parts))
     if scope.volumes and volumes:

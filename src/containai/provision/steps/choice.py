@@ -91,7 +91,7 @@ class RuntimeChoice:
     def _clean(self, layout: Layout, progress: Progress) -> None:
         """Take away what was installed of a Sysbox that no box uses, and tell the engine."""
         containers = Engine(layout).containers()
-        if not any(each["HostConfig"]["Runtime"] == SYSBOX_RUNC for each in containers):
+        if not any(container.runtime == SYSBOX_RUNC for container in containers):
             for action in Sysbox(self.attempt).undo(layout, Scope()):
                 action.apply(progress)
         _configure(layout, progress)

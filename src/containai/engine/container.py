@@ -1,0 +1,155 @@
+"""A container as the engine knows it. What an answer lacks, or has of another kind, is empty."""
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+_CPUSET = re.compile("[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*")
+#: The largest number that the engine has room for.
+_MOST = (1 << 63) - 1
+
+
+class State(StrEnum):
+    """What a container is doing, in the engine's words."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+    UNKNOWN = ""
+
+
+class Mount(NamedTuple):
+    """A mount that was asked for (`docker create --mount`); a nameless volume has no source."""
+
+    kind: str
+    source: str
+    target: str
+
+
+class Port(NamedTuple):
+    """A port of a container, as "22/tcp", and the address and port of this machine it is at."""
+
+    inside: str
+    address: str
+    number: int
+
+
+class Container(NamedTuple):
+    """A container, inspected. What its creator asked for is not to be had from an image's file.
+
+    `labels` are: Docker adds those of the image to those of the container. `image` is as it was
+    asked for. `running` is also of one that is paused. `pid` is its first process's, or 0.
+    Limits are 0 where there is none: `memory` in bytes, `cpus` in processors, `processes`.
+    """
+
+    id: str
+    name: str = ""
+    image: str = ""
+    created: str = ""
+    runtime: str = ""
+    state: State = State.UNKNOWN
+    running: bool = False
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    restart_count: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[Port, ...] = ()
+    memory: int = 0
+    cpus: float = 0.0
+    cpuset: str = ""
+    processes: int = 0
+
+    @classmethod
+    def from_inspect(cls, found: object) -> "Container":
+        """Read one from what `docker container inspect` says of it. Never raises."""
+        top = _table(found)
+        state, config, host = (_table(top.get(key)) for key in ("State", "Config", "HostConfig"))
+        cpuset = _text(host.get("CpusetCpus"))
+        return cls(
+            id=_text(top.get("Id")),
+            name=_text(top.get("Name")).lstrip("/"),
+            image=_text(config.get("Image")),
+            created=_text(top.get("Created")),
+            runtime=_text(host.get("Runtime")),
+            state=_state(state.get("Status")),
+            running=state.get("Running") is True,
+            pid=_number(state.get("Pid")),
+            exit_code=_number(state.get("ExitCode")),
+            error=_text(state.get("Error")),
+            restart_count=_number(top.get("RestartCount")),
+            labels=_labels(config.get("Labels")),
+            mounts=tuple(_mount(each) for each in _tables(host.get("Mounts"))),
+            ports=_ports(host.get("PortBindings")),
+            memory=_number(host.get("Memory")),
+            cpus=_number(host.get("NanoCpus")) / 1e9,
+            cpuset=cpuset if _CPUSET.fullmatch(cpuset) else "",
+            processes=_number(host.get("PidsLimit")),
+        )
+
+    def label(self, key: str) -> str | None:
+        """Return a label's value."""
+        return dict(self.labels).get(key)
+
+    def mount(self, target: str) -> Mount | None:
+        """Return the mount at a path of the container."""
+        return {mount.target: mount for mount in self.mounts}.get(target)
+
+
+def _table(value: object) -> dict[object, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables(value: object) -> list[dict[object, object]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    """Return a number that is not negative, or 0."""
+    # To Python, true is a number.
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 <= value <= _MOST else 0
+
+
+def _state(value: object) -> State:
+    try:
+        return State(_text(value))
+    except ValueError:
+        return State.UNKNOWN
+
+
+def _labels(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = _table(value).items()
+    return tuple(
+        (key, text) for key, text in pairs if isinstance(key, str) and isinstance(text, str)
+    )
+
+
+def _mount(value: dict[object, object]) -> Mount:
+    return Mount(*(_text(value.get(key)) for key in ("Type", "Source", "Target")))
+
+
+def _ports(value: object) -> tuple[Port, ...]:
+    return tuple(
+        Port(_text(inside), _text(each.get("HostIp")), number)
+        for inside, bindings in _table(value).items()
+        for each in _tables(bindings)
+        if (number := _port(each.get("HostPort")))
+    )
+
+
+def _port(value: object) -> int:
+    """Return a port that is said in digits of ASCII, or 0."""
+    text = _text(value)
+    number = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
+    return number if number <= 65535 else 0
