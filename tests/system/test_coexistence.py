@@ -29,13 +29,13 @@ FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2
 #: What `cai setup` does for the engine.
 SET_UP = """
 from containai.layout import Layout
-from containai.provision import setup, steps
+from containai.provision import apply, steps
 from containai.config.settings import Settings
 from containai.provision.step import Choices
 every = steps.steps(Choices(Settings().over({"image.root": "none"})))
 names = ("runtime cai-runc", "engine configuration", "network", "engine")
 wanted = [step for step in every if step.title in names]
-setup.apply(Layout.from_environment(), wanted, lambda *_: lambda *_: None)
+apply.apply(Layout.from_environment(), wanted, lambda *_: lambda *_: None)
 """
 
 

@@ -20,14 +20,16 @@ from containai.engine import runtimes, sysbox
 from containai.engine.client import Engine
 from containai.errors import DownloadError, EngineError, NoSpaceError, UnsupportedError
 from containai.host import download
-from containai.host.download import Pin
+from containai.host.perform import perform
 from containai.images import recipe
 from containai.layout import Layout
 from containai.provision import compat
 from containai.provision.compat import Facts
 from containai.provision.step import Scope
+from containai.provision.steps import sysbox as sysbox_step
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.sysbox import SUBORDINATE, Attempt, Sysbox
+from containai.work.actions import Pin
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="installs as root")
 
@@ -132,8 +134,8 @@ def step(pin, asked="sysbox", **more):
 
 
 def apply(layout, wanted):
-    for action in wanted.plan(layout):
-        action.apply(nothing)
+    for action in wanted.plan(layout, wanted.check(layout)):
+        perform(action, nothing)
 
 
 def daemons(script):
@@ -151,8 +153,9 @@ def left(layout):
 
 def test_only_its_programs_are_installed_and_run(layout, server):
     wanted = step(server.package(daemons(DAEMON.format(run=sysbox.RUN_DIR))))
-    assert wanted.check(layout)[:2] == (False, "0.7.1 is not installed")
-    described = [action.describe() for action in wanted.plan(layout)]
+    found = wanted.check(layout)
+    assert found[:2] == (False, "0.7.1 is not installed")
+    described = [action.describe() for action in wanted.plan(layout, found)]
     assert any(wanted.attempt.releases[os.uname().machine].sha256 in each for each in described)
 
     apply(layout, wanted)
@@ -172,7 +175,7 @@ def test_only_its_programs_are_installed_and_run(layout, server):
         with open(path, encoding="utf-8") as file:
             assert file.read() == SUBORDINATE + "\n"
     assert sysbox.running(layout)
-    assert wanted.plan(layout) == []
+    assert wanted.plan(layout, wanted.check(layout)) == []
     assert runtimes.programs(layout)["sysbox-runc"] == layout.sysbox_program
 
     sysbox.stop(layout)
@@ -181,7 +184,7 @@ def test_only_its_programs_are_installed_and_run(layout, server):
     assert sysbox.running(layout)
 
     for action in wanted.undo(layout, Scope()):
-        action.apply(nothing)
+        perform(action, nothing)
     assert not sysbox.running(layout)
     assert left(layout) == ["etc/subgid", "etc/subuid"]
     assert wanted.undo(layout, Scope()) == []
@@ -196,7 +199,7 @@ def test_ids_of_others_stay_as_they_are(layout, server):
     wanted = step(server.package(daemons(DAEMON.format(run=sysbox.RUN_DIR))))
     apply(layout, wanted)
     for action in wanted.undo(layout, Scope()):
-        action.apply(nothing)
+        perform(action, nothing)
     for path in layout.subordinate_ids:
         with open(path, encoding="utf-8") as file:
             assert file.read() == mine
@@ -242,10 +245,10 @@ def test_what_is_not_the_release_is_not_used(layout, server, harm, said, monkeyp
         apply(layout, step(pin))
     auto = step(pin, "auto")
     # Nothing is known against it, though this root is not the machine's.
-    monkeypatch.setattr(Sysbox, "_consult", lambda *_: None)
+    monkeypatch.setattr(sysbox_step, "objection", lambda *_: ("", ""))
     apply(layout, auto)
-    assert said in auto.attempt.refused
-    assert auto.check(layout)[:2] == (True, f"not used: {auto.attempt.refused}")
+    assert said in auto.attempt.trial.failed
+    assert auto.check(layout)[:2] == (True, f"not used: {auto.attempt.trial.failed}")
     assert set(left(layout)) <= {"var/lib/containai/downloads/sysbox.deb"}
 
 
@@ -347,7 +350,7 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
         assert choice.check(layout)[:2] == (False, "to be probed")
         apply(layout, Sysbox(attempt))
         for action in choice_of_engine(layout):
-            action.apply(nothing)
+            perform(action, nothing)
         told = json.loads(site.docker("info", "--format", "{{json .Runtimes}}"))
         assert told["sysbox-runc"]["path"] == layout.sysbox_program
 
@@ -356,6 +359,7 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
         assert runtimes.read_choice(layout) == before
 
         attempt.asked = "auto"
+        monkeypatch.setattr(sysbox_step, "objection", lambda *_: ("", ""))
         os.unlink(layout.runtime_choice)
         apply(layout, choice)
         chosen = runtimes.read_choice(layout)
@@ -378,4 +382,4 @@ def choice_of_engine(layout):
     from containai.provision.steps.engine import EngineFiles, EngineRunning
 
     for each in (EngineFiles(), EngineRunning()):
-        yield from each.plan(layout)
+        yield from each.plan(layout, each.check(layout))

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from containai.provision.step import Progress
+    from containai.work.ui import Progress
 
 #: Without a terminal, at most one line in so many seconds, so that a log stays readable.
 QUIET_SECONDS = 3.0
@@ -29,8 +29,13 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Show nothing until there is something to say again."""
         if self._live is not None:
             self._live.stop()
+            self._live = None
 
     def say(self, text: str) -> None:
         """Say what is being done now."""

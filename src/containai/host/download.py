@@ -14,12 +14,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from io import BufferedRandom
-from typing import IO, NamedTuple
+from typing import IO
 
 from containai.errors import DownloadError, NoSpaceError
 from containai.host import machine, proc, scripts
+from containai.work.actions import Pin
+from containai.work.ui import Progress
 
 #: How long a server may take until its first answer, names and redirects included, and how long it
 #: may be silent later on, in seconds. Short: without a network nobody should wait for it.
@@ -30,22 +31,6 @@ TRANSFER_TIMEOUT = 900.0
 _CHUNK = 1 << 18
 #: Where files wait for their check: they may be larger than a /tmp in memory.
 _SPOOL = "/var/tmp"  # noqa: S108 - an anonymous file, it has no name there
-
-#: (what is being done, how far it is: 0 to 1, or None where nobody knows)
-Progress = Callable[[str, float | None], None]
-
-
-class Pin(NamedTuple):
-    """A file of the network: where it is, what it must be, and its size at most, in bytes."""
-
-    url: str
-    sha256: str
-    size: int
-
-    @property
-    def name(self) -> str:
-        """Its name, as the URL has it."""
-        return self.url.rpartition("/")[2]
 
 
 def kept(pin: Pin, directory: str) -> str | None:

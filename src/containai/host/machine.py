@@ -1,17 +1,9 @@
 """Facts about this machine."""
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from containai.host import files
-
-
-class User(NamedTuple):
-    """A user of this machine."""
-
-    name: str
-    home: str
+from containai.work.user import User
 
 
 def invoker() -> User | None:
@@ -39,12 +31,6 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return f"user {uid}" if uid >= 0 else "nobody known"
-
-
-def as_user(user: User, argv: Sequence[str]) -> list[str]:
-    """Return the argv by which root runs a program as a user: in its home nobody else writes."""
-    home = f"HOME={user.home}"
-    return ["runuser", "--user", user.name, "--", "env", "-u", "XDG_RUNTIME_DIR", home, *argv]
 
 
 def group_members(name: str) -> list[str] | None:

@@ -61,9 +61,14 @@ def install_argv(names: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
+def update_argv() -> list[str]:
+    """Return the command that fetches the package lists."""
+    return ["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"]
+
+
 def update(on_line: Callable[[str], None]) -> None:
     """Fetch the package lists."""
-    proc.stream(["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"], on_line, root=True)
+    proc.stream(update_argv(), on_line, root=True)
 
 
 def ensure(names: Sequence[str], on_line: Callable[[str], None]) -> None:

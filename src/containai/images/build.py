@@ -2,22 +2,21 @@
 
 import os
 import re
-from collections.abc import Callable
 
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
 from containai.host import packages, proc, space
 from containai.images.recipe import ROOT, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+from containai.work.ui import Progress
 
 #: How long a registry may take until its first answer, in seconds.
 REGISTRY_TIMEOUT = 20.0
 
-#: (what is being done, how far the whole is: 0 to 1)
-Progress = Callable[[str, float], None]
-
 #: The distribution's archive that a root file system is bootstrapped from.
 SUITE = "trixie"
+#: What it is called then.
+BOOTSTRAPPED = f"{IMAGE_REPOSITORY}/rootfs:{SUITE}"
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -74,8 +73,7 @@ def load(engine: Engine, recipe: Recipe, archive: str) -> str:
 
 
 def _root(engine: Engine, pulled: str, progress: Progress) -> str:
-    bootstrapped = f"{IMAGE_REPOSITORY}/rootfs:{SUITE}"
-    for known in (pulled, bootstrapped):
+    for known in (pulled, BOOTSTRAPPED):
         if engine.inspect("image", known) is not None:
             return known
     progress(f"asking the registry for {pulled}", 0.0)
@@ -85,8 +83,8 @@ def _root(engine: Engine, pulled: str, progress: Progress) -> str:
     except EngineError as failed:
         why = str(failed).splitlines()[-1].strip()
         progress(f"no registry ({why[:100]}); bootstrapping Debian {SUITE} instead", 0.02)
-    _bootstrap(engine, bootstrapped, progress)
-    return bootstrapped
+    _bootstrap(engine, BOOTSTRAPPED, progress)
+    return BOOTSTRAPPED
 
 
 #: Runs a command that makes root.tar in a directory, and imports it: DIRECTORY IMAGE HOST COMMAND.

@@ -5,10 +5,9 @@ import re
 from typing import NamedTuple
 
 from containai.errors import ContainAIError, UnsupportedError
-from containai.host import download, files, machine, packages, proc
-from containai.host.download import Pin
+from containai.host import download, files, machine, packages
 from containai.layout import Layout
-from containai.provision.step import Action, Do, Progress, Run, WriteFile
+from containai.work.actions import Action, Fetch, Pin, Run, WriteFile
 
 #: Docker's archive, and the key that signs it: the file is the same for Debian and Ubuntu, of the
 #: primary key 9DC8 5822 9FC7 DD38 854A E2D8 8D81 803C 0EBF CD88 (docs.docker.com/engine/install).
@@ -95,13 +94,10 @@ def add_archive(layout: Layout, archive: str = ARCHIVE) -> list[Action]:
     distribution, _ = release() or ("", "")
     pin = Pin(f"{archive}/{distribution}/gpg", KEY_SHA256, KEY_SIZE)
     keyring = os.path.join(layout.root, KEYRING)
-
-    def fetch(progress: Progress) -> None:
-        path = download.fetch(pin, os.path.join(layout.downloads, "docker"), progress)
-        proc.run(["install", "-D", "-m", "644", path, keyring], root=True)
-
+    fetch = Fetch(pin, os.path.join(layout.downloads, "docker"))
     return [
-        Do(f"fetch {pin.url} (sha256 {pin.sha256}) to {keyring}", fetch),
+        fetch,
+        Run(["install", "-D", "-m", "644", fetch.path, keyring]),
         WriteFile(os.path.join(layout.root, SOURCES), sources(archive, keyring)),
     ]
 

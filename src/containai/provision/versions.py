@@ -5,11 +5,12 @@ Two users of a machine may have two versions; the machine has one runtime and on
 
 import os
 import re
+from typing import Any
 
 import containai
 from containai.host import files, proc
 from containai.layout import Layout
-from containai.provision.step import Finding
+from containai.work.actions import Finding
 
 
 def installed(layout: Layout) -> str:
@@ -22,7 +23,7 @@ def text() -> str:
     return containai.__version__ + "\n"
 
 
-def newer(layout: Layout) -> Finding | None:
+def newer(layout: Layout) -> Finding[Any] | None:
     """Return what to say of this machine if a newer cai set it up, else None."""
     found = installed(layout)
     if _numbers(found) <= _numbers(containai.__version__):

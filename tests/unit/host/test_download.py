@@ -10,7 +10,7 @@ import pytest
 
 from containai.errors import DownloadError, NoSpaceError
 from containai.host import download, machine
-from containai.host.download import Pin
+from containai.work.actions import Pin
 
 #: Larger than a chunk, and no multiple of one. Its last byte is none that tests put there.
 CONTENT = os.urandom(700_000) + b"\1"

@@ -5,7 +5,7 @@ import pytest
 
 from containai.errors import ContainAIError, UnsupportedError
 from containai.provision import providers
-from containai.provision.step import Do, Run, WriteFile
+from containai.work.actions import Fetch, Run, WriteFile
 
 RELEASE = ("debian", "trixie")
 
@@ -51,10 +51,11 @@ def test_docker_ce_for_no_release(machine):
 
 def test_archive_is_added_with_its_key_for_it_alone(machine, layout):
     machine()
-    key, sources = providers.add_archive(layout)
-    assert isinstance(key, Do)
+    key, place, sources = providers.add_archive(layout)
+    assert isinstance(key, Fetch)
     assert providers.KEY_SHA256 in key.describe()
     keyring = f"{layout.root}/etc/apt/keyrings/containai-docker.asc"
+    assert place == Run(["install", "-D", "-m", "644", key.path, keyring])
     assert sources == WriteFile(
         f"{layout.root}/etc/apt/sources.list.d/containai-docker.sources",
         "# Written by cai.\nTypes: deb\nURIs: https://download.docker.com/linux/debian\n"

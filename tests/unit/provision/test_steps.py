@@ -5,11 +5,15 @@ import os
 import pytest
 
 from containai.errors import ContainAIError, EngineError, NoSpaceError, UnsupportedError
-from containai.host.machine import User
+from containai.flows import uninstall
+from containai.host.perform import perform
 from containai.layout import Layout
-from containai.provision import record, setup, uninstall
-from containai.provision.step import Do, Finding, Run, Scope, WriteFile
+from containai.provision import apply as going
+from containai.provision import record
+from containai.provision.step import Scope
 from containai.provision.steps import boxes, engine, platform, user
+from containai.work.actions import Do, Finding, Run, WriteFile
+from containai.work.user import User
 
 MACHINE = Layout("/", "/home/u", 1000)
 
@@ -18,15 +22,6 @@ def write(path, text=""):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def test_describe():
-    assert Run(["a", "b c"]).describe() == "# a 'b c'"
-    assert Run(["a"], root=False).describe() == "$ a"
-    assert Run(["a"] * 200).brief().endswith(" …")
-    assert len(Run(["a"] * 200).brief()) <= 110
-    text = WriteFile("/f", "one\n\n  two\n", 0o600).describe()
-    assert text == "# write /f (mode 600, 11 bytes)\n    one\n    \n      two\n"
 
 
 @pytest.mark.parametrize("systemd", [True, False])
@@ -67,15 +62,16 @@ def test_context(layout, monkeypatch):
     step = user.Context()
     assert not step.check(layout).ok
     assert step.undo(layout, Scope()) == []
-    [create] = step.plan(layout)
+    [create] = step.plan(layout, step.check(layout))
     assert create.argv[:4] == ["docker", "context", "create", "docker-containai"]
     assert create.argv[-1] == f"host=unix://{layout.engine_socket}"
     assert not create.root
     path = context(layout.home, "unix:///elsewhere")
-    assert step.plan(layout)[0].argv[2] == "update"
+    assert step.plan(layout, step.check(layout))[0].argv[2] == "update"
     context(layout.home, f"unix://{layout.engine_socket}")
-    assert step.check(layout).ok
-    assert step.plan(layout) == []
+    found = step.check(layout)
+    assert found.ok
+    assert step.plan(layout, found) == []
     assert step.undo(layout, Scope())[0].argv == ["rm", "-r", os.path.dirname(path)]
 
 
@@ -88,7 +84,7 @@ def test_damaged_context(tmp_path, text):
 def test_context_through_sudo_is_the_callers(layout, monkeypatch, tmp_path):
     """It is written as that user: root follows nobody's links in there."""
     monkeypatch.setattr(user.machine, "invoker", lambda: User("ann", str(tmp_path)))
-    [create] = user.Context().plan(layout)
+    [create] = user.Context().plan(layout, user.Context().check(layout))
     words = ["runuser", "--user", "ann", "--", "env", "-u", "XDG_RUNTIME_DIR", f"HOME={tmp_path}"]
     assert create.describe().startswith("$ " + " ".join([*words, "docker", "context", "create"]))
     context(str(tmp_path), f"unix://{layout.engine_socket}")
@@ -113,12 +109,13 @@ def test_caller(monkeypatch):
 def test_group(monkeypatch):
     members = None
     monkeypatch.setattr(engine.machine, "group_members", lambda name: members)
-    note, make = engine.Group().plan(MACHINE)
+    note, make = engine.Group().plan(MACHINE, engine.Group().check(MACHINE))
     assert isinstance(note, Do)
     assert make.argv == ["groupadd", "--system", "containai"]
     members = ["ann", "bob"]
-    assert engine.Group().check(MACHINE) == Finding(True, "containai: ann, bob")
-    assert engine.Group().plan(MACHINE) == []
+    found = engine.Group().check(MACHINE)
+    assert found == Finding(True, "containai: ann, bob")
+    assert engine.Group().plan(MACHINE, found) == []
     monkeypatch.setattr(record, "read", lambda layout: {})
     assert engine.Group().undo(MACHINE, Scope(purge=True)) == []
     monkeypatch.setattr(record, "read", lambda layout: {"group": True})
@@ -132,14 +129,14 @@ def test_directories_that_every_containerd_makes(layout, tmp_path, monkeypatch):
     step = engine.EngineFiles()
 
     def set_up():
-        for action in step.plan(layout):
+        for action in step.plan(layout, step.check(layout)):
             if isinstance(action, Do | WriteFile):
-                action.apply(lambda *_: None)
+                perform(action, lambda *_: None)
 
     def taken_away():
         actions = step.undo(layout, Scope(purge=True))
         for action in actions:
-            action.apply(lambda *_: None)
+            perform(action, lambda *_: None)
         return [action.argv for action in actions if isinstance(action, Run)]
 
     set_up()
@@ -167,7 +164,7 @@ def test_what_cannot_be_verified_is_not_stale(layout, silent):
     write(layout.ssh_block("gone"))
     found = user.Entries().check(layout)
     assert found == Finding(False, "not checked: the engine does not answer")
-    assert user.Entries().plan(layout) == []
+    assert user.Entries().plan(layout, found) == []
 
 
 def test_uninstall_sees_boxes_behind_a_silent_engine(layout, silent, monkeypatch):
@@ -189,7 +186,7 @@ class Fixed:
             raise self.error
         return self.finding
 
-    def plan(self, layout):
+    def plan(self, layout, finding):
         return list(self.actions)
 
     def undo(self, layout, scope):
@@ -198,40 +195,21 @@ class Fixed:
 
 def test_a_check_that_raises_does_not_hide_the_others(layout):
     wrong = UnsupportedError("too old", hint="buy another")
-    rows = setup.examine(layout, [Fixed("a", error=wrong), Fixed("b", Finding(True, "fine"))])
+    rows = going.examine(layout, [Fixed("a", error=wrong), Fixed("b", Finding(True, "fine"))])
     assert [(row.finding.ok, row.finding.seen) for row in rows] == [
         (False, "too old"),
         (True, "fine"),
     ]
     assert rows[0].finding.hint == "buy another"
     with pytest.raises(UnsupportedError):
-        setup.refuse(rows)
-    setup.refuse(rows[1:])
+        going.refuse(rows)
+    going.refuse(rows[1:])
 
 
 def test_a_step_that_stays_wrong_is_an_error(layout, monkeypatch):
     monkeypatch.setattr(record.packages, "has_apt", lambda: False)
     with pytest.raises(ContainAIError, match="x is still not right: bad"):
-        setup.apply(layout, [Fixed("x", Finding(False, "bad"))], lambda *_: lambda *_: None)
-
-
-def test_uninstall_goes_backwards_and_on(layout):
-    done = []
-
-    def fail(progress):
-        raise ContainAIError("no")
-
-    actions = [
-        Do("first", lambda _: done.append(1)),
-        Do("second", fail),
-        Do("x", lambda _: done.append(3)),
-    ]
-    steps = [Fixed("a", actions=actions[2:]), Fixed("b", actions=actions[:2])]
-    planned = uninstall.plan(layout, steps, Scope())
-    assert planned == actions
-    with pytest.raises(ContainAIError, match=r"(?s)not everything.*no"):
-        uninstall.apply(planned, lambda *_: None)
-    assert done == [1, 3]
+        going.apply(layout, [Fixed("x", Finding(False, "bad"))], lambda *_: lambda *_: None)
 
 
 def test_record_of_packages(layout, monkeypatch):
@@ -248,10 +226,4 @@ def test_record_of_packages(layout, monkeypatch):
     with record.of_packages(layout):
         there.append("c")
     assert record.read(layout) == {"packages": ["b", "c"]}
-    assert uninstall.packages(layout) == ["b", "c"]
-
-
-def test_a_script_has_a_line_of_its_own_in_a_plan():
-    action = Run(["sh", "-c", "set -eu\n" + "true\n" * 50], title="install docker.io")
-    assert action.brief() == "# install docker.io"
-    assert "set -eu" in action.describe()
+    assert uninstall.brought(layout) == ["b", "c"]

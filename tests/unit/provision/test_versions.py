@@ -11,16 +11,16 @@ from containai.engine import daemon
 from containai.host import proc
 from containai.layout import Layout
 from containai.provision import versions
-from containai.provision.step import WriteFile
 from containai.provision.steps import engine
 from containai.provision.steps.engine import EngineFiles
 from containai.provision.steps.runtime import Runtime
+from containai.work.actions import WriteFile
 
 
 def set_up(layout, *steps):
     """Write what steps would write, without root's part."""
     for step in steps:
-        for action in step.plan(layout):
+        for action in step.plan(layout, step.check(layout)):
             if isinstance(action, WriteFile):
                 os.makedirs(os.path.dirname(action.path), exist_ok=True)
                 with open(action.path, "w", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def test_an_older_version_leaves_a_newer_runtime(both, layout, monkeypatch, vers
         assert found.ok
         assert f"of cai 1.10.0, newer than this {version}" in found.seen
         assert "cai uninstall, then cai setup" in found.hint
-        assert step.plan(layout) == []
+        assert step.plan(layout, found) == []
 
 
 @pytest.mark.parametrize("version", ["1.10.1", "1.11", "2.0.0", "10.0"])
@@ -66,7 +66,7 @@ def test_a_newer_version_takes_its_place_and_says_so(both, layout, monkeypatch, 
     assert versions.installed(layout) == version
     # And from now on the other is the older one.
     monkeypatch.setattr(containai, "__version__", "1.10.0")
-    assert [step.plan(layout) for step in both] == [[], []]
+    assert [step.plan(layout, step.check(layout)) for step in both] == [[], []]
 
 
 @pytest.mark.parametrize("version", ["1.10.0", "1.10.0+local", "1.10.0.dev2"])
@@ -132,9 +132,10 @@ def test_the_same_dockerd_by_another_path_is_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(proc, "SYSTEM_PATH", str(tmp_path))
     monkeypatch.setattr(engine.machine, "has_systemd", lambda: True)
     monkeypatch.setattr(engine.networks, "routes", lambda: "")
-    text = daemon.unit(machine, other, daemon.networks.of("10.203.0.0/21"))
+    network = daemon.networks.of("10.203.0.0/21")
+    text = daemon.unit(machine, other, network)
     monkeypatch.setattr(
         engine.files, "read", lambda path: text if path == machine.engine_unit_file else None
     )
-    units = {each.path: each.text for each in EngineFiles()._wanted(machine)}
+    units = {each.path: each.text for each in EngineFiles()._wanted(machine, network)}
     assert f"ExecStart={other} --config-file" in units[machine.engine_unit_file]

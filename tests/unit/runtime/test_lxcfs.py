@@ -9,10 +9,10 @@ import pytest
 from containai.engine import lxcfs as engine
 from containai.host import files
 from containai.layout import Layout
-from containai.provision.step import Run, WriteFile
 from containai.provision.steps import runtime
 from containai.runtime import lxcfs
 from containai.runtime.reconnect import Stale, boxes, stale
+from containai.work.actions import Run, WriteFile
 from harness.waiting import until
 
 LINE = "493 476 0:57 {file} {path} ro,nosuid - fuse.lxcfs {name} rw,user_id=0"

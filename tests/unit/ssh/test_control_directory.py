@@ -10,9 +10,10 @@ import pytest
 from containai.errors import ContainAIError
 from containai.host import proc
 from containai.layout import Layout
-from containai.provision.step import Run, Scope
+from containai.provision.step import Scope
 from containai.provision.steps.user import Keys
 from containai.ssh import connect, session, setup
+from containai.work.actions import Run
 
 OTHER = 4321
 

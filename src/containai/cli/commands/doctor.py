@@ -9,7 +9,7 @@ from containai.cli import shared
 from containai.layout import Layout
 
 if TYPE_CHECKING:
-    from containai.provision.step import Step
+    from containai.provision.step import AnyStep
 
 #: The exit code where a check is not all right.
 FOUND = 1
@@ -43,46 +43,31 @@ def run(arguments: argparse.Namespace) -> int:
 
         return attack.run(layout, arguments.attack or None, as_json=arguments.json)
     if arguments.fix:
-        fix(layout)
+        from containai.cli.consent import Terminal
+        from containai.flows import doctor
+
+        with Terminal() as terminal:
+            doctor.fix(layout, _checks(layout), terminal)
     return examine(layout, as_json=arguments.json)
 
 
 def examine(layout: Layout, *, as_json: bool) -> int:
     """Check everything and print what was seen. Nothing is changed."""
-    from containai.cli import consent
-    from containai.provision import setup
+    from containai.provision import apply
 
-    rows = setup.examine(layout, _checks(layout))
+    rows = apply.examine(layout, _checks(layout))
     if as_json:
-        found = [{"step": row.step.title, **row.finding._asdict()} for row in rows]
+        found = [{"step": row.step.title, **row.finding.told()} for row in rows]
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        sys.stdout.write(consent.table(rows))
+        sys.stdout.write(apply.table(rows))
     if all(row.finding.passes for row in rows):
         return 0
     sys.stderr.write("cai: something is missing or wrong\n  hint: run: cai doctor --fix\n")
     return FOUND
 
 
-def fix(layout: Layout) -> None:
-    """Apply the plans of the checks that fail, saying what is done; go on after one that fails."""
-    from containai.cli import consent
-    from containai.errors import ContainAIError
-
-    for step in _checks(layout):
-        try:
-            # Only now, as what mended one before may have broken or mended this one too.
-            if step.check(layout).ok:
-                continue
-            consent.show_actions([step.plan(layout)])
-            consent.apply(layout, [step])
-        except ContainAIError as failed:
-            sys.stderr.write(f"cai: {failed}\n")
-            if failed.hint:
-                sys.stderr.write(f"  hint: {failed.hint}\n")
-
-
-def _checks(layout: Layout) -> "list[Step]":
+def _checks(layout: Layout) -> "list[AnyStep]":
     from containai.provision import steps
     from containai.provision.step import Choices
 

@@ -33,8 +33,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Install and start everything that boxes need; end with the checks of `cai doctor`."""
     from containai.cli import consent
-    from containai.provision import setup, steps
+    from containai.flows import setup
+    from containai.provision import apply, steps
     from containai.provision.step import Choices
+    from containai.work.actions import dry_run
 
     layout = Layout.from_environment()
     choices = Choices(
@@ -43,17 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
         offline_dir=arguments.offline_dir or "",
     )
     if arguments.dry_run:
-        rows = setup.examine(layout, steps.steps(choices))
-        setup.refuse(rows)
-        planned = [action for _, actions in setup.plan(layout, rows) for action in actions]
-        lines = [action.describe() for action in planned]
-        sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
+        sys.stdout.write(dry_run(setup.preview(layout, steps.steps(choices))))
         return 0
     if not consent.set_up(layout, choices, agreed=shared.agreed(arguments)):
         sys.stdout.write("everything is set up; nothing was changed\n")
         return 0
-    rows = setup.examine(layout, steps.checks(choices))
-    sys.stdout.write(consent.table(rows))
+    rows = apply.examine(layout, steps.checks(choices))
+    sys.stdout.write(apply.table(rows))
     sys.stdout.write("set up\n" + _advice(layout))
     return 0 if all(row.finding.passes for row in rows) else FOUND
 

@@ -33,33 +33,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Take away what setup made; name the packages that stay."""
-    from containai.cli import consent
-    from containai.cli.progress import Display
-    from containai.errors import NotSetUpError
-    from containai.host import locks
-    from containai.provision import steps, uninstall
+    from containai.cli.consent import Terminal
+    from containai.flows import uninstall
+    from containai.provision import steps
     from containai.provision.step import Choices
+    from containai.work.actions import dry_run
 
     layout = Layout.from_environment()
-    choices = Choices(shared.settings_of(layout, arguments))
-    packages = uninstall.packages(layout)
-    actions = uninstall.plan(layout, steps.checks(choices), _scope(arguments))
+    checks = steps.checks(Choices(shared.settings_of(layout, arguments)))
+    scope = _scope(arguments)
     if arguments.dry_run:
-        lines = [action.describe() for action in actions]
-        sys.stdout.write("".join(line + "\n" for line in lines or ["nothing to do"]))
+        sys.stdout.write(dry_run([uninstall.plan(layout, checks, scope)]))
         return 0
-    if not actions:
+    with Terminal(agreed=shared.agreed(arguments)) as terminal:
+        plan, packages = uninstall.uninstall(layout, checks, scope, terminal)
+    if not plan.actions:
         sys.stdout.write("nothing of ContainAI is set up here\n")
         return 0
-    consent.show_actions([actions])
-    if not shared.agreed(arguments) and not consent.ask("Do it now?"):
-        raise NotSetUpError("nothing was changed", hint="run: cai uninstall --yes")
-    what = "setting this machine up"
-    with (
-        locks.hold(layout.lock_dir, locks.SETUP, wait=1800, what=what),
-        Display() as display,
-    ):
-        uninstall.apply(actions, display.step("uninstall", 1, 1))
     sys.stdout.write("uninstalled\n")
     if packages:
         sys.stdout.write(

@@ -6,7 +6,8 @@ from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
 from containai.host import machine, proc
 from containai.layout import Layout
-from containai.provision.step import Action, Fact, Finding, Run, Scope
+from containai.provision.step import Fact, Scope
+from containai.work.actions import Action, Finding, Run
 
 
 class Contents(Fact):
@@ -14,7 +15,7 @@ class Contents(Fact):
 
     title = "boxes"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Look for boxes of this user that are broken."""
         if proc.which("docker") is None or not daemon.answering(layout):
             return Finding(False, "not checked: the engine does not answer")

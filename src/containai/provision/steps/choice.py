@@ -1,7 +1,5 @@
 """Which runtime starts boxes here: the first that passes a live probe."""
 
-from collections.abc import Callable
-
 from containai.boxes import probe
 from containai.config.settings import Settings
 from containai.engine import runtimes
@@ -9,16 +7,25 @@ from containai.engine.client import Engine
 from containai.engine.runtimes import Choice
 from containai.errors import UnsupportedError
 from containai.host import files
+from containai.host.perform import perform
 from containai.images import recipe
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
-from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
+from containai.provision.step import AnyStep, Scope
 from containai.provision.steps.engine import EngineFiles, EngineRunning
 from containai.provision.steps.sysbox import VERSION, Attempt, Sysbox
+from containai.work.actions import Action, Do, Finding, Run, WriteFile
+from containai.work.ui import Progress
 
 #: Where a probe is explained.
 HINT = "take the embedded runtime: cai setup --runtime embedded"
+#: What is tried, by what was asked for.
+_TRIED = {
+    "auto": f"{SYSBOX_RUNC} where it is there, else {RUNTIME}",
+    "sysbox": SYSBOX_RUNC,
+    "embedded": RUNTIME,
+}
 
 
 class RuntimeChoice:
@@ -30,7 +37,7 @@ class RuntimeChoice:
         self.attempt = attempt
         self.settings = settings
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Compare the choice with what is asked for, and with the versions it was made for."""
         choice = runtimes.read_choice(layout)
         if choice is None or not self.attempt.settled(layout):
@@ -45,46 +52,50 @@ class RuntimeChoice:
             return Finding(False, f"{choice.runtime} is to be probed again: {', '.join(changed)}")
         return Finding(True, f"{choice.runtime}: {choice.why}{_notes(choice.runtime)}")
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
         """Probe, and make what passes the engine's default."""
-        if self.check(layout).ok:
+        if finding.ok:
             return []
-        return [
-            Do("probe the runtimes: boot a box, run and build in its Docker", self._choose(layout))
-        ]
+        details = (
+            f"docker create, start, exec and rm a box of {recipe.wanted(self.settings).reference}, "
+            f"with {_TRIED[self.attempt.asked]}, whose Docker runs and builds",
+            f"# write what passes, and why, to {layout.runtime_choice}",
+            f"# write {layout.engine_config} anew where it names another, and restart the engine",
+            "# take away a Sysbox of ours that does not pass and that no box uses",
+        )
+        title = "probe the runtimes: boot a box, run and build in its Docker"
+        return [Do(title, lambda progress: self._choose(layout, progress), details)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Forget the choice."""
         there = files.read(layout.runtime_choice) is not None
         return [Run(["rm", "-f", layout.runtime_choice])] if there else []
 
-    def _choose(self, layout: Layout) -> Callable[[Progress], None]:
-        def choose(progress: Progress) -> None:
-            if self.attempt.refused:
+    def _choose(self, layout: Layout, progress: Progress) -> None:
+        refused = self.attempt.refusal(layout)
+        if refused:
+            self._clean(layout, progress)
+        engine = Engine(layout)
+        reference = recipe.wanted(self.settings).reference
+        reasons = [f"{SYSBOX_RUNC}: {refused}"] if refused else []
+        for runtime in self._candidates(layout, refused):
+            problem = probe.probe(engine, reference, runtime, lambda text: progress(text, None))
+            if not problem:
+                why = "; ".join(["it passed its probe", *reasons])
+                _record(layout, Choice(runtime, why, _versions(runtime)), progress)
+                return
+            if runtime == SYSBOX_RUNC:
+                self.attempt.give_up(f"a box does not work: {problem}", HINT)
                 self._clean(layout, progress)
-            engine = Engine(layout)
-            reference = recipe.wanted(self.settings).reference
-            reasons = [f"{SYSBOX_RUNC}: {self.attempt.refused}"] if self.attempt.refused else []
-            for runtime in self._candidates(layout):
-                problem = probe.probe(engine, reference, runtime, lambda text: progress(text, None))
-                if not problem:
-                    why = "; ".join(["it passed its probe", *reasons])
-                    _record(layout, Choice(runtime, why, _versions(runtime)), progress)
-                    return
-                if runtime == SYSBOX_RUNC:
-                    self.attempt.refuse(f"a box does not work: {problem}", HINT)
-                    self._clean(layout, progress)
-                reasons.append(f"{runtime}: {problem}")
-            raise UnsupportedError(
-                "no runtime works on this machine: " + "; ".join(reasons),
-                hint="there is no weaker one to fall back to; see: cai engine logs",
-            )
+            reasons.append(f"{runtime}: {problem}")
+        raise UnsupportedError(
+            "no runtime works on this machine: " + "; ".join(reasons),
+            hint="there is no weaker one to fall back to; see: cai engine logs",
+        )
 
-        return choose
-
-    def _candidates(self, layout: Layout) -> list[str]:
-        there = runtimes.programs(layout)
-        if self.attempt.wants_sysbox(layout) and SYSBOX_RUNC in there:
+    def _candidates(self, layout: Layout, refused: str) -> list[str]:
+        wanted = not refused and self.attempt.wants_sysbox(layout)
+        if wanted and SYSBOX_RUNC in runtimes.programs(layout):
             return [SYSBOX_RUNC] if self.attempt.asked == "sysbox" else [SYSBOX_RUNC, RUNTIME]
         return [RUNTIME]
 
@@ -93,19 +104,20 @@ class RuntimeChoice:
         containers = Engine(layout).containers()
         if not any(container.runtime == SYSBOX_RUNC for container in containers):
             for action in Sysbox(self.attempt).undo(layout, Scope()):
-                action.apply(progress)
+                perform(action, progress)
         _configure(layout, progress)
 
 
 def _record(layout: Layout, choice: Choice, progress: Progress) -> None:
-    WriteFile(layout.runtime_choice, runtimes.choice_text(choice)).apply(progress)
+    perform(WriteFile(layout.runtime_choice, runtimes.choice_text(choice)), progress)
     _configure(layout, progress)
 
 
 def _configure(layout: Layout, progress: Progress) -> None:
-    for step in (EngineFiles(), EngineRunning()):
-        for action in step.plan(layout):
-            action.apply(progress)
+    steps: tuple[AnyStep, ...] = (EngineFiles(), EngineRunning())
+    for step in steps:
+        for action in step.plan(layout, step.check(layout)):
+            perform(action, progress)
 
 
 def _versions(runtime: str) -> dict[str, str]:

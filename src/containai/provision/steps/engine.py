@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+from typing import NamedTuple
 
 from containai.engine import daemon, lxcfs, resolver, runtimes
 from containai.engine import network as networks
@@ -9,7 +11,9 @@ from containai.errors import ContainAIError
 from containai.host import files, machine, proc
 from containai.layout import Layout
 from containai.provision import record, versions
-from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
+from containai.provision.step import Scope
+from containai.work.actions import Action, Do, Finding, Later, Run, WriteFile
+from containai.work.ui import Progress
 
 
 class Group:
@@ -17,32 +21,45 @@ class Group:
 
     title = "socket group"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Look whether it is there, and who is in it."""
-        found = machine.group_members(layout.engine_group)
-        if found is None:
+        members = machine.group_members(layout.engine_group)
+        if members is None:
             return Finding(False, f"there is no group {layout.engine_group}")
-        who = ", ".join(found) if found else "nobody"
+        who = ", ".join(members) if members else "nobody"
         return Finding(True, f"{layout.engine_group}: {who}")
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
         """Make it. Nobody is put into it: whoever is in it is root on this machine."""
-        if self.check(layout).ok:
+        if finding.ok:
             return []
-
         group = Run(["groupadd", "--system", layout.engine_group])
         return [_note(layout, record.GROUP, ours=True), group]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove it if setup made it."""
-        if not record.read(layout).get(record.GROUP) or not self.check(layout).ok:
-            return []
-        return [Run(["groupdel", layout.engine_group])]
+        there = machine.group_members(layout.engine_group) is not None
+        ours = there and record.read(layout).get(record.GROUP)
+        return [Run(["groupdel", layout.engine_group])] if ours else []
 
 
 #: What every containerd makes when it starts, whatever its configuration: the default of its plugin
 #: `io.containerd.internal.v1.opt`, which dockerd, who writes that configuration, leaves alone.
 CONTAINERD_DIRECTORIES = tuple(f"{record.CONTAINERD}{each}" for each in ("/bin", "/lib", ""))
+
+
+class Outdated(NamedTuple):
+    """Files to write; what is yet to come that they depend on; and what goes with writing them.
+
+    `subnet_is_taken`: an engine runs on a subnet that somebody else has now.
+    `makes_directories`: its containerd is the first here.
+    """
+
+    files: list[WriteFile]
+    unknown: list[str]
+    subnet_is_taken: bool
+    has_units: bool
+    makes_directories: bool
 
 
 class EngineFiles:
@@ -54,40 +71,45 @@ class EngineFiles:
         """`host_ports`: the ports to open to boxes; None leaves open what is open."""
         self.host_ports = host_ports
 
-    def check(self, layout: Layout) -> Finding:
-        """Compare with what this version writes."""
-        if found := versions.newer(layout):
-            return found
-        try:
-            wrong = [
-                each.path for each in self._wanted(layout) if files.read(each.path) != each.text
-            ]
-        except ContainAIError as damaged:
-            return Finding(False, str(damaged))
-        return Finding(
-            not wrong, "to write: " + ", ".join(wrong) if wrong else layout.engine_config
-        )
-
-    def plan(self, layout: Layout) -> list[Action]:
-        """Write what differs."""
-        if versions.newer(layout):
-            return []
-        wrong: list[Action] = [
-            each for each in self._wanted(layout) if files.read(each.path) != each.text
+    def check(self, layout: Layout) -> Finding[Outdated]:
+        """Compare with what this version writes. Raises EngineError where no subnet is free."""
+        if newer := versions.newer(layout):
+            return newer
+        before, network = _subnet(layout), network_of(layout)
+        wrong = [
+            file for file in self._wanted(layout, network) if files.read(file.path) != file.text
         ]
-        before = _subnet(layout)
-        taken = before is not None and _network(layout).boxes != before
-        if taken and daemon.running_pid(layout) is not None:
-            title = "stop the engine and every box: somebody else has the subnet now"
-            wrong.insert(0, Do(title, lambda _: daemon.stop(layout)))
-        if wrong and machine.has_systemd() and layout.is_default:
-            wrong += [
+        if not wrong:
+            return Finding(True, layout.engine_config)
+        taken = before is not None and network.boxes != before
+        outdated = Outdated(
+            wrong,
+            _unknown(layout),
+            subnet_is_taken=taken and daemon.running_pid(layout) is not None,
+            has_units=machine.has_systemd() and layout.is_default,
+            makes_directories=not any(map(os.path.exists, CONTAINERD_DIRECTORIES)),
+        )
+        seen = "to write: " + ", ".join(file.path for file in wrong)
+        return Finding(False, seen, data=outdated)
+
+    def plan(self, layout: Layout, finding: Finding[Outdated]) -> list[Action]:
+        """Write what differs."""
+        outdated = finding.data
+        if outdated is None:
+            return []
+        actions: list[Action] = []
+        if outdated.subnet_is_taken:
+            actions.append(_stop(layout, "stop the engine: somebody else has its subnet now"))
+        actions += [Later(what) for what in outdated.unknown]
+        actions += outdated.files
+        if outdated.has_units:
+            actions += [
                 Run(["systemctl", "daemon-reload"]),
                 Run(["systemctl", "enable", layout.network_unit, layout.engine_unit]),
             ]
-        if wrong and not any(map(os.path.exists, CONTAINERD_DIRECTORIES)):
-            wrong.append(_note(layout, record.CONTAINERD, ours=True))
-        return wrong
+        if outdated.makes_directories:
+            actions.append(_note(layout, record.CONTAINERD, ours=True))
+        return actions
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove the units and what they run; the configuration goes with a purge."""
@@ -114,8 +136,7 @@ class EngineFiles:
             actions.append(_note(layout, record.CONTAINERD, ours=False))
         return actions
 
-    def _wanted(self, layout: Layout) -> list[WriteFile]:
-        chosen = _network(layout)
+    def _wanted(self, layout: Layout, chosen: networks.Network) -> list[WriteFile]:
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         resolves = resolver.is_there()
         config_text = daemon.daemon_json(layout, chosen, there, runtime, resolves=resolves)
@@ -147,7 +168,34 @@ def _note(layout: Layout, what: str, *, ours: bool) -> Action:
     def note(progress: Progress) -> None:
         record.write(layout, record.read(layout) | {what: ours})
 
-    return Do(f"record that {what} is {'' if ours else 'not '}ours", note)
+    title = f"record that {what} is {'' if ours else 'not '}ours"
+    return Do(title, note, (f'# "{what}": {str(ours).lower()} in {layout.install_record}',))
+
+
+def _stop(layout: Layout, title: str) -> Do:
+    if machine.has_systemd() and layout.is_default:
+        stop = f"# systemctl stop {layout.engine_unit}"
+    else:
+        stop = f"# {shlex.join([layout.engine_program, 'stop'])}: end the dockerd of its pid file"
+    details = (
+        "every box shuts down through its own systemd first",
+        stop,
+        "the shims of its containers, lxcfs and the resolver are ended, what they mounted is "
+        "unmounted",
+    )
+    return Do(title, lambda _: daemon.stop(layout), details)
+
+
+def _unknown(layout: Layout) -> list[str]:
+    """Return what decides about the files and is decided by steps that are still to be done."""
+    unknown = []
+    if proc.which("dockerd", root=True) is None:
+        unknown.append("the path of dockerd, here as Debian has it")
+    if not resolver.is_there():
+        unknown.append("whether there is a resolver for boxes")
+    if runtimes.read_choice(layout) is None:
+        unknown.append(f"which runtime passes its probe; {layout.engine_config} then names it")
+    return unknown
 
 
 def _subnet(layout: Layout) -> str | None:
@@ -160,7 +208,7 @@ def _subnet(layout: Layout) -> str | None:
     return None if subnet is None else str(subnet)
 
 
-def _network(layout: Layout) -> networks.Network:
+def network_of(layout: Layout) -> networks.Network:
     """Return the network that is configured, or another where there is none that is free."""
     subnet = _subnet(layout)
     # Somebody may have taken ours while the engine, and with it our bridge, was down.
@@ -169,37 +217,39 @@ def _network(layout: Layout) -> networks.Network:
     return networks.of(subnet)
 
 
+class Missing(NamedTuple):
+    """The network to make, and whether the engine's configuration names it yet."""
+
+    network: networks.Network
+    is_configured: bool
+
+
 class Network:
     """The network of boxes, as the firewall of this machine lets it through."""
 
     title = "network"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[Missing]:
         """Look as root: rules are not for everybody's eyes."""
         config = daemon.configuration(layout)
         if config is None or not os.path.exists(layout.network_program):
-            return Finding(False, "not set up yet")
+            missing = Missing(network_of(layout), config is not None)
+            return Finding(False, "not set up yet", data=missing)
         network = networks.of(config["fixed-cidr"])
-        missing = networks.missing(layout, network)
-        if missing:
-            return Finding(False, "missing: " + ", ".join(missing))
+        wrong = networks.missing(layout, network)
+        if wrong:
+            return Finding(False, "missing: " + ", ".join(wrong), data=Missing(network, True))
         ports = ", ".join((files.read(layout.opened_ports) or "").splitlines())
         opened = f"; the host's ports that are open to boxes: {ports}" if ports else ""
         return Finding(True, f"{layout.bridge} {network.address}{opened}")
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[Missing]) -> list[Action]:
         """Make it."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
-        config = daemon.configuration(layout)
-        if config is None:
-            return [Do("make the network of boxes", lambda _: self._up(layout))]
-        return [Run(networks.argv(layout, networks.of(config["fixed-cidr"]), "up"))]
-
-    @staticmethod
-    def _up(layout: Layout) -> None:
-        config = daemon.configuration(layout) or {}
-        proc.run(networks.argv(layout, networks.of(config["fixed-cidr"]), "up"), root=True)
+        network, is_configured = finding.data
+        later = [] if is_configured else [Later("the subnet: the first that is free then")]
+        return [*later, Run(networks.argv(layout, network, "up"))]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove it; the firewall is then as if it had never been."""
@@ -214,32 +264,53 @@ class EngineRunning:
 
     title = "engine"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[networks.Network]:
         """Ask it; compare the configuration that it has read with the one that is written."""
         if proc.which("docker") is None or not daemon.answering(layout):
-            return Finding(False, "not running")
+            return Finding(False, "not running", data=network_of(layout))
         if files.read(layout.engine_running_config) != files.read(layout.engine_config):
-            return Finding(False, "runs with an older configuration")
+            seen = "runs with an older configuration"
+            return Finding(False, seen, data=network_of(layout))
         return Finding(True, layout.engine_socket)
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[networks.Network]) -> list[Action]:
         """Start it, or exchange a running one; boxes live on."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
 
         def start(progress: Progress) -> None:
             progress("starting the engine", None)
             daemon.renew(layout)
 
-        return [Do("start the engine and wait until it answers", start)]
+        details = _start_details(layout, finding.data)
+        return [Do("start the engine and wait until it answers", start, details)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Stop it, and all boxes through their own systemd."""
         left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
         if scope.purge:
             left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
-        found = [path for path in left if os.path.exists(path)]
+        there = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
         if daemon.configuration(layout) is not None and proc.which("docker"):
-            actions.append(Do("stop the engine and every box", lambda _: daemon.stop(layout)))
-        return actions + ([Run(["rm", "-rf", *found])] if found else [])
+            actions.append(_stop(layout, "stop the engine and every box"))
+        return actions + ([Run(["rm", "-rf", *there])] if there else [])
+
+
+def _start_details(layout: Layout, network: networks.Network) -> tuple[str, ...]:
+    exchange = "a dockerd of ours that runs is ended with SIGTERM first; boxes live on"
+    wait = f"wait until it answers on {layout.engine_socket}"
+    if machine.has_systemd() and layout.is_default:
+        restart = f"# systemctl restart {layout.network_unit}"
+        return (exchange, restart, f"# systemctl start {layout.engine_unit}", wait)
+    run = [layout.engine_program, "run", "dockerd", "--config-file", layout.engine_running_config]
+    resolve = proc.describe(networks.argv(layout, network, "resolve"))
+    return (
+        exchange,
+        f"# {proc.describe(networks.argv(layout, network, 'up'))}",
+        f"# {resolve}, in the background, where dnsmasq is there",
+        f"# {layout.runtime_program} lxcfs, in the background, where lxcfs is there",
+        f"# {proc.describe(daemon.prepare_argv(layout, network))}",
+        f"# {proc.describe(run)}, in the background, its output to {layout.engine_log}",
+        wait,
+    )

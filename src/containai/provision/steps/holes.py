@@ -4,31 +4,24 @@ from containai.attack.holes import CONTAINERD, DOCKER, RUNC, Hole, final, has_ho
 from containai.host import proc
 from containai.layout import Layout
 from containai.provision import compat
-from containai.provision.step import Action, Finding, Scope
+from containai.provision.step import Fact
+from containai.work.actions import Finding
 
 #: What root of a box is good for: nobody's files.
 _NOBODY = "no use to a root that is nobody outside"
 
 
-class Holes:
+class Holes(Fact):
     """Only looked at: which version is installed is the distribution's affair, and its user's."""
 
     title = "versions"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Compare the versions with what is known."""
         return judged(_told("runc"), compat.version_of("containerd"), compat.version_of("dockerd"))
 
-    def plan(self, layout: Layout) -> list[Action]:
-        """Nothing: see the hint."""
-        return []
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
-        """Nothing was done."""
-        return []
-
-
-def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Finding:
+def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Finding[None]:
     """Say what is known of versions: `runc --version`, and () for what does not say its own."""
     told = parse_runc(runc)
     unknown = [

@@ -6,7 +6,9 @@ from containai.engine.client import Engine
 from containai.host import proc
 from containai.images import build, recipe
 from containai.layout import Layout
-from containai.provision.step import Action, Do, Finding, Progress, Scope
+from containai.provision.step import Scope
+from containai.work.actions import Action, Do, Finding
+from containai.work.ui import Progress
 
 
 class Image:
@@ -16,7 +18,7 @@ class Image:
         self.title = f"image {settings.image_name}"
         self.settings, self.archive = settings, archive
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Ask the engine for the image of this version's recipe."""
         if proc.which("docker") is None or not daemon.answering(layout):
             return Finding(False, "unknown until the engine runs")
@@ -24,8 +26,10 @@ class Image:
         there = build.exists(Engine(layout), wanted)
         return Finding(there, wanted.reference if there else "not built yet")
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
         """Build it, or load it where an archive of it was given."""
+        if finding.ok:
+            return []
 
         def make(progress: Progress) -> None:
             build.ensure(Engine(layout), recipe.wanted(self.settings), progress)
@@ -35,8 +39,31 @@ class Image:
             build.load(Engine(layout), recipe.wanted(self.settings), self.archive)
 
         if self.archive:
-            return [Do(f"load {self.title} from {self.archive}", load)]
-        return [Do(f"build {self.title}", make)]
+            return [Do(f"load {self.title} from {self.archive}", load, self._loading(layout))]
+        return [Do(f"build {self.title}", make, self._building(layout))]
+
+    def _loading(self, layout: Layout) -> tuple[str, ...]:
+        engine, wanted = Engine(layout), recipe.wanted(self.settings).reference
+        return (
+            f"# {proc.describe(engine.argv('load', '--input', self.archive))}",
+            f"# {proc.describe(engine.argv('tag', 'IMAGE', wanted))}, of the image in it that is "
+            "of this version's recipe",
+        )
+
+    def _building(self, layout: Layout) -> tuple[str, ...]:
+        engine, wanted = Engine(layout), recipe.wanted(self.settings)
+        host = f"unix://{layout.engine_socket}"
+        bootstrap = build.bootstrap_argv(layout.build_dir, build.BOOTSTRAPPED, host)
+        make = engine.argv(
+            *build.build_words(wanted, dict(wanted.arguments) | {recipe.ROOT: "ROOT"})
+        )
+        return (
+            f"# {proc.describe(engine.argv('pull', '--quiet', self.settings.image_root))}",
+            "where no registry answers, mmdebstrap and debian-archive-keyring are installed, and:",
+            f"# {proc.describe(bootstrap)}",
+            "with ROOT for what of both there is:",
+            f"# {proc.describe(make)}",
+        )
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Images go with the engine's data."""

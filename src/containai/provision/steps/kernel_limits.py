@@ -1,11 +1,13 @@
 """Limits of the kernel that are too small for many boxes, raised by one sysctl file of ours."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.host import files
 from containai.layout import Layout
-from containai.provision.step import Action, Finding, Run, Scope, WriteFile
+from containai.provision.step import Scope
+from containai.work.actions import Action, Finding, Run, WriteFile
 
 
 class Wanted(NamedTuple):
@@ -33,6 +35,14 @@ TABLE = (
     Wanted("net.ipv6.neigh.default.gc_thresh3", 8192, "as for IPv4"),
 )
 
+
+class TooSmall(NamedTuple):
+    """The file as it has to be, "" where it is so; and what the running kernel has to raise."""
+
+    text: str
+    low: tuple[Wanted, ...]
+
+
 #: Writes what it can: in a container /proc/sys is often read-only.
 _RAISE = 'while [ $# -gt 1 ]; do echo "$2" >"$1" || :; shift 2; done'
 
@@ -50,32 +60,33 @@ class KernelLimits:
     def __init__(self, kernel: str = "/proc/sys") -> None:
         self._kernel = kernel
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[TooSmall]:
         """Compare the file, and the running kernel, with what is wanted."""
         low = self._low()
         shown = ", ".join(f"{each.name} {now}, wanted {each.least}" for each, now in low)
-        text = self._text(layout)
-        if text and files.read(layout.sysctl_file) != text:
-            return Finding(False, f"too small for many boxes: {shown or 'to write'}", optional=True)
+        before = files.read(layout.sysctl_file)
+        text = _text(before or "", [each for each, _ in low])
+        raised = tuple(each for each, _ in low) if layout.is_default else ()
+        if text and before != text:
+            seen = f"too small for many boxes: {shown or 'to write'}"
+            return Finding(False, seen, optional=True, data=TooSmall(text, raised))
         if not low:
             return Finding(True, "high enough for many boxes")
         if not layout.is_default:
             return Finding(True, f"not raised for a root of its own: {shown}")
         hint = "it cannot be written here, or another file of sysctl.d sets it"
-        return Finding(False, f"too small for many boxes: {shown}", optional=True, hint=hint)
+        seen = f"too small for many boxes: {shown}"
+        return Finding(False, seen, optional=True, hint=hint, data=TooSmall("", raised))
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[TooSmall]) -> list[Action]:
         """Write the file; raise what the running kernel has lower."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
-        actions: list[Action] = []
-        text = self._text(layout)
-        if files.read(layout.sysctl_file) != text:
-            actions.append(WriteFile(layout.sysctl_file, text))
-        low = self._low() if layout.is_default else []
+        text, low = finding.data
+        actions: list[Action] = [WriteFile(layout.sysctl_file, text)] if text else []
         if low:
-            words = [word for each, _ in low for word in (self._path(each), str(each.least))]
-            title = "raise " + ", ".join(f"{each.name} to {each.least}" for each, _ in low)
+            words = [word for each in low for word in (self._path(each), str(each.least))]
+            title = "raise " + ", ".join(f"{each.name} to {each.least}" for each in low)
             actions.append(Run(["sh", "-c", _RAISE, "sh", *words], title=title))
         return actions
 
@@ -104,16 +115,16 @@ class KernelLimits:
                 found.append((each, now))
         return found
 
-    def _text(self, layout: Layout) -> str:
-        """Return the file as it has to be: what it has, and what is too small; or nothing."""
-        before = (files.read(layout.sysctl_file) or "").splitlines()
-        ours = {line.partition("=")[0].strip() for line in before}
-        ours |= {each.name for each, _ in self._low()}
-        lines = [
-            line
-            for each in TABLE
-            if each.name in ours
-            for line in (f"# {each.why}", f"{each.name} = {each.least}")
-        ]
-        head = ["# Limits of the kernel for ContainAI's boxes. Written by cai setup."]
-        return "\n".join(head + lines) + "\n" if lines else ""
+
+def _text(before: str, low: Sequence[Wanted]) -> str:
+    """Return the file as it has to be: what it has, and what is too small; or nothing."""
+    ours = {line.partition("=")[0].strip() for line in before.splitlines()}
+    ours |= {each.name for each in low}
+    lines = [
+        line
+        for each in TABLE
+        if each.name in ours
+        for line in (f"# {each.why}", f"{each.name} = {each.least}")
+    ]
+    head = ["# Limits of the kernel for ContainAI's boxes. Written by cai setup."]
+    return "\n".join(head + lines) + "\n" if lines else ""

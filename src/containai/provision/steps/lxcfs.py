@@ -3,8 +3,9 @@
 from containai.engine import lxcfs
 from containai.host import packages
 from containai.layout import Layout
-from containai.provision.step import Action, Finding, Run, Scope
+from containai.provision.step import Scope
 from containai.provision.steps.programs import LXCFS
+from containai.work.actions import Action, Finding, Run
 
 
 class Lxcfs:
@@ -12,7 +13,7 @@ class Lxcfs:
 
     title = "lxcfs"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Look for the program and for FUSE."""
         missing = lxcfs.missing()
         if not missing:
@@ -23,9 +24,9 @@ class Lxcfs:
         installable = missing == lxcfs.PROGRAM and packages.has_apt() and packages.known(LXCFS)
         return Finding(not installable, seen, optional=True)
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
         """Install it."""
-        if self.check(layout).ok:
+        if finding.ok:
             return []
         script = packages.quiet_install_script([LXCFS])
         return [Run(["sh", "-c", script], title=f"install {LXCFS}")]

@@ -7,7 +7,8 @@ from containai.config.values import PortRange
 from containai.errors import UnsupportedError
 from containai.host import machine, space
 from containai.layout import Layout
-from containai.provision.step import Fact, Finding
+from containai.provision.step import Fact
+from containai.work.actions import Finding
 
 #: Overlay on idmapped layers came with this version (see Documentation/filesystems/overlayfs).
 MINIMUM_KERNEL = (5, 19)
@@ -18,7 +19,7 @@ class Kernel(Fact):
 
     title = "kernel"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Raises UnsupportedError for a kernel that is too old."""
         seen = machine.kernel()
         if seen < MINIMUM_KERNEL:
@@ -35,7 +36,7 @@ class System(Fact):
 
     title = "system"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Raises UnsupportedError where SELinux is enforcing."""
         if machine.selinux_enforcing():
             raise UnsupportedError(
@@ -54,7 +55,7 @@ class Space(Fact):
 
     title = "space"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Raises NoSpaceError where setup would fill the disk."""
         fresh = not os.path.exists(layout.engine_config)
         needed = space.FOR_IMAGE + space.FOR_PROGRAMS if fresh else space.TO_WORK
@@ -71,7 +72,7 @@ class Ports(Fact):
     def __init__(self, ports: PortRange) -> None:
         self.range = ports
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[None]:
         """Raises PortsExhaustedError where every port of the range is taken."""
         port = ports.choose(self.range, ())
         return Finding(True, f"{self.range.first}-{self.range.last}, {port} is free")

@@ -8,7 +8,8 @@ from containai.errors import UnsupportedError
 from containai.host import packages, proc
 from containai.layout import Layout
 from containai.provision import providers
-from containai.provision.step import Action, Finding, Run, Scope
+from containai.provision.step import Scope
+from containai.work.actions import Action, Finding, Run
 
 #: Debian's packages for the programs that are not Docker's.
 PACKAGES = {
@@ -39,11 +40,11 @@ class Programs:
     def __init__(self, provider: str = providers.AUTO, offline_dir: str = "") -> None:
         self.provider, self.offline_dir = provider, offline_dir
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[list[str]]:
         """Look for each program, and at the versions of Docker's."""
         missing = self._missing()
         if missing:
-            return Finding(False, "missing: " + ", ".join(missing) + _snap())
+            return Finding(False, "missing: " + ", ".join(missing) + _snap(), data=missing)
         return Finding(True, ", ".join(map(_version, providers.DISTRO.packages)))
 
     @staticmethod
@@ -52,10 +53,10 @@ class Programs:
         missing = [name for name in wanted if proc.which(name, root=name not in USERS) is None]
         return missing + ([] if os.path.exists(PYTHON) else [PYTHON])
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
         """Install what is missing. Raises UnsupportedError on a system without apt."""
-        missing = self._missing()
-        if not missing:
+        missing = finding.data
+        if missing is None:
             return []
         if not packages.has_apt():
             raise UnsupportedError(

@@ -4,8 +4,9 @@ from containai.engine import daemon, resolver
 from containai.engine import network as networks
 from containai.host import packages, proc
 from containai.layout import Layout
-from containai.provision.step import Action, Do, Finding, Progress, Run, Scope
+from containai.provision.step import Scope
 from containai.provision.steps.programs import DNSMASQ
+from containai.work.actions import Action, Do, Finding, Run
 
 
 class Resolver:
@@ -13,7 +14,7 @@ class Resolver:
 
     title = "resolver"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[networks.Network]:
         """Look for the program; ask it where the engine runs."""
         if not resolver.is_there():
             seen = (
@@ -26,7 +27,7 @@ class Resolver:
         if network is None:
             return Finding(True, f"{resolver.PROGRAM}, started with the engine")
         if not resolver.answers(layout, network):
-            return Finding(False, f"it does not answer on {network.host}")
+            return Finding(False, f"it does not answer on {network.host}", data=network)
         return Finding(True, f"{network.host}, asks whom {layout.host_resolver} names")
 
     @staticmethod
@@ -37,20 +38,18 @@ class Resolver:
             return None
         return networks.of(str(config["fixed-cidr"])) if daemon.answering(layout) else None
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[networks.Network]) -> list[Action]:
         """Install it, or start it."""
-        if self.check(layout).ok:
+        if finding.ok:
             return []
-        if not resolver.is_there():
+        network = finding.data
+        if network is None:
             script = packages.quiet_install_script([DNSMASQ])
             return [Run(["sh", "-c", script], title=f"install {DNSMASQ}")]
-
-        def start(progress: Progress) -> None:
-            network = self._network(layout)
-            if network is not None:
-                resolver.start(layout, network)
-
-        return [Do("start the resolver of boxes", start)]
+        argv = networks.argv(layout, network, "resolve")
+        details = (f"# {proc.describe(argv)}, in the background or as {layout.resolver_unit}",)
+        title = "start the resolver of boxes, and wait until it answers"
+        return [Do(title, lambda _: resolver.start(layout, network), details)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """It ends with the engine; packages stay, as others may use them by now."""

@@ -2,15 +2,24 @@
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import containai
 from containai.engine import lxcfs
 from containai.host import files
 from containai.layout import RUNTIME, Layout
 from containai.provision import versions
-from containai.provision.step import Action, Finding, Run, Scope, WriteFile
+from containai.provision.step import Scope
 from containai.provision.steps.programs import PYTHON
+from containai.work.actions import Action, Finding, Later, Run, WriteFile
+
+
+class Missing(NamedTuple):
+    """Its files, whether runc is there yet, and what closes an old lock."""
+
+    files: list[WriteFile]
+    has_runc: bool
+    closed: list[Action]
 
 
 class Runtime:
@@ -18,29 +27,28 @@ class Runtime:
 
     title = "runtime cai-runc"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[Missing]:
         """Compare what is installed with what this version ships."""
         if found := versions.newer(layout):
             return found
-        wanted = self._files(layout)
-        wrong = [path for path, (text, _) in wanted.items() if files.read(path) != text]
-        if not wrong:
+        runc = versions.program(_runc(_settings(layout)), "runc")
+        wanted = _files(layout, runc)
+        if all(files.read(each.path) == each.text for each in wanted):
             return Finding(True, layout.runtime_program)
-        there = any(map(os.path.exists, wanted))
-        return Finding(False, versions.difference(layout) if there else "not installed")
+        there = any(os.path.exists(each.path) for each in wanted)
+        seen = versions.difference(layout) if there else "not installed"
+        return Finding(False, seen, data=Missing(wanted, os.path.exists(runc), _closed(layout)))
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[Missing]) -> list[Action]:
         """Write its files, then compile them."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
-        library = os.path.join(layout.runtime_dir, "containai_runtime")
-        writes: list[Action] = [
-            WriteFile(path, text, mode) for path, (text, mode) in self._files(layout).items()
-        ]
-        # The launcher last: what daemon.json names is never there without its library.
-        compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", library]
+        (launcher, *others), has_runc, closed = finding.data
+        later = [] if has_runc else [Later("the path of runc, here as Debian has it")]
+        compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", _library(layout)]
         state = ["install", "-d", "-m", "0711", layout.runtime_state]
-        return [*writes[1:], Run(compile_argv), Run(state), *_closed(layout), writes[0]]
+        # The launcher last: what daemon.json names is never there without its library.
+        return [*later, *others, Run(compile_argv), Run(state), *closed, launcher]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
@@ -48,41 +56,49 @@ class Runtime:
         found = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-rf", *found])] if found else []
 
-    @staticmethod
-    def _files(layout: Layout) -> dict[str, tuple[str, int]]:
-        source = os.path.join(os.path.dirname(containai.__file__), "runtime")
-        library = os.path.join(layout.runtime_dir, "containai_runtime")
-        settings = os.path.join(layout.runtime_dir, "runtime.json")
-        runc = versions.program(_runc(settings), "runc")
-        launcher = files.read(os.path.join(source, RUNTIME)) or ""
-        for placeholder, value in (
-            ("@RUNC@", runc),
-            ("@PYTHON@", PYTHON),
-            ("@LIB@", layout.runtime_dir),
-            ("@BRIDGE@", layout.bridge),
-            ("@PINS@", layout.engine_pins),
-        ):
-            launcher = launcher.replace(placeholder, value)
-        base, count = layout.id_window
-        config: dict[str, Any] = {
-            "runc": runc,
-            "state": layout.runtime_state,
-            "id_base": base,
-            "id_count": count,
-            "engine_data": layout.engine_data,
-            "id_stored": layout.stored_ids[0],
-            "lxcfs": lxcfs.PROGRAM,
-        }
-        found = {
-            layout.runtime_program: (launcher, 0o755),
-            settings: (json.dumps(config, indent=4) + "\n", 0o644),
-            layout.version_file: (versions.text(), 0o644),
-        }
-        for name in sorted(os.listdir(source)):
-            if name.endswith(".py"):
-                text = files.read(os.path.join(source, name)) or ""
-                found[os.path.join(library, name)] = (text, 0o644)
-        return found
+
+def _library(layout: Layout) -> str:
+    return os.path.join(layout.runtime_dir, "containai_runtime")
+
+
+def _settings(layout: Layout) -> str:
+    return os.path.join(layout.runtime_dir, "runtime.json")
+
+
+def _files(layout: Layout, runc: str) -> list[WriteFile]:
+    """Return its files as this version has them, the launcher first."""
+    source = os.path.join(os.path.dirname(containai.__file__), "runtime")
+    launcher = files.read(os.path.join(source, RUNTIME)) or ""
+    for placeholder, value in (
+        ("@RUNC@", runc),
+        ("@PYTHON@", PYTHON),
+        ("@LIB@", layout.runtime_dir),
+        ("@BRIDGE@", layout.bridge),
+        ("@PINS@", layout.engine_pins),
+    ):
+        launcher = launcher.replace(placeholder, value)
+    base, count = layout.id_window
+    config: dict[str, Any] = {
+        "runc": runc,
+        "state": layout.runtime_state,
+        "id_base": base,
+        "id_count": count,
+        "engine_data": layout.engine_data,
+        "id_stored": layout.stored_ids[0],
+        "lxcfs": lxcfs.PROGRAM,
+    }
+    modules = sorted(name for name in os.listdir(source) if name.endswith(".py"))
+    return [
+        WriteFile(layout.runtime_program, launcher, 0o755),
+        WriteFile(_settings(layout), json.dumps(config, indent=4) + "\n"),
+        WriteFile(layout.version_file, versions.text()),
+        *(
+            WriteFile(
+                os.path.join(_library(layout), name), files.read(os.path.join(source, name)) or ""
+            )
+            for name in modules
+        ),
+    ]
 
 
 def _runc(settings: str) -> str | None:

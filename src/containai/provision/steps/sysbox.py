@@ -5,15 +5,27 @@ own Docker and restart it (docs/adr/0004).
 """
 
 import os
+from typing import NamedTuple
 
 from containai.engine import runtimes, sysbox
-from containai.errors import ContainAIError, DownloadError, NoSpaceError, UnsupportedError
-from containai.host import download, files, machine, packages, proc
-from containai.host.download import Pin
+from containai.errors import DownloadError, NoSpaceError, UnsupportedError
+from containai.host import files, machine, packages, proc
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
-from containai.provision.step import Action, Do, Finding, Progress, Run, Scope, WriteFile
+from containai.provision.step import Scope
+from containai.work.actions import (
+    Action,
+    Attempted,
+    Do,
+    Fetch,
+    Finding,
+    Pin,
+    Run,
+    Trial,
+    WriteFile,
+)
+from containai.work.ui import Progress
 
 VERSION = "0.7.1"
 #: The release by machine (uname -m). The one place for its addresses and checksums: that of amd64
@@ -77,7 +89,7 @@ _FORGET = 'line=$1; shift; sed -i "/^$line\\$/d" "$@"'
 
 
 class Attempt:
-    """What was asked for, and why Sysbox is not used, once that is known.
+    """What was asked for, and whether trying it has failed.
 
     `asked` is auto, sysbox or embedded.
     """
@@ -88,7 +100,7 @@ class Attempt:
         self.asked = asked
         self.offline = offline
         self.releases = RELEASES if releases is None else releases
-        self.refused = ""
+        self.trial = Trial()
 
     def settled(self, layout: Layout) -> bool:
         """Whether an earlier choice answers what is asked for now."""
@@ -97,31 +109,66 @@ class Attempt:
         return choice is not None and wanted in (None, choice.runtime)
 
     def wants_sysbox(self, layout: Layout) -> bool:
-        """Whether Sysbox has to be there: not where it was refused or is not asked for."""
-        if self.asked == "embedded" or self.refused:
+        """Whether Sysbox has to be there: not where trying it failed or it is not asked for."""
+        if self.asked == "embedded" or self.trial.failed:
             return False
         return not self.settled(layout) or runtimes.chosen(layout) == SYSBOX_RUNC
 
-    def refuse(self, reason: str, hint: str = "") -> None:
+    def refusal(self, layout: Layout) -> str:
+        """Return why Sysbox is not even tried, or was given up; "" where nothing is against it.
+
+        Raises UnsupportedError where it was asked for by name.
+        """
+        if self.trial.failed:
+            return self.trial.failed
+        if not self.wants_sysbox(layout) or self.settled(layout):
+            return ""
+        reason, hint = objection(layout, self)
+        if reason and self.asked == "sysbox":
+            raise _unusable(reason, hint)
+        return reason
+
+    def give_up(self, reason: str, hint: str = "") -> None:
         """Go on without Sysbox, or raise UnsupportedError where it was asked for by name."""
         if self.asked == "sysbox":
-            raise UnsupportedError(f"Sysbox cannot be used here: {reason}", hint=hint)
-        self.refused = reason
+            raise _unusable(reason, hint)
+        self.trial.failed = reason
 
-    def guard(self, action: Action) -> Action:
-        """Return the action as one of an attempt: what fails, fails only Sysbox."""
+    def of(self, actions: list[Action]) -> list[Action]:
+        """Return the actions as a trial where Sysbox is only wished for: a failure ends that."""
+        if self.asked == "sysbox":
+            return actions
+        return [Attempted(action, self.trial) for action in actions]
 
-        def act(progress: Progress) -> None:
-            if self.refused:
-                return
-            try:
-                action.apply(progress)
-            except ContainAIError as failed:
-                if self.asked == "sysbox":
-                    raise
-                self.refused = str(failed).splitlines()[0]
 
-        return Do(action.describe(), act)
+def _unusable(reason: str, hint: str) -> UnsupportedError:
+    return UnsupportedError(f"Sysbox cannot be used here: {reason}", hint=hint)
+
+
+def objection(layout: Layout, attempt: Attempt) -> tuple[str, str]:
+    """Return what is known against Sysbox on this machine, or "", and advice."""
+    if attempt.asked == "auto" and not layout.is_default:
+        # Its sockets are there once a machine; a ContainAI of a test must not take them.
+        return "there is one Sysbox a machine, and this root is not the machine's", ""
+    version = compat.parse_version(VERSION)
+    if _is_hosts(layout):
+        version = compat.version_of(runtimes.HOST_SYSBOX)
+    elif os.uname().machine not in attempt.releases:
+        return f"there is no release for {os.uname().machine}", ""
+    broken = compat.known(compat.SYSBOX, compat.gather(version), Verdict.BREAKS)
+    return (f"{broken[0].what} ({broken[0].source})", broken[0].advice) if broken else ("", "")
+
+
+def _is_hosts(layout: Layout) -> bool:
+    return runtimes.sysbox_program(layout) == runtimes.HOST_SYSBOX
+
+
+class Lacking(NamedTuple):
+    """What Sysbox lacks beside running daemons: its programs, and packages that those need."""
+
+    is_installed: bool
+    packages: list[str]
+    has_units: bool
 
 
 class Sysbox:
@@ -132,33 +179,29 @@ class Sysbox:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[Lacking]:
         """Raises UnsupportedError where Sysbox was asked for and is known not to work here."""
-        attempt = self.attempt
-        if attempt.wants_sysbox(layout) and not attempt.settled(layout):
-            self._consult(layout)
-        if not attempt.wants_sysbox(layout):
-            return Finding(True, f"not used: {attempt.refused or 'the embedded runtime is chosen'}")
-        if self._is_hosts(layout):
+        refused = self.attempt.refusal(layout)
+        if refused or not self.attempt.wants_sysbox(layout):
+            return Finding(True, f"not used: {refused or 'the embedded runtime is chosen'}")
+        if _is_hosts(layout):
             return Finding(True, f"the host's own: {runtimes.HOST_SYSBOX}")
+        has_units = machine.has_systemd() and layout.is_default
         if not self._is_installed(layout):
-            return Finding(False, f"{VERSION} is not installed")
+            absent = [name for program, name in PROGRAMS.items() if proc.which(program) is None]
+            lacking = Lacking(False, absent, has_units)
+            return Finding(False, f"{VERSION} is not installed", data=lacking)
         if not sysbox.running(layout):
-            return Finding(False, "its daemons do not run")
+            return Finding(False, "its daemons do not run", data=Lacking(True, [], has_units))
         return Finding(True, f"{VERSION} in {layout.sysbox_dir}")
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[Lacking]) -> list[Action]:
         """Fetch, unpack and start it; where it is only wished for, a failure is no error."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
-        actions = [] if self._is_installed(layout) else self._install(layout)
-
-        def start(progress: Progress) -> None:
-            progress("starting sysbox-mgr and sysbox-fs", None)
-            sysbox.start(layout)
-
-        actions.append(Do("start sysbox-mgr and sysbox-fs", start))
-        return [self.attempt.guard(action) for action in actions]
+        lacking = finding.data
+        actions = [] if lacking.is_installed else self._install(layout, lacking)
+        return self.attempt.of([*actions, _start(layout, lacking)])
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Stop the daemons, remove all that is theirs; the packages stay."""
@@ -169,7 +212,11 @@ class Sysbox:
             actions.append(Run(["systemctl", "disable", "--now", *names]))
             actions += [Run(["rm", "-f", *units]), Run(["systemctl", "daemon-reload"])]
         if sysbox.running(layout):
-            actions.append(Do("end sysbox-mgr and sysbox-fs", lambda _: sysbox.stop(layout)))
+            details = tuple(
+                f"SIGTERM to {sysbox.argv(layout, daemon)[0]}" for daemon in sysbox.DAEMONS
+            )
+            title = "end sysbox-mgr and sysbox-fs, and wait until they have ended"
+            actions.append(Do(title, lambda _: sysbox.stop(layout), details))
         mine = (layout.sysbox_dir, layout.sysbox_data, layout.sysbox_mount, layout.sysbox_log)
         fetched = [
             os.path.join(layout.downloads, pin.name) for pin in self.attempt.releases.values()
@@ -186,49 +233,29 @@ class Sysbox:
             actions.append(Run(["sh", "-c", _FORGET, "sh", SUBORDINATE, *given]))
         return actions
 
-    def _consult(self, layout: Layout) -> None:
-        if self.attempt.asked == "auto" and not layout.is_default:
-            # Its sockets are there once a machine; a ContainAI of a test must not take them.
-            self.attempt.refuse("there is one Sysbox a machine, and this root is not the machine's")
-            return
-        if self._is_hosts(layout):
-            version = compat.version_of(runtimes.HOST_SYSBOX)
-        else:
-            version = compat.parse_version(VERSION)
-            if os.uname().machine not in self.attempt.releases:
-                self.attempt.refuse(f"there is no release for {os.uname().machine}")
-                return
-        broken = compat.known(compat.SYSBOX, compat.gather(version), Verdict.BREAKS)
-        if broken:
-            row = broken[0]
-            self.attempt.refuse(f"{row.what} ({row.source})", row.advice)
-
-    @staticmethod
-    def _is_hosts(layout: Layout) -> bool:
-        return runtimes.sysbox_program(layout) == runtimes.HOST_SYSBOX
-
     def _is_installed(self, layout: Layout) -> bool:
         pin = self.attempt.releases.get(os.uname().machine)
         release = files.read(os.path.join(layout.sysbox_dir, "release")) or ""
         return pin is not None and release.strip() == pin.sha256
 
-    def _install(self, layout: Layout) -> list[Action]:
+    def _install(self, layout: Layout, lacking: Lacking) -> list[Action]:
         pin = self.attempt.releases[os.uname().machine]
-
-        def fetch(progress: Progress) -> None:
-            download.fetch(pin, layout.downloads, progress, offline=self.attempt.offline)
-
-        package = os.path.join(layout.downloads, pin.name)
+        fetch = Fetch(pin, layout.downloads, self.attempt.offline)
+        argv = _unpack_argv(layout, pin)
         # First what can be had or not, then what changes this machine.
         actions: list[Action] = [
-            Do(f"fetch {self.attempt.offline or pin.url} (sha256 {pin.sha256})", fetch),
-            Do(f"unpack {package} to {layout.sysbox_dir}", lambda _: unpack(layout, pin)),
+            fetch,
+            Do(
+                f"unpack {fetch.path} to {layout.sysbox_dir}",
+                lambda _: unpack(layout, pin),
+                (f"# {proc.describe(argv)}",),
+            ),
             Run(["sh", "-c", _SUBORDINATE, "sh", SUBORDINATE, *layout.subordinate_ids]),
         ]
-        missing = [name for program, name in PROGRAMS.items() if proc.which(program) is None]
-        if missing:
-            actions.append(Do(f"install {', '.join(missing)}", lambda say: _add(missing, say)))
-        if machine.has_systemd() and layout.is_default:
+        if lacking.packages:
+            actions.append(Run(packages.update_argv()))
+            actions.append(Run(packages.install_argv(lacking.packages)))
+        if lacking.has_units:
             actions += [
                 WriteFile(layout.unit_file(sysbox.unit_name(daemon)), sysbox.unit(layout, daemon))
                 for daemon in sysbox.DAEMONS
@@ -238,22 +265,36 @@ class Sysbox:
         return actions
 
 
+def _start(layout: Layout, lacking: Lacking) -> Do:
+    def start(progress: Progress) -> None:
+        progress("starting sysbox-mgr and sysbox-fs", None)
+        sysbox.start(layout)
+
+    details = tuple(
+        f"# systemctl start {sysbox.unit_name(daemon)}"
+        if lacking.has_units
+        else f"# {proc.describe(sysbox.argv(layout, daemon))}, in the background"
+        for daemon in sysbox.DAEMONS
+    )
+    return Do("start sysbox-mgr and sysbox-fs, and wait until they are ready", start, details)
+
+
+def _unpack_argv(layout: Layout, pin: Pin) -> list[str]:
+    package = os.path.join(layout.downloads, pin.name)
+    return ["sh", "-c", _UNPACK, "sh", package, layout.sysbox_dir, pin.sha256]
+
+
 def unpack(layout: Layout, pin: Pin) -> None:
     """Put the programs of a fetched package in their place, whole or not at all.
 
     Raises NoSpaceError, or DownloadError where the package is not what it should be.
     """
-    package = os.path.join(layout.downloads, pin.name)
     try:
-        words = ["sh", "-c", _UNPACK, "sh", package, layout.sysbox_dir, pin.sha256]
-        proc.run(words, root=True)
+        proc.run(_unpack_argv(layout, pin), root=True)
     except proc.ProcessError as failed:
         said = failed.done.err.strip()
         if "no space left" in said.lower():
             where = os.path.dirname(layout.sysbox_dir)
             raise NoSpaceError(f"no space left in {where}", hint="free some there") from None
+        package = os.path.join(layout.downloads, pin.name)
         raise DownloadError(f"{package} cannot be unpacked: {said}") from None
-
-
-def _add(names: list[str], progress: Progress) -> None:
-    packages.ensure(names, lambda line: progress(line, None))

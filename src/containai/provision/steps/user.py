@@ -3,19 +3,31 @@
 import hashlib
 import json
 import os
+import shlex
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from containai.boxes import box
 from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import files, locks, machine, proc
 from containai.layout import DOCKER_CONTEXT, Layout
-from containai.provision.step import Action, Do, Finding, Progress, Run, Scope
+from containai.provision.step import Scope
 from containai.ssh import setup as ssh
+from containai.work.actions import Action, Do, Finding, Run
+from containai.work.ui import Progress
+from containai.work.user import User
 
 #: How long somebody may be busy with a box of a stale entry's name, in seconds.
 LOCK_TIMEOUT = 600.0
+
+
+class Other(NamedTuple):
+    """Who is to have the context, through sudo, and whether there is one that leads elsewhere."""
+
+    user: User | None
+    is_there: bool
 
 
 class Context:
@@ -23,28 +35,29 @@ class Context:
 
     title = "Docker context"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[Other]:
         """Read it where Docker's client keeps it."""
         seen = context_host(self._home(layout))
         if seen == f"unix://{layout.engine_socket}":
             return Finding(True, DOCKER_CONTEXT)
-        return Finding(False, f"{DOCKER_CONTEXT} leads to {seen}" if seen else "not there")
+        other = Other(machine.invoker(), is_there=seen is not None)
+        said = f"{DOCKER_CONTEXT} leads to {seen}" if seen else "not there"
+        return Finding(False, said, data=other)
 
     @staticmethod
     def _home(layout: Layout) -> str:
         user = machine.invoker()
         return user.home if user is not None else layout.home
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[Other]) -> list[Action]:
         """Make it, or lead it to the engine."""
-        found = self.check(layout)
-        if found.ok:
+        if finding.data is None:
             return []
-        verb = "create" if found.seen == "not there" else "update"
+        verb = "update" if finding.data.is_there else "create"
         words = ["--description", "ContainAI's own engine", "--docker"]
         host = f"host=unix://{layout.engine_socket}"
         argv = ["docker", "context", verb, DOCKER_CONTEXT, *words, host]
-        return [Run(argv, root=False, user=machine.invoker())]
+        return [Run(argv, root=False, user=finding.data.user)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove it, and Docker's directories where nothing else is in them."""
@@ -79,31 +92,44 @@ class Keys:
 
     title = "ssh"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[list[str]]:
         """Look at each of them."""
-        wrong = [*_missing(layout), *_open_to_others(layout)]
-        return Finding(not wrong, "; ".join(wrong) if wrong else layout.ssh_key)
+        open_paths = _open_paths(layout)
+        wrong = [*_missing(layout), *(f"{path} is open to others" for path in open_paths)]
+        if not wrong:
+            return Finding(True, layout.ssh_key)
+        return Finding(False, "; ".join(wrong), data=open_paths)
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
         """Put in place what is missing; close what is open to others."""
-        if self.check(layout).ok:
+        if finding.data is None:
             return []
-        closed = [Run(["chmod", "go-rwx", path], root=False) for path in _open_paths(layout)]
+        closed = [Run(["chmod", "go-rwx", path], root=False) for path in finding.data]
+        directories = [layout.config_dir, os.path.dirname(layout.ssh_config), layout.ssh_blocks]
+        details = (
+            f"$ mkdir -m 0700 what is missing of {shlex.join(directories)}",
+            f"$ ssh-keygen -q -t ed25519 -N '' -C containai, for {layout.ssh_key} and its .pub "
+            "where they are missing",
+            f'the first line of {layout.ssh_config}: Include "{layout.ssh_blocks}/*.conf"',
+        )
         make = Do(
             f"make {layout.ssh_key}, {layout.ssh_blocks} and the Include in {layout.ssh_config}",
             lambda _: ssh.ensure_user(layout),
+            details,
         )
         return [*closed, make]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove the Include and the host blocks; key and settings go with a purge."""
-
-        def withdraw(progress: Progress) -> None:
-            ssh.withdraw(layout)
-
         found: list[Action] = []
         if os.path.exists(layout.ssh_blocks) or ssh.has_include(layout):
-            found.append(Do(f"take the Include out of {layout.ssh_config}", withdraw))
+            details = (
+                "end the control connections of boxes",
+                f'remove the line: Include "{layout.ssh_blocks}/*.conf"',
+                "remove the file if nothing else is in it",
+            )
+            title = f"take the Include out of {layout.ssh_config}"
+            found.append(Do(title, lambda _: ssh.withdraw(layout), details))
         ours = [layout.ssh_blocks, layout.control_dir]
         if scope.purge:
             ours += [layout.config_dir, layout.state_dir]
@@ -146,36 +172,32 @@ def _open_paths(layout: Layout) -> list[str]:
     return found
 
 
-def _open_to_others(layout: Layout) -> list[str]:
-    return [f"{path} is open to others" for path in _open_paths(layout)]
-
-
 class Entries:
     """Host blocks and pinned keys, each of a box of this user's that is there."""
 
     title = "ssh entries"
 
-    def check(self, layout: Layout) -> Finding:
+    def check(self, layout: Layout) -> Finding[list[str]]:
         """Compare with the engine; one that does not answer proves nothing."""
         names = ssh.published(layout)
         if not names:
             return Finding(True, "none")
         if proc.which("docker") is None or not daemon.answering(layout):
             return Finding(False, "not checked: the engine does not answer")
-        stale = names - self._boxes(layout)
+        stale = sorted(names - self._boxes(layout))
         if stale:
-            return Finding(False, "of boxes that are gone: " + ", ".join(sorted(stale)))
+            return Finding(False, "of boxes that are gone: " + ", ".join(stale), data=stale)
         return Finding(True, f"{len(names)}, each of a box")
 
     @staticmethod
     def _boxes(layout: Layout) -> set[str]:
-        return {each.name for each in box.own(Engine(layout))}
+        return {own.name for own in box.own(Engine(layout))}
 
-    def plan(self, layout: Layout) -> list[Action]:
+    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
         """Forget them. Nothing where the engine does not answer."""
-        if self.check(layout).ok or not daemon.answering(layout):
+        if finding.data is None:
             return []
-        stale = sorted(ssh.published(layout) - self._boxes(layout))
+        stale = finding.data
 
         def forget(progress: Progress) -> None:
             for name in stale:
@@ -185,7 +207,10 @@ class Entries:
                     if name not in self._boxes(layout):
                         ssh.forget(layout, name)
 
-        return [Do(f"forget host block and pinned key of {', '.join(stale)}", forget)]
+        title = f"forget host block and pinned key of {', '.join(stale)}"
+        blocks = tuple(f"$ rm {layout.ssh_block(name)}" for name in stale)
+        lines = f"remove the lines of {', '.join(map(ssh.host_alias, stale))} in "
+        return [Do(title, forget, (*blocks, lines + layout.known_hosts))]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """They go with the rest of ssh."""

@@ -4,7 +4,7 @@ import pytest
 
 from containai.cli import main as cli
 from containai.provision import steps
-from containai.provision.step import Finding
+from containai.work.actions import Finding
 
 
 class Fixed:
@@ -14,7 +14,7 @@ class Fixed:
     def check(self, layout):
         return self.finding
 
-    def plan(self, layout):
+    def plan(self, layout, finding):
         raise AssertionError("doctor changes nothing")
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from containai.layout import Layout
-from containai.provision.step import Run, Scope, WriteFile
+from containai.provision.step import Scope
 from containai.provision.steps import kernel_limits
 from containai.provision.steps.kernel_limits import TABLE, KernelLimits
+from containai.work.actions import Run, WriteFile
 
 INSTANCES, WATCHES = TABLE[:2]
 
@@ -69,8 +70,9 @@ def test_what_is_high_enough_is_left_alone(kernel, machine):
     kernel(INSTANCES, INSTANCES.least * 4)
     kernel(WATCHES, None)
     step = KernelLimits(kernel.root)
-    assert step.check(machine).ok
-    assert step.plan(machine) == step.undo(machine, Scope()) == []
+    found = step.check(machine)
+    assert found.ok
+    assert step.plan(machine, found) == step.undo(machine, Scope()) == []
 
 
 def test_only_what_is_too_small_is_raised(kernel, machine):
@@ -80,14 +82,14 @@ def test_only_what_is_too_small_is_raised(kernel, machine):
     found = step.check(machine)
     assert (found.ok, found.optional) == (False, True)
     assert f"{INSTANCES.name} 128, wanted {INSTANCES.least}" in found.seen
-    apply(step.plan(machine))
+    apply(step.plan(machine, found))
     assert settings(machine) == {INSTANCES.name: str(INSTANCES.least)}
     assert value(kernel, INSTANCES) == INSTANCES.least
     assert value(kernel, WATCHES) == WATCHES.least * 2
     assert step.check(machine).ok
     # What it holds stays in it, though by now the kernel has it.
     kernel(WATCHES, 5)
-    apply(step.plan(machine))
+    apply(step.plan(machine, step.check(machine)))
     assert settings(machine).keys() == {INSTANCES.name, WATCHES.name}
     (removal,) = step.undo(machine, Scope())
     apply([removal])
@@ -98,7 +100,7 @@ def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, 
     kernel(INSTANCES, 1)
     kernel(WATCHES, 1)
     step = KernelLimits(kernel.root)
-    write, run = step.plan(machine)
+    write, run = step.plan(machine, step.check(machine))
     assert isinstance(run, Run)
     apply([write, run._replace(argv=[*run.argv[:4], "/proc/none/of/it", "7", *run.argv[4:]])])
     assert value(kernel, WATCHES) == WATCHES.least
@@ -111,7 +113,7 @@ def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, 
 def test_with_a_root_of_its_own_the_running_kernel_is_left_alone(kernel, layout):
     kernel(INSTANCES, 128)
     step = KernelLimits(kernel.root)
-    (write,) = step.plan(layout)
+    (write,) = step.plan(layout, step.check(layout))
     assert write.path == layout.sysctl_file
     assert write.path.startswith(layout.root)
     apply([write])

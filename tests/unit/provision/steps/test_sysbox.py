@@ -9,12 +9,13 @@ from containai.config.settings import Settings
 from containai.engine import runtimes, sysbox
 from containai.engine.runtimes import Choice
 from containai.errors import ContainAIError, EngineError, UnsupportedError, UsageError
+from containai.host.perform import perform
 from containai.layout import Layout
 from containai.provision import compat
 from containai.provision.compat import Facts
-from containai.provision.step import Do
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.sysbox import RELEASES, SUBORDINATE, VERSION, Attempt, Sysbox
+from containai.work.actions import Do
 
 MACHINE = Layout("/", "/home/me", 1000)
 
@@ -68,18 +69,19 @@ def failing(progress):
 def test_what_fails_fails_only_sysbox_where_it_is_wished_for(layout):
     done = []
     attempt = Attempt("auto")
-    attempt.guard(Do("one", failing)).apply(nothing)
-    attempt.guard(Do("two", lambda _: done.append(2))).apply(nothing)
-    assert attempt.refused == "no FUSE here"
+    for action in attempt.of([Do("one", failing), Do("two", lambda _: done.append(2))]):
+        perform(action, nothing)
+    assert attempt.trial.failed == attempt.refusal(layout) == "no FUSE here"
     assert done == []
     assert not attempt.wants_sysbox(layout)
 
 
 def test_what_fails_is_an_error_where_sysbox_is_asked_for():
+    (action,) = Attempt("sysbox").of([Do("one", failing)])
     with pytest.raises(EngineError):
-        Attempt("sysbox").guard(Do("one", failing)).apply(nothing)
+        perform(action, nothing)
     with pytest.raises(UnsupportedError, match="cannot be used here: no") as caught:
-        Attempt("sysbox").refuse("no", "hint")
+        Attempt("sysbox").give_up("no", "hint")
     assert caught.value.hint == "hint"
 
 
@@ -93,9 +95,12 @@ def test_known_trouble_ends_it_before_anything_is_fetched(layout, machine):
 
 def test_another_root_has_no_sysbox_unless_it_is_asked_for(layout, machine):
     step = Sysbox(Attempt("auto"))
-    assert step.check(layout).ok
-    assert "one Sysbox a machine" in step.attempt.refused
-    assert step.plan(layout) == []
+    found = step.check(layout)
+    assert found.ok
+    assert "one Sysbox a machine" in found.seen
+    assert step.plan(layout, found) == []
+    # A check leaves nothing behind that a later one sees.
+    assert step.attempt.trial.failed == ""
 
 
 def test_a_machine_without_a_release_is_told_so(layout, machine):
@@ -162,9 +167,9 @@ def test_no_runtime_is_no_fallback(layout, machine, monkeypatch):
 
     monkeypatch.setattr(probe, "probe", lambda *_: "no overlay")
     choice = RuntimeChoice(Attempt("embedded"), Settings())
-    (action,) = choice.plan(layout)
+    (action,) = choice.plan(layout, choice.check(layout))
     with pytest.raises(ContainAIError, match="no runtime works on this machine: cai-runc: no over"):
-        action.apply(nothing)
+        perform(action, nothing)
     assert runtimes.read_choice(layout) is None
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from containai.errors import ContainAIError
 from containai.layout import Layout
-from containai.provision import setup
-from containai.provision.step import Do, Finding
+from containai.provision import apply as going
 from containai.provision.steps import lxcfs as lxcfs_step
 from containai.provision.steps import resolver as resolver_step
+from containai.work.actions import Do, Finding
 
 LAYOUT = Layout("/nonexistent", "/nonexistent", 0)
 
@@ -21,7 +21,7 @@ class Broken:
     def check(self, layout):
         return Finding(False, "gone", self.optional)
 
-    def plan(self, layout):
+    def plan(self, layout, finding):
         def act(progress):
             if self.raises:
                 raise ContainAIError("no such package")
@@ -34,7 +34,7 @@ class Broken:
 
 def apply(step):
     said = []
-    setup.apply(LAYOUT, [step], lambda title, number, of: lambda what, share: said.append(what))
+    going.apply(LAYOUT, [step], lambda title, number, of: lambda what, share: said.append(what))
     return said
 
 
@@ -62,7 +62,7 @@ def test_lxcfs_is_offered_where_installing_helps(monkeypatch, missing, apt, ok):
     assert found.ok is ok
     assert found.optional is bool(missing)
     assert ("optional" in found.seen) is bool(missing)
-    plan = lxcfs_step.Lxcfs().plan(LAYOUT)
+    plan = lxcfs_step.Lxcfs().plan(LAYOUT, found)
     assert len(plan) == (not ok)
     assert all(" lxcfs " in action.describe() for action in plan)
 
@@ -74,5 +74,5 @@ def test_resolver_is_offered_where_installing_helps(monkeypatch, known):
     monkeypatch.setattr(resolver_step.packages, "known", lambda name: known)
     found = resolver_step.Resolver().check(LAYOUT)
     assert (found.ok, found.passes) == (not known, True)
-    plan = resolver_step.Resolver().plan(LAYOUT)
+    plan = resolver_step.Resolver().plan(LAYOUT, found)
     assert [" dnsmasq-base " in action.describe() for action in plan] == [True] * known

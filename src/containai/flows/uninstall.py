@@ -2,14 +2,42 @@
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from containai.errors import ContainAIError
+from containai.errors import ContainAIError, NotSetUpError
+from containai.flows.alone import one_at_a_time
+from containai.host.perform import perform
 from containai.layout import Layout
 from containai.provision import record
-from containai.provision.step import Action, Progress, Run, Scope, Step
+from containai.provision.step import AnyStep, Scope
+from containai.work.actions import Action, Plan, Run, agreement
+from containai.work.ui import Progress, Ui
 
 
-def plan(layout: Layout, steps: Sequence[Step], scope: Scope) -> list[Action]:
+class Uninstalled(NamedTuple):
+    """What was done: nothing where nothing was set up; and the packages that stay."""
+
+    plan: Plan
+    packages: list[str]
+
+
+def uninstall(layout: Layout, steps: Sequence[AnyStep], scope: Scope, ui: Ui) -> Uninstalled:
+    """Take ContainAI off this machine, as far as the scope goes, if the user agrees.
+
+    Raises NotSetUpError where nobody does, ContainAIError where something is in the way or stays.
+    """
+    packages = brought(layout)
+    wanted = plan(layout, steps, scope)
+    if wanted.actions:
+        ui.tell(agreement([wanted]))
+        if not ui.ask("Do it now?"):
+            raise NotSetUpError("nothing was changed", hint="run: cai uninstall --yes")
+        with one_at_a_time(layout):
+            apply(wanted.actions, ui.step("uninstall", 1, 1))
+    return Uninstalled(wanted, packages)
+
+
+def plan(layout: Layout, steps: Sequence[AnyStep], scope: Scope) -> Plan:
     """Return what takes ContainAI off this machine, as far as the scope goes.
 
     Raises ContainAIError where something is in the way; nothing has been changed then.
@@ -17,7 +45,7 @@ def plan(layout: Layout, steps: Sequence[Step], scope: Scope) -> list[Action]:
     actions: list[Action] = []
     for step in reversed(steps):
         actions += step.undo(layout, scope)
-    return actions + _state(layout, scope)
+    return Plan("uninstall", (*actions, *_state(layout, scope)))
 
 
 def _state(layout: Layout, scope: Scope) -> list[Action]:
@@ -36,7 +64,7 @@ def apply(actions: Sequence[Action], progress: Progress) -> None:
     for action in actions:
         progress(action.brief(), None)
         try:
-            action.apply(progress)
+            perform(action, progress)
         except ContainAIError as error:
             failed.append(str(error))
     if failed:
@@ -46,6 +74,6 @@ def apply(actions: Sequence[Action], progress: Progress) -> None:
         )
 
 
-def packages(layout: Layout) -> list[str]:
+def brought(layout: Layout) -> list[str]:
     """Return the packages that setup brought and that stay."""
     return [str(name) for name in record.read(layout).get(record.PACKAGES, ())]

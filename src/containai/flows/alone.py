@@ -1,0 +1,18 @@
+"""One at a time: who sets a machine up, mends it, or takes ContainAI off it."""
+
+import contextlib
+from collections.abc import Iterator
+
+from containai.host import locks
+from containai.layout import Layout
+
+#: How long another may be busy with it, in seconds.
+LOCK_TIMEOUT = 1800.0
+
+
+@contextlib.contextmanager
+def one_at_a_time(layout: Layout) -> Iterator[None]:
+    """Keep everybody else from changing how this machine is set up."""
+    what = "setting this machine up"
+    with locks.hold(layout.lock_dir, locks.SETUP, wait=LOCK_TIMEOUT, what=what):
+        yield

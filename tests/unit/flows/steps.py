@@ -1,0 +1,61 @@
+"""Steps that are not really of a machine, and somebody who looks on."""
+
+from containai.errors import ContainAIError
+from containai.work.actions import Do, Finding
+
+
+class Switch:
+    """A step that is right once it was made so; it counts how often it is looked at.
+
+    `breaks` is another that making this one right makes wrong.
+    """
+
+    def __init__(self, title, *, right=False, fails="", breaks=None):
+        self.title, self.right, self.fails, self.breaks = title, right, fails, breaks
+        self.checks = 0
+        self.planned_for = []
+
+    def check(self, layout):
+        self.checks += 1
+        return Finding(self.right, f"looked at {self.checks} times", data=self.checks)
+
+    def plan(self, layout, finding):
+        self.planned_for.append(finding)
+        return [Do(f"make {self.title} right", self._turn, ("$ turn it",))]
+
+    def undo(self, layout, scope):
+        return [Do(f"undo {self.title}", self._back)] if self.right else []
+
+    def _turn(self, progress):
+        if self.fails:
+            raise ContainAIError(self.fails, hint="a hint")
+        self.right = True
+        if self.breaks is not None:
+            self.breaks.right = False
+
+    def _back(self, progress):
+        if self.fails:
+            raise ContainAIError(self.fails)
+        self.right = False
+
+
+class Onlooker:
+    """A Ui that remembers what it was told, and always answers the same."""
+
+    def __init__(self, *, agrees=True):
+        self.agrees = agrees
+        self.said, self.told, self.asked = [], [], []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def step(self, title, number, count):
+        self.say(f"[{number}/{count}] {title}")
+        return lambda text, fraction: self.say(text)
+
+    def tell(self, text):
+        self.told.append(text)
+
+    def ask(self, question):
+        self.asked.append(question)
+        return self.agrees
