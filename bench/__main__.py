@@ -148,6 +148,16 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
     yield ratio("cold: cai run / docker run until ssh runs true", ours, login, 1.3)
 
 
+def start(bench: Bench, runs: int) -> Iterator[Row]:
+    """`cai --help`, against a Python that does nothing."""
+    with open(bench.cai, encoding="utf-8") as file:
+        python = file.readline().removeprefix("#!").split()[0]
+    ours, theirs = interleaved(
+        runs, lambda: timed([bench.cai, "--help"]), lambda: timed([python, "-I", "-c", "pass"])
+    )
+    yield difference("cai --help - python -I -c pass", ours, theirs, 20)
+
+
 def runtime(bench: Bench, runs: int) -> Iterator[Row]:
     """The embedded runtime against runc: a whole container, and a process in one."""
 
@@ -218,6 +228,7 @@ def calls(bench: Bench, runs: int) -> Iterator[Row]:
 
 #: name → (measurement, how many runs)
 MEASUREMENTS = {
+    "start": (start, 21),
     "warm": (warm, 21),
     "cold": (cold, 7),
     "runtime": (runtime, 15),

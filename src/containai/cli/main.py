@@ -2,64 +2,25 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
+from containai.cli import warm
+from containai.cli.output import Output
+from containai.cli.report import Become, Note, Report
 from containai.errors import ContainAIError, NoSpaceError
+from containai.host import proc
+from containai.layout import Layout
 
-if TYPE_CHECKING:
-    import argparse
-
-#: A row a command: its name, which is its module's too, and what it is for.
-COMMANDS = {
-    "run": "start the box of a workspace and run a command, or the agent, in it",
-    "shell": "open a shell in the box of a workspace",
-    "exec": "run a command in a box that is there already",
-    "ls": "list the boxes",
-    "stop": "shut a box down",
-    "rm": "remove a box; the workspace stays",
-    "reclaim": "make files that others in a box made in a workspace its owner's",
-    "setup": "install and start everything that boxes need",
-    "doctor": "check whether everything that boxes need is there",
-    "uninstall": "take ContainAI off this machine; settings and data stay unless told",
-    "engine": "start, stop or look at ContainAI's own Docker engine",
-    "version": "print the version",
-}
-#: Commands that take `-- COMMAND…`.
-WITH_REMAINDER = frozenset({"run", "exec"})
-#: Commands that lead into a box.
-SESSIONS = frozenset({"run", "exec", "shell"})
-
-
-def parser_of(command: str) -> "argparse.ArgumentParser":
-    """Return a command's parser. Its module is imported for that, and no other's."""
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog=f"cai {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False
-    )
-    import_module(f"containai.cli.commands.{command}").arguments(parser)
-    return parser
-
-
-def overview() -> str:
-    """Return what `cai --help` prints."""
-    width = max(map(len, COMMANDS))
-    rows = "\n".join(f"  {name:<{width}}  {doc}" for name, doc in COMMANDS.items())
-    return (
-        "usage: cai COMMAND …\n\n"
-        "A computer of its own, on your computer, for your AI coding agent.\n\n"
-        f"commands:\n{rows}\n\n"
-        "cai COMMAND --help says more. First time: cai run . -- uname -a\n"
-    )
+_HELP = ("-h", "--help", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. See containai.errors for what codes mean."""
+    output = Output(sys.stdout, sys.stderr)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _main(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        code = caught(lambda: _done(words, output), output)
+        output.flush()
         return code
     except BrokenPipeError:
         # Whoever read our output has gone; flushing it at exit would only fail again.
@@ -67,40 +28,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
 
 
-def _main(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(overview())
-        return 0 if words else 2
-    if words[0] in ("-V", "--version"):
-        words[0] = "version"
-    command, rest = words[0], words[1:]
-    if command not in COMMANDS:
-        return _fail(f"there is no command {command!r}", "see: cai --help", 2)
-    remainder: list[str] = []
-    if command in WITH_REMAINDER and "--" in rest:
-        # Split before argparse sees it: what follows is not ours to interpret.
-        at = rest.index("--")
-        rest, remainder = rest[:at], rest[at + 1 :]
-        if not remainder:
-            return _fail("nothing follows --", f"for example: cai {command} . -- uname -a", 2)
-    return _run(command, rest, remainder)
-
-
-def _run(command: str, rest: list[str], remainder: list[str]) -> int:
+def caught(act: Callable[[], tuple[Report | Become, bool]], output: Output) -> int:
+    """Show the outcome of a command, or what it raised; return the exit code."""
     try:
-        if command in SESSIONS:
-            from containai.cli import warm
-
-            warm.enter(command, rest, remainder)
-        arguments = parser_of(command).parse_args(rest)
-        arguments.command = remainder
-        code = import_module(f"containai.cli.commands.{command}").run(arguments)
-        sys.stdout.flush()
-        return int(code or 0)
+        outcome, as_json = act()
+        if isinstance(outcome, Become):
+            output.flush()
+            proc.replace(outcome.argv)
+        output.show(outcome, as_json=as_json)
+        return outcome.code
     except ContainAIError as failed:
-        return _fail(str(failed), failed.hint, failed.exit_code)
+        return _failed(output, str(failed), failed.hint, failed.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted", "", 130)
+        return _failed(output, "interrupted", "", 130)
     except BrokenPipeError:
         raise
     except OSError as failed:
@@ -108,15 +48,46 @@ def _run(command: str, rest: list[str], remainder: list[str]) -> int:
 
         if failed.errno == errno.ENOSPC:
             where = f" ({failed.filename})" if failed.filename else ""
-            return _fail(f"no space left on device{where}", "free some", NoSpaceError.exit_code)
-        return _fail(str(failed), "", ContainAIError.exit_code)
+            said = f"no space left on device{where}"
+            return _failed(output, said, "free some", NoSpaceError.exit_code)
+        return _failed(output, str(failed), "", ContainAIError.exit_code)
 
 
-def _fail(message: str, hint: str, code: int) -> int:
-    sys.stdout.flush()
-    # What a box said can be in it: it must not steer the terminal.
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in message)
-    sys.stderr.write(f"cai: {shown}\n")
-    if hint:
-        sys.stderr.write(f"  hint: {hint}\n")
+def _failed(output: Output, message: str, hint: str, code: int) -> int:
+    output.flush()
+    output.note(Note(message, hint))
     return code
+
+
+def _done(words: list[str], output: Output) -> tuple[Report | Become, bool]:
+    """Do what words ask for; return the outcome, and whether it is for machines."""
+    if words and words[0] in warm.COMMANDS:
+        argv = warm.session(Layout.from_environment(), words)
+        if argv is not None:
+            return Become(argv), False
+    return _by_row(words, output)
+
+
+def _by_row(words: list[str], output: Output) -> tuple[Report | Become, bool]:
+    from containai.cli import command, registry
+
+    ours = words[: words.index("--")] if "--" in words else words
+    if not words or any(word in _HELP[: 2 + (at == 0)] for at, word in enumerate(ours)):
+        text = registry.help_on([word for word in ours if word not in _HELP])
+        return Report(views=[text], code=0 if words else 2), False
+    if words[0] in ("-V", "--version"):
+        words = ["version", *words[1:]]
+    row, rest = registry.find(words)
+    asked = command.parse(row, rest)
+
+    from containai.app import App
+    from containai.cli.terminal import Terminal
+    from containai.config import variables
+
+    terminal = Terminal(output, agreed=asked.agreed or variables.agreed(os.environ))
+    try:
+        layout = Layout.from_environment()
+        app = App(layout, terminal, environ=os.environ, flags=asked.flags)
+        return row.run(app, **asked.keywords), asked.as_json
+    finally:
+        terminal.close()

@@ -6,27 +6,28 @@ the commands themselves, which then say what is wrong.
 
 from collections.abc import Sequence
 
-from containai.boxes import workspace as workspaces
+from containai.boxes.target import Target
 from containai.errors import ContainAIError
+from containai.flows import enter
 from containai.layout import Layout
-from containai.ssh import session
+
+#: The commands that lead into a box.
+COMMANDS = ("run", "exec", "shell")
 
 
-def enter(command: str, words: Sequence[str], remainder: Sequence[str]) -> None:
-    """Become the session that is asked for, or return where that takes more.
-
-    `words` stand before a `--`, `remainder` after it.
-    """
-    if bool(remainder) == (command == "shell") or len(words) > 1 or words[:1] == [""]:
-        return  # without a COMMAND, `run` has to look for an agent
-    if words and words[0].startswith("-"):
-        return
-    layout = Layout.from_environment()
+def session(layout: Layout, words: Sequence[str]) -> enter.Argv | None:
+    """Return the command line of the session that is asked for, or None where that takes more."""
+    command, rest = words[0], list(words[1:])
+    remainder: list[str] = []
+    if "--" in rest and command != "shell":
+        at = rest.index("--")
+        rest, remainder = rest[:at], rest[at + 1 :]
+    if not remainder and command != "shell":
+        return None  # without a COMMAND, `run` has to look for an agent
+    if len(rest) > 1 or rest[:1] == [""] or (rest and rest[0].startswith("-")):
+        return None
     try:
-        path = words[0] if words else None
-        workspace = workspaces.resolve(layout, path, force=command == "exec")
+        target = Target(rest[0] if rest else None)
+        return enter.at_once(layout, target, remainder, force=command == "exec")
     except ContainAIError:
-        return
-    name = workspaces.box_name(workspace.path, layout.uid)
-    if session.is_warm(layout, name, workspace.path, workspace.inode):
-        session.enter(layout, name, remainder, workspace.directory)
+        return None

@@ -6,9 +6,7 @@ This module is on the warm path: it imports little.
 import _socket  # socket's own imports and enums would be an eighth of a warm start
 import os
 from collections.abc import Sequence
-from typing import NoReturn
 
-from containai.host import proc
 from containai.layout import WORKSPACE_IN_BOX, Layout
 
 _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
@@ -97,14 +95,3 @@ def block_matches(layout: Layout, box: str, workspace: str, inode: str) -> bool 
 def is_warm(layout: Layout, box: str, workspace: str, inode: str) -> bool:
     """Whether a live control connection leads to the box of exactly this directory."""
     return bool(block_matches(layout, box, workspace, inode)) and is_live(layout, box)
-
-
-def enter(layout: Layout, box: str, command: Sequence[str], directory: str = "") -> NoReturn:
-    """Become the ssh session: the process is replaced, the exit code is the command's."""
-    import sys
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    terminal = os.isatty(0)
-    argv = ssh_argv(layout, box, command, terminal=terminal, directory=directory)
-    proc.replace(argv)

@@ -1,4 +1,5 @@
-import contextlib
+import io
+import json
 import os
 import re
 import socket
@@ -11,8 +12,10 @@ import pytest
 
 from containai import __version__, errors
 from containai.boxes.workspace import Workspace, box_name
+from containai.cli import command, registry
 from containai.cli import main as cli
-from containai.errors import ContainAIError
+from containai.cli import warm as warm_words
+from containai.cli.output import Output
 from containai.host import proc
 from containai.layout import Layout
 from containai.ssh import session, setup
@@ -56,59 +59,83 @@ def heavy(imported):
     return imported & HEAVY | {name.partition(".")[0] for name in imported} & libraries
 
 
+ROWS = registry.every()
+
+
 def test_help(capsys):
     for words in (["--help"], ["-h"], ["help"]):
         assert cli.main(words) == 0
         out, err = capsys.readouterr()
-        assert all(re.search(rf"^  {name} +\w", out, re.MULTILINE) for name in cli.COMMANDS)
+        assert all(f"  {row.path} " in out and row.summary in out for row in ROWS)
+        assert out.index("examples:") < out.index("usage:")
         assert err == ""
 
 
 def test_nothing_is_help_and_an_error(capsys):
     assert cli.main([]) == 2
-    assert capsys.readouterr().out == cli.overview()
+    assert capsys.readouterr().out == registry.help_on([])
 
 
 def test_version(capsys):
     for words in (["version"], ["--version"], ["-V"]):
         assert cli.main(words) == 0
         assert capsys.readouterr().out == f"cai {__version__}\n"
+    assert cli.main(["version", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": __version__}
 
 
-def test_unknown_command(capsys):
-    assert cli.main(["frobnicate"]) == 2
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "there is no command 'frobnicate'"),
+        (["sel"], "there is no command 'sel'; did you mean: cai shell?"),
+        (["engine"], "engine: do what?"),
+        (["engine", "stat"], "there is no command 'engine stat'"),
+        (["engine", "start", "now"], "engine start: unrecognized arguments: now"),
+        (
+            ["engine", "logs", "--lines=-1"],
+            "engine logs: argument --lines: '-1': expected a number",
+        ),
+        (["run", "a", "b"], "run: unrecognized arguments: b"),
+        (["run", "--forc"], "run: unrecognized arguments: --forc (did you mean --force?)"),
+        (["run", "--memory", "4"], "run: argument --memory: '4': expected a number with m, g or t"),
+        (["exec", "."], "exec needs a COMMAND"),
+    ],
+)
+def test_words_that_do_not_fit(capsys, words, said):
+    assert cli.main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "cai: there is no command 'frobnicate'\n  hint: see: cai --help\n"
+    assert err.startswith(f"cai: {said}")
+    assert "\n  hint: " in err
 
 
-@pytest.mark.parametrize("command", sorted(cli.WITH_REMAINDER))
-def test_nothing_after_the_dashes(capsys, command):
-    assert cli.main([command, "--"]) == 2
+@pytest.mark.parametrize("row", [row for row in ROWS if row.remainder], ids=lambda row: row.path)
+def test_nothing_after_the_dashes(capsys, row):
+    assert cli.main([*row.path.split(), "--"]) == 2
     assert "nothing follows --" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
-def test_help_of_a_command(capsys, command):
-    with pytest.raises(SystemExit) as caught:
-        cli.main([command, "--help"])
-    assert caught.value.code == 0
-    assert f"usage: cai {command}" in capsys.readouterr().out
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
+def test_help_of_a_command(capsys, row):
+    for words in ([*row.path.split(), "--help"], ["help", *row.path.split()]):
+        assert cli.main(words) == 0
+        out, err = capsys.readouterr()
+        assert f"usage: cai {row.path}" in out
+        assert all(argument.name in out for argument in command.arguments(row))
+        assert err == ""
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
-def test_unknown_option(capsys, command):
-    with pytest.raises(SystemExit) as caught:
-        cli.main([command, "--frobnicate"])
-    assert caught.value.code == 2
-    assert f"usage: cai {command}" in capsys.readouterr().err
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
+def test_unknown_option(capsys, row):
+    assert cli.main([*row.path.split(), "--frobnicate"]) == 2
+    assert f"usage: cai {row.path}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a/b", "a.b", "a" * 64, "../x", "ü"])
 def test_odd_names_are_refused(capsys, name):
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["run", f"--name={name}", "--", "true"])
-    assert caught.value.code == 2
+    assert cli.main(["run", f"--name={name}", "--", "true"]) == 2
+    assert "1 to 63 of a-z" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -116,18 +143,24 @@ def test_odd_names_are_refused(capsys, name):
     [
         (errors.EngineError("x failed", hint="do y"), 17, "cai: x failed\n  hint: do y\n"),
         (errors.ContainAIError("x"), 1, "cai: x\n"),
+        (
+            errors.ContainAIError("it said:\n  \x1b]52;c;eA==\x07\x9b2J\rcai: all is well é"),
+            1,
+            "cai: it said:\n  \ufffd]52;c;eA==\ufffd\ufffd2J\ufffdcai: all is well é\n",
+        ),
         (KeyboardInterrupt(), 130, "cai: interrupted\n"),
         (OSError(28, "No space left on device", "/f"), 20, "cai: no space left on device (/f)\n"),
         (OSError(13, "Permission denied", "/f"), 1, "cai: [Errno 13] Permission denied: '/f'\n"),
     ],
 )
-def test_errors_become_words_and_codes(capsys, monkeypatch, error, code, said):
-    def fail(arguments):
+def test_errors_become_words_and_codes(error, code, said):
+    def fail():
         raise error
 
-    monkeypatch.setattr("containai.cli.commands.version.run", fail)
-    assert cli.main(["version"]) == code
-    assert capsys.readouterr().err.startswith(said)
+    out, err = io.StringIO(), io.StringIO()
+    assert cli.caught(fail, Output(out, err, {})) == code
+    assert out.getvalue() == ""
+    assert err.getvalue().startswith(said)
 
 
 @pytest.mark.parametrize("word", ["--help", "version"])
@@ -219,10 +252,8 @@ def test_warm_path_with_an_option(warm):
 
 
 @pytest.mark.parametrize("words", [["run", "", "--", "x"], ["exec", "."], ["shell", "a", "b"]])
-def test_what_is_not_plain_is_left_to_the_commands(words, monkeypatch):
-    monkeypatch.setattr(session, "is_warm", lambda *_: pytest.fail("looked for a box"))
-    with pytest.raises(SystemExit) if words[0] == "shell" else contextlib.nullcontext():
-        assert cli.main(words) in (2, 23)
+def test_what_is_not_plain_is_left_to_the_commands(words, layout):
+    assert warm_words.session(layout, words) is None
 
 
 def test_control_directory_that_others_may_write_is_not_warm(warm):
@@ -240,13 +271,3 @@ def test_another_directory_in_its_place_is_not_warm(warm):
     (work.parent / "other").mkdir()
     (work.parent / "other").rename(work)
     assert not session.is_warm(layout, name, str(work), Workspace(str(work)).inode)
-
-
-def test_what_a_box_said_does_not_steer_the_terminal(monkeypatch, capsys):
-    def said(arguments):
-        raise ContainAIError("it said:\n  \x1b]52;c;eA==\x07\x9b2J\rcai: all is well é")
-
-    monkeypatch.setattr("containai.cli.commands.version.run", said)
-    assert cli.main(["version"]) == 1
-    shown = capsys.readouterr().err
-    assert shown == "cai: it said:\n  \ufffd]52;c;eA==\ufffd\ufffd2J\ufffdcai: all is well é\n"

@@ -1,1 +1,1 @@
-"""One module a command: `arguments` describes it to argparse, `run` does it."""
+"""One module a command: its row, COMMANDS, and what it does. Words in, words out."""

@@ -1,74 +1,69 @@
 """`cai doctor`."""
 
-import argparse
-import json
-import sys
-from typing import TYPE_CHECKING
-
-from containai.cli import shared
-from containai.layout import Layout
-
-if TYPE_CHECKING:
-    from containai.provision.step import AnyStep
+from containai.app import App
+from containai.boxes.target import Target
+from containai.cli.command import Argument, Command, Example, box_name
+from containai.cli.report import Note, Report
 
 #: The exit code where a check is not all right.
 FOUND = 1
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument(
-        "--fix", action="store_true", help="mend what is wrong, as cai setup would, and check again"
-    )
-    parser.add_argument(
-        "--attack",
-        nargs="?",
-        const="",
-        metavar="BOX",
-        type=_box_or_none,
-        help="try what must not be possible in a box (default: the current directory's)",
-    )
+def run(app: App, *, fix: bool, attack: str | None) -> Report:
+    """Check what was asked for; end with 1 where something is not as it should be."""
+    if attack is not None:
+        return _attack(app, Target(name=attack or None))
+    from containai.cli import checks
+    from containai.flows import doctor
+    from containai.provision import apply, steps
+    from containai.provision.step import Choices
+
+    wanted = steps.checks(Choices(app.settings))
+    if fix:
+        doctor.fix(app.layout, wanted, app.ui)
+    rows = apply.examine(app.layout, wanted)
+    if checks.is_fine(rows):
+        return Report(checks.value(rows), [apply.table(rows)])
+    note = Note("something is missing or wrong", "run: cai doctor --fix")
+    return Report(checks.value(rows), [apply.table(rows)], FOUND, [note])
+
+
+def _attack(app: App, target: Target) -> Report:
+    from containai.cli import selftest
+    from containai.flows.selftest import selftest as tested
+
+    return selftest.shown(tested(app, target), found=FOUND)
 
 
 def _box_or_none(text: str) -> str:
-    return shared.box_name(text) if text else text
+    return box_name(text) if text else text
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Check what was asked for; end with 1 where something is not as it should be."""
-    layout = Layout.from_environment()
-    if arguments.attack is not None:
-        from containai.cli import attack
-
-        return attack.run(layout, arguments.attack or None, as_json=arguments.json)
-    if arguments.fix:
-        from containai.cli.consent import Terminal
-        from containai.flows import doctor
-
-        with Terminal() as terminal:
-            doctor.fix(layout, _checks(layout), terminal)
-    return examine(layout, as_json=arguments.json)
-
-
-def examine(layout: Layout, *, as_json: bool) -> int:
-    """Check everything and print what was seen. Nothing is changed."""
-    from containai.provision import apply
-
-    rows = apply.examine(layout, _checks(layout))
-    if as_json:
-        found = [{"step": row.step.title, **row.finding.told()} for row in rows]
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    else:
-        sys.stdout.write(apply.table(rows))
-    if all(row.finding.passes for row in rows):
-        return 0
-    sys.stderr.write("cai: something is missing or wrong\n  hint: run: cai doctor --fix\n")
-    return FOUND
-
-
-def _checks(layout: Layout) -> "list[AnyStep]":
-    from containai.provision import steps
-    from containai.provision.step import Choices
-
-    return steps.checks(Choices(shared.settings_of(layout)))
+COMMANDS = (
+    Command(
+        "doctor",
+        "check whether everything that boxes need is there",
+        run,
+        group="machine",
+        arguments=(
+            Argument("--fix", "mend what is wrong, as cai setup would, and check again"),
+            Argument(
+                "--attack",
+                "try what must not be possible in a box (default: the current directory's)",
+                metavar="BOX",
+                parse=_box_or_none,
+                const="",
+            ),
+        ),
+        examples=(
+            Example("cai doctor", "look, and change nothing"),
+            Example("cai doctor --fix", "mend what can be mended"),
+            Example("cai doctor --attack", "try to get out of the box of this directory"),
+        ),
+        more=f"Changes nothing without --fix, and ends with {FOUND} where something is not right. "
+        "--fix also removes ssh entries of boxes that are gone. --attack is the escape self-test: "
+        "probes of what must not be possible, from inside and from the host; a stopped box is "
+        f"started. It ends with 0 where all are fine, with {FOUND} where any is found or could not "
+        "be looked at, and with another code where the probes could not run.",
+    ),
+)

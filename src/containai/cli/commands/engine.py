@@ -1,32 +1,83 @@
 """`cai engine start|stop|status|logs`."""
 
-import argparse
-import sys
+from containai.app import App
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Report
 
-from containai.layout import Layout
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    parser.add_argument("action", choices=("start", "stop", "status", "logs"))
-    parser.add_argument("--lines", type=int, default=100, help="of the log (default: 100)")
+#: The exit code of `status` where the engine is stopped: systemctl's (LSB, "not running").
+STOPPED = 3
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Start, stop or look at the engine. `status` ends with 3 where it is stopped."""
+def start(app: App) -> Report:
+    """Start the engine, and sweep up what a killed one forgot."""
     from containai.engine import daemon
 
-    layout = Layout.from_environment()
-    match arguments.action:
-        case "start":
-            daemon.start(layout)
-            daemon.sweep(layout)
-        case "stop":
-            daemon.stop(layout)
-        case "logs":
-            sys.stdout.write(daemon.log(layout, lines=arguments.lines))
-        case _:
-            up = daemon.configuration(layout) is not None and daemon.answering(layout)
-            sys.stdout.write(f"{'running' if up else 'stopped'}  {layout.engine_socket}\n")
-            return 0 if up else 3
-    return 0
+    daemon.start(app.layout)
+    daemon.sweep(app.layout)
+    return Report({"running": True, "socket": app.layout.engine_socket})
+
+
+def stop(app: App) -> Report:
+    """Shut all boxes down, then the engine."""
+    from containai.engine import daemon
+
+    daemon.stop(app.layout)
+    return Report({"running": False, "socket": app.layout.engine_socket})
+
+
+def status(app: App) -> Report:
+    """Say whether the engine runs."""
+    from containai.engine import daemon
+
+    up = daemon.configuration(app.layout) is not None and daemon.answering(app.layout)
+    socket = app.layout.engine_socket
+    text = f"{'running' if up else 'stopped'}  {socket}\n"
+    return Report({"running": up, "socket": socket}, [text], 0 if up else STOPPED)
+
+
+def logs(app: App, *, lines: int) -> Report:
+    """Return the last lines of the engine's log."""
+    from containai.engine import daemon
+
+    text = daemon.log(app.layout, lines=lines)
+    return Report({"lines": text.splitlines()}, [text])
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("expected a number")
+    return int(text)
+
+
+COMMANDS = (
+    Command(
+        "engine start",
+        "start ContainAI's own Docker engine",
+        start,
+        group="machine",
+        more="It also sweeps up what a killed dockerd or containerd forgot.",
+    ),
+    Command(
+        "engine stop",
+        "shut all boxes down, then the engine",
+        stop,
+        group="machine",
+    ),
+    Command(
+        "engine status",
+        "say whether the engine runs",
+        status,
+        group="machine",
+        more=f"Ends with {STOPPED} where it is stopped.",
+    ),
+    Command(
+        "engine logs",
+        "show the end of the engine's log",
+        logs,
+        group="machine",
+        arguments=(
+            Argument("--lines", "how many (default: 100)", metavar="N", parse=_count, default=100),
+        ),
+        examples=(Example("cai engine logs --lines 20", ""),),
+    ),
+)

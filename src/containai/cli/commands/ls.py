@@ -1,49 +1,70 @@
-"""`cai ls [--all] [--json]`."""
+"""`cai ls`."""
 
-import argparse
-import json
-import sys
+from typing import TYPE_CHECKING, Any
 
-from containai.layout import Layout
+from containai.app import App
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Note, Report, Table
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    parser.add_argument("--all", action="store_true", help="list other users' boxes as well")
-    parser.add_argument("--json", action="store_true", help="for machines")
+if TYPE_CHECKING:
+    from containai.boxes.box import Box
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     """List the user's boxes, or everybody's.
 
     Where nothing is set up there are none, and nothing is started.
     """
-    from containai.boxes import box
+    from containai.boxes import box as boxes
     from containai.engine import daemon
-    from containai.engine.client import Engine
+
+    listed: list[Box] = []
+    if daemon.configuration(app.layout) is not None:
+        daemon.start(app.layout)
+        listed = boxes.every(app.engine) if all else boxes.own(app.engine)
+    notes = [
+        Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
+        for box in listed
+        if box.belongs_to(app.layout.uid)
+        for problem in box.problems
+    ]
+    if not listed:
+        notes.append(Note("there are no boxes yet", "make one: cai run"))
+    return Report([_value(box) for box in listed], [_table(listed, owners=all)], notes=notes)
+
+
+def _value(box: "Box") -> dict[str, Any]:
+    return box._asdict() | {"status": str(box.status)}
+
+
+def _table(listed: "list[Box]", *, owners: bool) -> Table:
     from containai.host import machine
 
-    layout = Layout.from_environment()
-    boxes: list[box.Box] = []
-    if daemon.configuration(layout) is not None:
-        daemon.start(layout)
-        boxes = box.every(Engine(layout)) if arguments.all else box.own(Engine(layout))
-    if arguments.json:
-        rows = [each._asdict() | {"status": str(each.status)} for each in boxes]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-        return 0
-    owner = ["OWNER"] if arguments.all else []
-    table = [["BOX", *owner, "STATUS", "SSH", "WORKSPACE"]]
-    for each in boxes:
-        port = f"127.0.0.1:{each.ssh_port}" if each.ssh_port else "-"
-        owner = [machine.user_name(each.owner)] if arguments.all else []
-        table.append([each.name, *owner, str(each.status), port, each.workspace])
-    widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        sys.stdout.write("  ".join([*cells, row[-1]]) + "\n")
-    for each in boxes:
-        for problem in each.problems if each.belongs_to(layout.uid) else ():
-            sys.stderr.write(f"cai: {each.name}: {problem}\n")
-            sys.stderr.write(f"  hint: remove it: cai rm --name {each.name}\n")
-    return 0
+    head = ["BOX", *["OWNER"] * owners, "STATUS", "SSH", "WORKSPACE"]
+    rows = [
+        [
+            box.name,
+            *[machine.user_name(box.owner)] * owners,
+            str(box.status),
+            f"127.0.0.1:{box.ssh_port}" if box.ssh_port else "-",
+            box.workspace,
+        ]
+        for box in listed
+    ]
+    return Table(rows, head)
+
+
+COMMANDS = (
+    Command(
+        "ls",
+        "list the boxes",
+        run,
+        group="boxes",
+        arguments=(Argument("--all", "list other users' boxes as well"),),
+        examples=(
+            Example("cai ls", "yours"),
+            Example("cai ls --all --json", "everybody's, for machines"),
+        ),
+        more="A broken one is listed with what is wrong.",
+    ),
+)

@@ -1,19 +1,31 @@
 """`cai rm [PATH]`."""
 
-import argparse
-
-from containai.cli import shared
-from containai.layout import Layout
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    shared.workspace_arguments(parser)
+from containai.app import App
+from containai.boxes.target import Target
+from containai.cli.command import Command, Example
+from containai.cli.report import Report
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(app: App, target: Target) -> Report:
     """Remove the workspace's box and all that is its own."""
-    layout = Layout.from_environment()
-    box = shared.find_box(layout, arguments)
-    shared.boxes_of(layout).remove(box)
-    return 0
+    from containai.boxes import locate
+
+    box = locate.existing(app.engine, target)
+    app.boxes.remove(box)
+    return Report({"name": box.name, "removed": True})
+
+
+COMMANDS = (
+    Command(
+        "rm",
+        "remove a box; the workspace stays",
+        run,
+        group="boxes",
+        examples=(
+            Example("cai rm", "the box of this directory"),
+            Example("cai rm --name api", "a box by its name, from anywhere"),
+        ),
+        more="All that is the box's own goes with it. Root may remove another user's.",
+        has_target=True,
+    ),
+)

@@ -1,72 +1,51 @@
 """`cai setup`."""
 
-import argparse
 import os
-import sys
 
-from containai.cli import shared
-from containai.layout import Layout
+from containai.app import App
+from containai.cli import checks
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Report
 
 #: The exit code where a check is not all right in the end.
 FOUND = 1
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    shared.yes_argument(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    shared.setting_arguments(parser, "setup")
-    parser.add_argument(
-        "--image-archive",
-        metavar="FILE",
-        type=_file,
-        help="load the image from an archive of `docker save` instead of building it",
-    )
-    parser.add_argument(
-        "--offline-dir",
-        metavar="DIR",
-        type=_directory,
-        help="take packages from a directory with their SHA256SUMS, nothing from the network",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(
+    app: App,
+    *,
+    dry_run: bool,
+    image_archive: str | None,
+    offline_dir: str | None,
+) -> Report:
     """Install and start everything that boxes need; end with the checks of `cai doctor`."""
-    from containai.cli import consent
     from containai.flows import setup
     from containai.provision import apply, steps
     from containai.provision.step import Choices
-    from containai.work.actions import dry_run
 
-    layout = Layout.from_environment()
-    choices = Choices(
-        shared.settings_of(layout, arguments),
-        image_archive=arguments.image_archive or "",
-        offline_dir=arguments.offline_dir or "",
-    )
-    if arguments.dry_run:
-        sys.stdout.write(dry_run(setup.preview(layout, steps.steps(choices))))
-        return 0
-    if not consent.set_up(layout, choices, agreed=shared.agreed(arguments)):
-        sys.stdout.write("everything is set up; nothing was changed\n")
-        return 0
-    rows = apply.examine(layout, steps.checks(choices))
-    sys.stdout.write(apply.table(rows))
-    sys.stdout.write("set up\n" + _advice(layout))
-    return 0 if all(row.finding.passes for row in rows) else FOUND
+    chosen = Choices(app.settings, image_archive=image_archive or "", offline_dir=offline_dir or "")
+    if dry_run:
+        plans = setup.preview(app.layout, steps.steps(chosen))
+        text = "".join(plan.describe() for plan in plans) or "nothing to do\n"
+        return Report({"changed": False, "plan": text.splitlines()}, [text])
+    if not setup.set_up(app.layout, steps.steps(chosen), app.ui):
+        return Report({"changed": False}, ["everything is set up; nothing was changed\n"])
+    rows = apply.examine(app.layout, steps.checks(chosen))
+    views = [apply.table(rows), "set up\n", _advice(app)]
+    value = {"changed": True, "checks": checks.value(rows)}
+    return Report(value, views, 0 if checks.is_fine(rows) else FOUND)
 
 
-def _advice(layout: Layout) -> str:
+def _advice(app: App) -> str:
     """Return how to do without sudo, for whoever has to go through it."""
     import getpass
 
-    from containai.engine.client import Engine
     from containai.host import machine
 
     user = machine.invoker()
-    if user is None and not Engine(layout).needs_root:
+    if user is None and not app.engine.needs_root:
         return ""
-    name, group = user.name if user is not None else getpass.getuser(), layout.engine_group
+    name, group = user.name if user is not None else getpass.getuser(), app.layout.engine_group
     return (
         f"cai asks for sudo to reach the engine. To do without: sudo usermod -aG {group} {name}\n"
         f"Whoever is in the group {group} is root on this machine.\n"
@@ -76,12 +55,47 @@ def _advice(layout: Layout) -> str:
 def _file(text: str) -> str:
     path = os.path.abspath(text)
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} is no file that can be read")
+        raise ValueError("no file that can be read")
     return path
 
 
 def _directory(text: str) -> str:
     path = os.path.abspath(text)
     if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} is no directory that can be read")
+        raise ValueError("no directory that can be read")
     return path
+
+
+COMMANDS = (
+    Command(
+        "setup",
+        "install and start everything that boxes need",
+        run,
+        group="machine",
+        arguments=(
+            Argument("--dry-run", "print what would be done"),
+            Argument(
+                "--image-archive",
+                "load the image from an archive of `docker save` instead of building it",
+                metavar="FILE",
+                parse=_file,
+            ),
+            Argument(
+                "--offline-dir",
+                "take packages from a directory with their SHA256SUMS, nothing from the network",
+                metavar="DIR",
+                parse=_directory,
+            ),
+        ),
+        examples=(
+            Example("cai setup", "show what is missing, ask, do it"),
+            Example("cai setup --dry-run", "every command and file, and nothing done"),
+        ),
+        more="Shows what is missing and what would be done (# as root), asks once, does it, and "
+        "ends with the checks of cai doctor. A second run changes nothing. With --offline-dir "
+        "missing packages are the .deb files in DIR, each as DIR/SHA256SUMS says; nothing is "
+        "fetched. With --image-archive the image is not built but loaded from FILE, which "
+        "`docker save` wrote on a machine with the same version of cai.",
+        asks=True,
+    ),
+)

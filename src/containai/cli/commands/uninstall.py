@@ -1,72 +1,67 @@
 """`cai uninstall`."""
 
-import argparse
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from containai.cli import shared
-from containai.layout import Layout
-
-if TYPE_CHECKING:
-    from containai.provision.step import Scope
+from containai.app import App
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Report
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
-    shared.yes_argument(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument(
-        "--containers", action="store_true", help="remove every container, running ones too"
-    )
-    parser.add_argument("--volumes", action="store_true", help="remove every volume")
-    parser.add_argument("--images", action="store_true", help="remove every image")
-    parser.add_argument(
-        "--purge",
-        action="store_true",
-        help="remove the engine's data, your settings and your key as well",
-    )
-    parser.epilog = (
-        "Workspaces are never touched. Without options, boxes, volumes, images, settings and your "
-        "key stay for a later cai setup."
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(
+    app: App, *, dry_run: bool, containers: bool, volumes: bool, images: bool, purge: bool
+) -> Report:
     """Take away what setup made; name the packages that stay."""
-    from containai.cli.consent import Terminal
     from containai.flows import uninstall
     from containai.provision import steps
-    from containai.provision.step import Choices
-    from containai.work.actions import dry_run
+    from containai.provision.step import Choices, Scope
 
-    layout = Layout.from_environment()
-    checks = steps.checks(Choices(shared.settings_of(layout, arguments)))
-    scope = _scope(arguments)
-    if arguments.dry_run:
-        sys.stdout.write(dry_run([uninstall.plan(layout, checks, scope)]))
-        return 0
-    with Terminal(agreed=shared.agreed(arguments)) as terminal:
-        plan, packages = uninstall.uninstall(layout, checks, scope, terminal)
-    if not plan.actions:
-        sys.stdout.write("nothing of ContainAI is set up here\n")
-        return 0
-    sys.stdout.write("uninstalled\n")
-    if packages:
-        sys.stdout.write(
-            "These packages came with cai setup and stay, as others may use them by now:\n"
-            f"  {' '.join(packages)}\n"
-            f"To remove them: sudo apt-get purge {' '.join(packages)}\n"
-        )
-    sys.stdout.write("To remove cai itself: ./install.sh --uninstall\n")
-    return 0
+    scope = Scope(containers=containers, volumes=volumes, images=images, purge=purge)
+    wanted = steps.checks(Choices(app.settings))
+    if dry_run:
+        text = uninstall.plan(app.layout, wanted, scope).describe() or "nothing to do\n"
+        return Report({"changed": False, "plan": text.splitlines()}, [text])
+    done = uninstall.uninstall(app.layout, wanted, scope, app.ui)
+    if not done.plan.actions:
+        return Report({"changed": False}, ["nothing of ContainAI is set up here\n"])
+    value = {"changed": True, "packages": done.packages}
+    return Report(value, ["uninstalled\n", _packages(done.packages), _CAI])
 
 
-def _scope(arguments: argparse.Namespace) -> "Scope":
-    from containai.provision.step import Scope
+_CAI = "To remove cai itself: ./install.sh --uninstall\n"
 
-    return Scope(
-        containers=arguments.containers,
-        volumes=arguments.volumes,
-        images=arguments.images,
-        purge=arguments.purge,
+
+def _packages(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return (
+        "These packages came with cai setup and stay, as others may use them by now:\n"
+        f"  {' '.join(names)}\n"
+        f"To remove them: sudo apt-get purge {' '.join(names)}\n"
     )
+
+
+COMMANDS = (
+    Command(
+        "uninstall",
+        "take ContainAI off this machine; settings and data stay unless told",
+        run,
+        group="machine",
+        arguments=(
+            Argument("--dry-run", "print what would be done"),
+            Argument("--containers", "remove every container, running ones too"),
+            Argument("--volumes", "remove every volume"),
+            Argument("--images", "remove every image"),
+            Argument("--purge", "remove the engine's data, your settings and your key as well"),
+        ),
+        examples=(
+            Example("cai uninstall --dry-run", "what would be done"),
+            Example("cai uninstall --purge", "without a trace, but for workspaces and packages"),
+        ),
+        more="From the last step of setup to the first; the packages that stay are named. "
+        "Workspaces are never touched, other users' ~/.ssh/containai.d neither. Without "
+        "options, boxes, volumes, images, settings and your key stay for a later cai setup. "
+        "Refused while containers run, unless --containers; boxes of other users are named as "
+        "theirs.",
+        asks=True,
+    ),
+)

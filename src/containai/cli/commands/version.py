@@ -1,16 +1,14 @@
 """`cai version`."""
 
-import argparse
-import sys
-
 from containai import __version__
+from containai.app import App
+from containai.cli.command import Command
+from containai.cli.report import Report
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+def run(app: App) -> Report:
+    """Return the version."""
+    return Report({"version": __version__}, [f"cai {__version__}\n"])
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print the version."""
-    sys.stdout.write(f"cai {__version__}\n")
-    return 0
+COMMANDS = (Command("version", "print the version", run, group="machine"),)

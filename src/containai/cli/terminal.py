@@ -1,9 +1,10 @@
-"""What is being done and how far it is, on stderr: a live line on a terminal, else plain lines."""
+"""The user at a terminal, or a log: a live line of what is being done, else plain lines."""
 
-import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from containai.cli.output import Output, printable
+from containai.cli.report import Note
 
 if TYPE_CHECKING:
     from containai.work.ui import Progress
@@ -12,34 +13,26 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 3.0
 
 
-class Display:
-    """A progress display. Nothing is shown until there is something to say."""
+class Terminal:
+    """A Ui. Nothing is shown until there is something to say."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: Output, *, agreed: bool = False) -> None:
+        """`agreed` says that the user agreed beforehand to everything that would be asked."""
+        self._output = output
+        self._agreed = agreed
         self._live: Any = None
         self._task: Any = None
         self._last_line = 0.0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.pause()
-
-    def pause(self) -> None:
-        """Show nothing until there is something to say again."""
+    def close(self) -> None:
+        """Take the live line away: something else is about to be written."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def say(self, text: str) -> None:
         """Say what is being done now."""
-        if sys.stderr.isatty():
+        if self._output.is_live:
             self._show(text, None)
         else:
             self._print(text)
@@ -50,7 +43,7 @@ class Display:
         self.say(heading)
 
         def progress(text: str, fraction: float | None) -> None:
-            if sys.stderr.isatty():
+            if self._output.is_live:
                 self._show(f"{heading}: {text}", fraction)
             elif text and time.monotonic() - self._last_line > QUIET_SECONDS:
                 part = "" if fraction is None else f"{fraction:4.0%} "
@@ -58,24 +51,33 @@ class Display:
 
         return progress
 
+    def tell(self, text: str) -> None:
+        """Show a text that stays."""
+        self.close()
+        self._output.tell(text)
+
+    def ask(self, question: str) -> bool:
+        """Return whether the user agrees."""
+        self.close()
+        return self._agreed or self._output.ask(question)
+
     def _print(self, text: str) -> None:
         self._last_line = time.monotonic()
-        sys.stderr.write(f"cai: {text}\n")
-        sys.stderr.flush()
+        self._output.note(Note(text))
+        self._output.flush()
 
     def _show(self, text: str, fraction: float | None) -> None:
         if self._live is None:
             self._begin()
         from rich.markup import escape
 
-        description = escape(text.replace("\t", " ")[:200])
+        description = escape(printable(text)[:200])
         if fraction is None:
             self._live.update(self._task, description=description)
         else:
             self._live.update(self._task, description=description, completed=fraction, total=1.0)
 
     def _begin(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
         from rich.table import Column
@@ -87,7 +89,7 @@ class Display:
             TextColumn(
                 "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")
             ),
-            console=Console(stderr=True),
+            console=self._output.console(),
             transient=True,
         )
         self._task = self._live.add_task("", total=None)

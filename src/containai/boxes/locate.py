@@ -1,0 +1,74 @@
+"""Finds the box that a user means: every command does it through here, from every directory."""
+
+import os
+from typing import NamedTuple
+
+from containai.boxes import box as boxes
+from containai.boxes import workspace as workspaces
+from containai.boxes.box import Box
+from containai.boxes.target import Target
+from containai.boxes.workspace import Workspace
+from containai.engine import daemon
+from containai.engine.client import Engine
+from containai.errors import BoxNotFoundError
+
+
+class Located(NamedTuple):
+    """A workspace, the name of its box, and the box, if there is one."""
+
+    workspace: Workspace
+    name: str
+    box: Box | None
+
+
+def locate(
+    engine: Engine, target: Target, *, force: bool = True, to_enter: bool = False
+) -> Located:
+    """Return what a target stands for. The engine has to run.
+
+    A name without a path is found from every directory; one that no box has is for a new box of
+    the current directory. Root may have anybody's box, but not `to_enter` it, as a box knows its
+    owner's key. Raises WorkspaceError for a path that cannot be one (`force` as there), and
+    NameTakenError for a name that is another user's, another workspace's.
+    """
+    layout = engine.layout
+    if target.name is not None:
+        found = boxes.get(engine, target.name)
+        if found is not None:
+            boxes.refuse_others(found, layout.uid, to_root=to_enter)
+            if target.path is not None:
+                asked = workspaces.resolve(layout, target.path, force=True)
+                boxes.refuse_workspace(found, asked.path)
+            return Located(workspace_of(found), found.name, found)
+    workspace = workspaces.resolve(layout, target.path, force=force)
+    if target.name is not None:
+        return Located(workspace, target.name, None)
+    name = workspaces.box_name(workspace.path, layout.uid)
+    found = boxes.find(engine, workspace.path, name)
+    return Located(workspace, found.name if found else name, found)
+
+
+def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
+    """Return the box that a target stands for; start the engine for that.
+
+    Raises as `locate`, and BoxNotFoundError where there is none.
+    """
+    if daemon.configuration(engine.layout) is None:
+        raise BoxNotFoundError(
+            "this machine is not set up, so there is no box", hint="make one: cai run"
+        )
+    daemon.start(engine.layout)
+    located = locate(engine, target, to_enter=to_enter)
+    if located.box is not None:
+        return located.box
+    if target.name is not None:
+        raise BoxNotFoundError(f"there is no box {target.name!r}", hint="see: cai ls")
+    path = located.workspace.path
+    raise BoxNotFoundError(f"{path!r} has no box", hint=f"make one: cai run {path!r}")
+
+
+def workspace_of(box: Box) -> Workspace:
+    """Return the workspace of a box; a session starts in the current directory if that is in it."""
+    here = os.path.realpath(".")
+    inside = os.path.commonpath([here, box.workspace or "/"]) == box.workspace != here
+    return Workspace(box.workspace, os.path.relpath(here, box.workspace) if inside else "")

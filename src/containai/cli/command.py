@@ -1,0 +1,249 @@
+"""A command as a row: its words, what it is for, its arguments. Parser and help come from it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from containai.boxes.target import Target
+from containai.cli.report import Become, Report
+from containai.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from containai.config.settings import Setting
+
+#: How wide help is, in columns.
+WIDTH = 100
+
+
+class Argument(NamedTuple):
+    """An option ("--all") or, in capitals, a positional argument ("PATH").
+
+    An option without `metavar` is a flag; with a `const`, its value may be left out. `parse` turns
+    the text into a value, or raises ValueError with what was expected.
+    """
+
+    name: str
+    help: str
+    metavar: str = ""
+    parse: Callable[[str], Any] = str
+    choices: Sequence[str] = ()
+    default: Any = None
+    const: Any = None
+    short: str = ""
+
+    @property
+    def keyword(self) -> str:
+        """The keyword that `run` of the command gets it as."""
+        return self.name.lstrip("-").replace("-", "_").lower()
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it begins with a dash."""
+        return self.name.startswith("-")
+
+    @property
+    def shown(self) -> str:
+        """The argument as usage has it."""
+        value = "|".join(self.choices) or self.metavar
+        if self.const is not None:
+            value = f"[{value}]"
+        return f"{self.name} {value}" if value else self.name
+
+
+class Example(NamedTuple):
+    """A command line, and what it does."""
+
+    line: str
+    what: str
+
+
+class Command(NamedTuple):
+    """A row. `run(app, **keywords)` gets each argument as a keyword; see the flags for others."""
+
+    path: str
+    summary: str
+    run: Callable[..., Report | Become]
+    group: str
+    arguments: Sequence[Argument] = ()
+    examples: Sequence[Example] = ()
+    more: str = ""
+    #: It has PATH and --name, and `run` gets them as `target`.
+    has_target: bool = False
+    #: What follows `--` goes to `run` as `command`: "" is refused, "optional" or "required".
+    remainder: str = ""
+    #: It returns a value, and has --json.
+    has_value: bool = True
+    #: It may ask, and has --yes.
+    asks: bool = False
+
+
+class Asked(NamedTuple):
+    """A command line that was understood: what `run` gets, and what flags say of settings."""
+
+    keywords: dict[str, Any]
+    flags: dict[str, str]
+    as_json: bool = False
+    agreed: bool = False
+
+
+def box_name(text: str) -> str:
+    """Parse a box's name: what Docker, host names and ssh all take."""
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    if not text or len(text) > 63 or not allowed.issuperset(text) or text[0] == "-":
+        raise ValueError("1 to 63 of a-z, 0-9 and -, not beginning with -")
+    return text
+
+
+PATH = Argument("PATH", "the workspace (default: the current directory)")
+NAME = Argument("--name", "the box's name", metavar="NAME", parse=box_name)
+JSON = Argument("--json", "for machines")
+YES = Argument("--yes", "agree to what would be asked (or CAI_YES=1)", short="-y")
+
+
+def arguments(command: Command) -> list[Argument]:
+    """Return all arguments of a command, those included that come from its flags."""
+    target = [NAME, PATH] if command.has_target else []
+    common = [YES] * command.asks + [JSON] * command.has_value
+    every = [*command.arguments, *map(_of_setting, _settings(command)), *target, *common]
+    return sorted(every, key=lambda argument: not argument.is_option)
+
+
+def _settings(command: Command) -> "list[Setting[Any]]":
+    from containai.config import settings
+
+    return settings.flags(command.path)
+
+
+def _of_setting(row: "Setting[Any]") -> Argument:
+    return Argument(row.flag, row.help, metavar=row.metavar, parse=row.checked)
+
+
+def parse(command: Command, words: Sequence[str]) -> Asked:
+    """Understand the words after a command. Raises UsageError."""
+    words, remainder = _split(command, words)
+    given = vars(_parser(command).parse_args(words))
+    if command.remainder == "required" and not remainder:
+        raise UsageError(
+            f"{command.path} needs a COMMAND", hint=f"for example: {_example(command)}"
+        )
+    said = {row.key: given.pop(_of_setting(row).keyword) for row in _settings(command)}
+    flags = {key: text for key, text in said.items() if text is not None}
+    if command.has_target:
+        given["target"] = Target(given.pop(PATH.keyword), given.pop(NAME.keyword))
+    if command.remainder:
+        given["command"] = remainder
+    as_json, agreed = given.pop(JSON.keyword, False), given.pop(YES.keyword, False)
+    return Asked(given, flags, as_json, agreed)
+
+
+def _split(command: Command, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what is ours to understand, and what follows `--`."""
+    if not command.remainder or "--" not in words:
+        return words, ()
+    at = words.index("--")
+    if at + 1 == len(words):
+        raise UsageError("nothing follows --", hint=f"for example: {_example(command)}")
+    return words[:at], words[at + 1 :]
+
+
+def _example(command: Command) -> str:
+    return next((example.line for example in command.examples if " -- " in example.line), "")
+
+
+def _parser(command: Command) -> "argparse.ArgumentParser":
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise UsageError(
+                f"{command.path}: {message}{_meant(command, message)}", hint=usage(command)
+            )
+
+    parser = Parser(add_help=False, allow_abbrev=False)
+    for argument in arguments(command):
+        names = [argument.name, *filter(None, [argument.short])]
+        if not argument.is_option:
+            parser.add_argument(argument.keyword, nargs="?", metavar=argument.name)
+        elif not argument.metavar and not argument.choices:
+            parser.add_argument(*names, action="store_true")
+        else:
+            parser.add_argument(
+                *names,
+                type=_typed(argument.parse),
+                choices=argument.choices or None,
+                default=argument.default,
+                metavar=argument.metavar or None,
+                nargs=None if argument.const is None else "?",
+                const=argument.const,
+            )
+    return parser
+
+
+def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    import argparse
+
+    def typed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(f"{text!r}: {wrong}") from None
+
+    return typed
+
+
+def _meant(command: Command, message: str) -> str:
+    """Return a question after an option that was mistyped, or nothing."""
+    from containai.config.settings import nearest
+
+    _, unknown, words = message.partition("unrecognized arguments: ")
+    known = [argument.name for argument in arguments(command) if argument.is_option]
+    close = nearest(words.split("=")[0].split(" ")[0], known) if unknown else ""
+    return f" (did you mean {close}?)" if close else ""
+
+
+def usage(command: Command) -> str:
+    """Return the usage of a command, wrapped."""
+    parts = [
+        argument.shown if argument.is_option else argument.name for argument in arguments(command)
+    ]
+    words = [f"[{part}]" for part in parts]
+    if command.remainder:
+        words.append("-- COMMAND …" if command.remainder == "required" else "[-- COMMAND …]")
+    lines = [f"usage: cai {command.path}"]
+    for word in words:
+        if len(lines[-1]) + 1 + len(word) > WIDTH:
+            lines.append(" " * len(f"usage: cai {command.path}"))
+        lines[-1] += f" {word}"
+    return "\n".join(lines)
+
+
+def overview(command: Command) -> str:
+    """Return a command's help: what it is for, examples, usage, arguments."""
+    parts = [f"{command.summary[:1].upper()}{command.summary[1:]}."]
+    if command.examples:
+        parts.append("examples:\n" + two_columns(command.examples))
+    parts.append(usage(command))
+    rows = [(_introduced(argument), argument.help) for argument in arguments(command)]
+    parts.append(two_columns([*rows, ("-h, --help", "this text")]))
+    if command.more:
+        from textwrap import fill
+
+        parts.append(fill(command.more, WIDTH, break_on_hyphens=False))
+    return "\n\n".join(parts) + "\n"
+
+
+def _introduced(argument: Argument) -> str:
+    return f"{argument.short}, {argument.shown}" if argument.short else argument.shown
+
+
+def two_columns(rows: Sequence[tuple[str, str] | Example]) -> str:
+    """Return what stands on the left with what it means on the right, or below where it is long."""
+    width = min(30, max(len(left) for left, _ in rows))
+    lines = []
+    for left, right in rows:
+        if len(left) > width:
+            lines.append(f"  {left}\n{'':{width + 4}}{right}")
+        else:
+            lines.append(f"  {left:{width}}  {right}")
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""The way into a box: at once where it runs, else set up, build, make, start, connect.
+
+On the warm path: what only the longer ways need is imported by them.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from containai.boxes import workspace as workspaces
+from containai.boxes.target import Target
+from containai.boxes.workspace import Workspace
+from containai.layout import Layout
+from containai.ssh import session
+
+if TYPE_CHECKING:
+    from containai.app import App
+    from containai.boxes.locate import Located
+    from containai.images.recipe import Recipe
+
+Argv = list[bytes | str]
+
+
+class Wanted(NamedTuple):
+    """How a box is made, where it has to be."""
+
+    #: Of a workspace that is refused otherwise.
+    force: bool = False
+    #: Without what is mounted in the workspace.
+    skip_mounts: bool = False
+
+
+def at_once(
+    layout: Layout, target: Target, command: Sequence[str], *, force: bool = True
+) -> Argv | None:
+    """Return the command line of a session in a running box, or None where it takes more.
+
+    Docker is not asked. Raises WorkspaceError for a path that cannot be one.
+    """
+    workspace = workspaces.resolve(layout, target.path, force=force)
+    name = target.name or workspaces.box_name(workspace.path, layout.uid)
+    if not session.is_warm(layout, name, workspace.path, workspace.inode):
+        return None
+    return _session(layout, name, workspace, command)
+
+
+def existing(app: "App", target: Target, command: Sequence[str]) -> Argv:
+    """Return the command line of a session in a box that is there, started if need be.
+
+    Raises BoxNotFoundError where it is not.
+    """
+    argv = at_once(app.layout, target, command)
+    return argv if argv is not None else _woken(app, target, command)
+
+
+def made(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
+    """Return the command line of a session in a box; make and start whatever is missing."""
+    # What flags say, a box that runs already is to be given first.
+    if not app.flags:
+        # A name alone may be of another directory's box.
+        force = wanted.force or (target.path is None and target.name is not None)
+        argv = at_once(app.layout, target, command, force=force)
+        if argv is not None:
+            return argv
+    return _brought_up(app, target, command, wanted)
+
+
+def _session(layout: Layout, name: str, workspace: Workspace, command: Sequence[str]) -> Argv:
+    return session.ssh_argv(
+        layout, name, command, terminal=os.isatty(0), directory=workspace.directory
+    )
+
+
+def _woken(app: "App", target: Target, command: Sequence[str]) -> Argv:
+    from containai.boxes import locate
+
+    box = locate.existing(app.engine, target, to_enter=True)
+    workspace = _checked(app.layout, locate.workspace_of(box))
+    app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
+    return _session(app.layout, box.name, workspace, command)
+
+
+def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
+    from containai.boxes.limits import Limits
+    from containai.config.settings import Settings
+    from containai.flows import admission, setup
+    from containai.images import recipe
+    from containai.provision import steps
+    from containai.provision.step import Choices
+
+    settings = app.settings
+    image = recipe.wanted(settings)
+    located = _located(app, target, wanted)
+    if located is not None and located.box is not None:
+        workspace = _checked(app.layout, located.workspace)
+    else:
+        workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
+        if located is None or not _is_set_up(app, image):
+            # Before setup, which takes minutes.
+            admission.look(app.layout, workspace, force=wanted.force)
+            setup.set_up(app.layout, steps.steps(Choices(settings)), app.ui)
+    workspace = workspace._replace(skip_mounts=wanted.skip_mounts)
+    news: list[str] = []
+
+    def admit() -> None:
+        news[:] = admission.look(app.layout, workspace, force=wanted.force)
+
+    name = app.boxes.bring_up(
+        workspace,
+        image.reference,
+        app.ui.say,
+        target.name,
+        Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus)),
+        admit=admit,
+    )
+    for text in news:
+        app.ui.tell(text)
+    return _session(app.layout, name, workspace, command)
+
+
+def _checked(layout: Layout, workspace: Workspace) -> Workspace:
+    """Return a box's workspace. Raises WorkspaceError where it is no directory any more."""
+    found = workspaces.resolve(layout, workspace.path, force=True)
+    return found._replace(directory=workspace.directory)
+
+
+def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
+    """Return what the target stands for, or None where no engine can run yet."""
+    from containai.boxes import locate
+    from containai.engine import daemon
+    from containai.host import proc
+
+    if daemon.configuration(app.layout) is None or proc.which("dockerd", root=True) is None:
+        return None
+    daemon.start(app.layout)
+    return locate.locate(app.engine, target, force=wanted.force, to_enter=True)
+
+
+def _is_set_up(app: "App", image: "Recipe") -> bool:
+    from containai.engine import runtimes
+    from containai.images import build
+
+    return runtimes.read_choice(app.layout) is not None and build.exists(app.engine, image)

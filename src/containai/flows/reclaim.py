@@ -1,0 +1,52 @@
+"""Hands files in a workspace that are root's or services' of its boxes to the workspace's owner."""
+
+import json
+import os
+from typing import NamedTuple
+
+from containai.app import App
+from containai.boxes import box as boxes
+from containai.boxes import owner
+from containai.boxes.box import Status
+from containai.engine import daemon
+from containai.errors import ContainAIError, NotSetUpError, WorkspaceError
+from containai.host import proc
+
+
+class Reclaimed(NamedTuple):
+    """How many files and directories were changed, whose they are now, and what went wrong."""
+
+    changed: int
+    owner: str
+    problems: list[str]
+
+
+def reclaim(app: App, given: str | None, *, dry_run: bool) -> Reclaimed:
+    """Reclaim what is at a path, or only count it. Raises ContainAIError while a box uses it."""
+    path = os.path.realpath(given or ".")
+    if not os.path.lexists(path):
+        raise WorkspaceError(f"{given!r} does not exist")
+    if not os.path.exists(app.layout.runtime_program):
+        raise NotSetUpError("this machine is not set up", hint="run: cai setup")
+    if not dry_run:
+        _refuse_running(app, path)
+    uid, gid = owner.of(app.layout, path)
+    options = ["--dry-run"] if dry_run else []
+    argv = [app.layout.runtime_program, "reclaim", *options, path, str(uid), str(gid)]
+    said = json.loads(proc.run(argv, root=True, timeout=None).out)
+    whose = f"{owner.user_name(uid)}:{owner.group_name(gid)}"
+    return Reclaimed(said["changed"], whose, said["problems"])
+
+
+def _refuse_running(app: App, path: str) -> None:
+    """Raise ContainAIError where a box runs whose services could lose their files."""
+    if daemon.configuration(app.layout) is None or not daemon.answering(app.layout):
+        return
+    for box in boxes.every(app.engine):
+        shared = os.path.commonpath([box.workspace or "/", path])
+        ends = (Status.STOPPED, Status.UNFINISHED, Status.BROKEN)
+        if box.workspace and shared in (box.workspace, path) and box.status not in ends:
+            raise ContainAIError(
+                f"the box {box.name!r} is {box.status}: its services would lose their files",
+                hint=f"stop it first: cai stop --name {box.name}",
+            )

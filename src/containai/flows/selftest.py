@@ -1,0 +1,68 @@
+"""The escape self-test of a box: it is started if need be, and every probe is run."""
+
+from typing import NamedTuple
+
+from containai.app import App
+from containai.attack import facts, report, send
+from containai.boxes import locate
+from containai.boxes import workspace as workspaces
+from containai.boxes.box import Box, Status
+from containai.boxes.target import Target
+from containai.errors import BoxStartError, ContainAIError, SelfTestError
+from containai.host import files
+from containai.ssh import session
+
+
+class Tested(NamedTuple):
+    """A box, and what each probe saw."""
+
+    box: Box
+    rows: list[report.Row]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether every probe could look, and found nothing."""
+        return all(row.status == "ok" for row in self.rows)
+
+
+def selftest(app: App, target: Target) -> Tested:
+    """Run all probes in a box. Raises a ContainAIError with a code of its own where they cannot."""
+    try:
+        box = _running(app, target)
+        known = facts.gather(app.engine, box.container)
+        return Tested(box, report.run(ways(app, box), known))
+    except (ContainAIError, OSError) as failed:
+        # The code 1 says that something was found.
+        if getattr(failed, "exit_code", 1) != 1:
+            raise
+        raise SelfTestError(str(failed), hint=getattr(failed, "hint", "")) from None
+
+
+def _running(app: App, target: Target) -> Box:
+    box = locate.existing(app.engine, target, to_enter=True)
+    if not session.is_live(app.layout, box.name) or box.status is not Status.RUNNING:
+        if box.status in (Status.UNFINISHED, Status.BROKEN, Status.PAUSED):
+            raise BoxStartError(f"{box.name} is {box.status}", hint="see: cai ls")
+        workspace = workspaces.resolve(app.layout, box.workspace, force=True)
+        app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
+    return box
+
+
+def ways(app: App, box: Box) -> report.Ways:
+    """Return the ways into a box: as the agent, as root through sudo, and through the engine."""
+    opened = files.read(app.layout.opened_ports) or ""
+
+    def over_ssh(*prefix: str) -> list[send.Answer]:
+        command = [*prefix, *send.PYTHON]
+        argv = session.ssh_argv(app.layout, box.name, command, terminal=False)
+        return send.run(argv, opened=opened)
+
+    def through_engine() -> list[send.Answer]:
+        argv = app.engine.argv("exec", "-i", box.container, *send.PYTHON)
+        return send.run(argv, opened=opened, root=app.engine.needs_root)
+
+    return {
+        "root": lambda: over_ssh("sudo", "-n"),
+        "agent": over_ssh,
+        "exec": through_engine,
+    }
