@@ -34,6 +34,9 @@ class Step(Protocol[Data]):
     """One thing that setup, doctor and uninstall know how to check, to make right and to undo."""
 
     title: str
+    #: What has to hold, and what is done if it does not: for the reference.
+    holds: str
+    otherwise: str
 
     def check(self, layout: Layout) -> Finding[Data]:
         """Look, and change nothing. Raises a ContainAIError for what no plan can mend."""

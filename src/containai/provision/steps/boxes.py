@@ -14,6 +14,8 @@ class Contents(Fact):
     """Boxes, and all other containers, volumes and images of the engine."""
 
     title = "boxes"
+    holds = "none of your boxes is broken"
+    otherwise = "`cai rm --name NAME`"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Look for boxes of this user that are broken."""

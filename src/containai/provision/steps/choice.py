@@ -32,6 +32,8 @@ class RuntimeChoice:
     """The runtime of new boxes, chosen by what works here."""
 
     title = "runtime of boxes"
+    holds = "what starts boxes was chosen by a live probe, with the versions that are there now"
+    otherwise = "it is probed"
 
     def __init__(self, attempt: Attempt, settings: Settings) -> None:
         self.attempt = attempt

@@ -20,6 +20,8 @@ class Group:
     """The group that may use the engine's socket."""
 
     title = "socket group"
+    holds = "the group `containai` is there; its members are shown"
+    otherwise = "it is made, with nobody in it"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Look whether it is there, and who is in it."""
@@ -66,6 +68,11 @@ class EngineFiles:
     """daemon.json, and the unit where systemd is PID 1."""
 
     title = "engine configuration"
+    holds = (
+        "`daemon.json`, the units and their programs are of this version, or of a newer one "
+        "that set this machine up"
+    )
+    otherwise = "they are written"
 
     def __init__(self, host_ports: str | None = None) -> None:
         """`host_ports`: the ports to open to boxes; None leaves open what is open."""
@@ -228,6 +235,12 @@ class Network:
     """The network of boxes, as the firewall of this machine lets it through."""
 
     title = "network"
+    holds = (
+        "the bridge has its address and no IPv6; our tables are there, with the pins of running "
+        "boxes and the host's open ports; every firewall that drops what is forwarded or comes "
+        "in has our rules"
+    )
+    otherwise = "they are made"
 
     def check(self, layout: Layout) -> Finding[Missing]:
         """Look as root: rules are not for everybody's eyes."""
@@ -263,6 +276,8 @@ class EngineRunning:
     """The engine answers on its socket."""
 
     title = "engine"
+    holds = "it answers, and has read that configuration"
+    otherwise = "it is started, or exchanged while boxes live on"
 
     def check(self, layout: Layout) -> Finding[networks.Network]:
         """Ask it; compare the configuration that it has read with the one that is written."""

@@ -14,6 +14,9 @@ from containai.work.ui import Progress
 class Image:
     """The image of new boxes."""
 
+    holds = "the image of this version's recipe is there"
+    otherwise = "it is built"
+
     def __init__(self, settings: Settings, archive: str = "") -> None:
         self.title = f"image {settings.image_name}"
         self.settings, self.archive = settings, archive

@@ -56,6 +56,11 @@ class KernelLimits:
     """
 
     title = "kernel limits"
+    holds = (
+        "wanted, not needed: inotify, `kernel.pid_max`, `vm.max_map_count` and others are high "
+        "enough for many boxes"
+    )
+    otherwise = "`00-containai.conf` raises what is too small, and lowers nothing"
 
     def __init__(self, kernel: str = "/proc/sys") -> None:
         self._kernel = kernel

@@ -12,6 +12,8 @@ class Lxcfs:
     """Debian's lxcfs. Its own service stays off: the engine has an instance of its own."""
 
     title = "lxcfs"
+    holds = "wanted, not needed: it shows a box its own limits"
+    otherwise = "it is installed, where there is a package"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Look for the program and for FUSE."""

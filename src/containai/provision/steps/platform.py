@@ -18,6 +18,8 @@ class Kernel(Fact):
     """A kernel that boxes can run on."""
 
     title = "kernel"
+    holds = "5.19 or newer"
+    otherwise = "code 19"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Raises UnsupportedError for a kernel that is too old."""
@@ -35,6 +37,11 @@ class System(Fact):
     """A Linux whose ways are known: how services are run, and what else guards the machine."""
 
     title = "system"
+    holds = (
+        "SELinux does not enforce: boxes were never tried under it. Without systemd (WSL, "
+        "containers) the engine is a background process."
+    )
+    otherwise = "nothing is changed, code 19"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Raises UnsupportedError where SELinux is enforcing."""
@@ -54,6 +61,8 @@ class Space(Fact):
     """Room for packages and for the image, seen before anything is written."""
 
     title = "space"
+    holds = "5 GiB before the first setup, 256 MiB afterwards"
+    otherwise = "code 20, before anything is written"
 
     def check(self, layout: Layout) -> Finding[None]:
         """Raises NoSpaceError where setup would fill the disk."""
@@ -68,6 +77,8 @@ class Ports(Fact):
     """A port for the next box."""
 
     title = "ssh ports"
+    holds = "one port of `ssh.port_range` is free"
+    otherwise = "code 21"
 
     def __init__(self, ports: PortRange) -> None:
         self.range = ports

@@ -36,6 +36,12 @@ class Programs:
     """Docker's programs, and those that the network and ssh need."""
 
     title = "programs"
+    holds = (
+        "dockerd, docker, runc, containerd, iptables, ip, nft, ps, ssh, python3, in the "
+        "system's directories or those of `host.path`; Docker's versions are shown. Programs of "
+        "a snap do not count: they are confined."
+    )
+    otherwise = "they are installed from `engine.provider`"
 
     def __init__(self, provider: str = providers.AUTO, offline_dir: str = "") -> None:
         self.provider, self.offline_dir = provider, offline_dir

@@ -13,6 +13,11 @@ class Resolver:
     """dnsmasq, on the bridge of boxes alone."""
 
     title = "resolver"
+    holds = (
+        "wanted, not needed: dnsmasq answers on the bridge; boxes resolve names as this machine "
+        "does, and follow when it changes"
+    )
+    otherwise = "it is installed and started"
 
     def check(self, layout: Layout) -> Finding[networks.Network]:
         """Look for the program; ask it where the engine runs."""

@@ -26,6 +26,8 @@ class Runtime:
     """cai-runc, installed where only root writes."""
 
     title = "runtime cai-runc"
+    holds = "the files of the embedded runtime are of this version, where only root writes"
+    otherwise = "they are written"
 
     def check(self, layout: Layout) -> Finding[Missing]:
         """Compare what is installed with what this version ships."""

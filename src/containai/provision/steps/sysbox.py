@@ -175,6 +175,11 @@ class Sysbox:
     """The programs of the pinned release, and its daemons running."""
 
     title = "Sysbox"
+    holds = "where it is wanted and known to work: the pinned release is there and its daemons run"
+    otherwise = (
+        "it is fetched, unpacked and started; where it was not asked for by name, it is gone "
+        "without"
+    )
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt

@@ -34,6 +34,8 @@ class Context:
     """The Docker context, for whoever runs this, also through sudo."""
 
     title = "Docker context"
+    holds = "`docker-containai` leads to the engine; through sudo, that of who called it"
+    otherwise = "it is made"
 
     def check(self, layout: Layout) -> Finding[Other]:
         """Read it where Docker's client keeps it."""
@@ -91,6 +93,8 @@ class Keys:
     """The user's key, its Include and directories, private to the user."""
 
     title = "ssh"
+    holds = "key, `Include` and directories are there, and closed to others"
+    otherwise = "they are made and closed"
 
     def check(self, layout: Layout) -> Finding[list[str]]:
         """Look at each of them."""
@@ -176,6 +180,10 @@ class Entries:
     """Host blocks and pinned keys, each of a box of this user's that is there."""
 
     title = "ssh entries"
+    holds = (
+        "every host block and pinned key is of a box of yours; not told while the engine is silent"
+    )
+    otherwise = "`--fix` removes them"
 
     def check(self, layout: Layout) -> Finding[list[str]]:
         """Compare with the engine; one that does not answer proves nothing."""
