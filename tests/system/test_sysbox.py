@@ -381,5 +381,6 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
 def choice_of_engine(layout):
     from containai.provision.steps.engine import EngineFiles, EngineRunning
 
-    for each in (EngineFiles(), EngineRunning()):
-        yield from each.plan(layout, each.check(layout))
+    files, running = EngineFiles(), EngineRunning()
+    yield from files.plan(layout, files.check(layout))
+    yield from running.plan(layout, running.check(layout))

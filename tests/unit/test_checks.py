@@ -25,6 +25,8 @@ def test_tests_are_of_this_source():
 def generator():
     path = os.path.join(ROOT, "docs", "generate.py")
     spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

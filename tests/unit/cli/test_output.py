@@ -127,8 +127,11 @@ def writers():
             with open(path, encoding="utf-8") as file:
                 tree = ast.parse(file.read())
             for node in ast.walk(tree):
-                is_stream = isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
-                of_sys = is_stream and getattr(node.value, "id", "") == "sys"
+                of_sys = (
+                    isinstance(node, ast.Attribute)
+                    and node.attr in ("stdout", "stderr")
+                    and getattr(node.value, "id", "") == "sys"
+                )
                 prints = isinstance(node, ast.Name) and node.id == "print"
                 if of_sys or prints:
                     found.add(os.path.relpath(path, package))

@@ -5,6 +5,8 @@ from containai.work.actions import Do, Finding
 
 
 class Switch:
+    holds = otherwise = ""
+
     """A step that is right once it was made so; it counts how often it is looked at.
 
     `breaks` is another that making this one right makes wrong.

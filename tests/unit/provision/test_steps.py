@@ -178,6 +178,8 @@ def test_uninstall_sees_boxes_behind_a_silent_engine(layout, silent, monkeypatch
 
 
 class Fixed:
+    holds = otherwise = ""
+
     def __init__(self, title, finding=None, error=None, actions=()):
         self.title, self.finding, self.error, self.actions = title, finding, error, actions
 

@@ -8,6 +8,8 @@ from containai.work.actions import Finding
 
 
 class Fixed:
+    holds = otherwise = ""
+
     def __init__(self, title, finding):
         self.title, self.finding = title, finding
 
