@@ -82,3 +82,15 @@ def test_docker_builds_and_runs_with_network_to_the_outside(site, shared):
 
 def test_docker_inside_uses_overlay2(shared):
     assert shared.run("docker", "info", "-f", "{{.Driver}}").stdout == b"overlay2\n"
+
+
+#: The pages of dockerd's own file that one process has for itself, in kB.
+OWN_PAGES = r"""
+sudo awk '/^[0-9a-f]+-/ { own = $6 == "/usr/sbin/dockerd" } /^Private_Dirty:/ && own { kb += $2 }
+    END { print kb }' /proc/$(pidof dockerd)/smaps
+"""
+
+
+def test_boxes_share_the_pages_of_dockerd(shared):
+    """Debian's has 8 MiB of them (images/base/prelink.py)."""
+    assert 0 < int(shared.sh(OWN_PAGES)) < 2000

@@ -34,6 +34,9 @@ install -d /var/lib/systemd/linger
 # Its keys, placed from outside.
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
+# Kubernetes' interface, which Docker does not use: a listener and memory in every box.
+sed -i '/^version/a disabled_plugins = ["io.containerd.grpc.v1.cri"]' /etc/containerd/config.toml
+
 install -d /etc/systemd/system-generators
 sed 's/#.*//; /^$/d' masked-units.txt | while read -r unit; do
     case $unit in

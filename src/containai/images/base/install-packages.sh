@@ -37,6 +37,13 @@ apt-get update
 apt-get --yes --no-install-recommends -o Dpkg::Use-Pty=0 \
     dist-upgrade $(sed 's/#.*//' packages.txt)
 
+# In this layer, so that the image has it once. Where it cannot be done, dockerd stays as it is.
+if python3 prelink.py /usr/sbin/dockerd dockerd; then
+    chmod --reference=/usr/sbin/dockerd dockerd
+    ./dockerd --version
+    mv dockerd /usr/sbin/dockerd
+fi
+
 apt-get clean
 rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt \
     /var/log/dpkg.log /var/log/alternatives.log
