@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from containai.engine import api
-from containai.engine.container import Container
+from containai.engine.container import Container, Image
 from containai.errors import EngineError, NoSpaceError, WorkspaceError
 from containai.host import proc
 from containai.layout import Layout
@@ -116,6 +116,11 @@ class Engine:
         """Return the container of a name or an id, or None."""
         found = self.inspect("container", reference)
         return None if found is None else Container.from_inspect(found)
+
+    def image(self, reference: str) -> Image | None:
+        """Return the image of a reference or an id, or None."""
+        found = self.inspect("image", reference)
+        return None if found is None else Image.from_inspect(found)
 
     def containers(self, *filters: str) -> list[Container]:
         """Return every container, running or not, that passes all filters."""

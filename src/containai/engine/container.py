@@ -1,4 +1,4 @@
-"""A container as the engine knows it. What an answer lacks, or has of another kind, is empty."""
+"""Containers and images as the engine knows them. What an answer lacks or says oddly is empty."""
 
 import re
 from enum import StrEnum
@@ -99,6 +99,23 @@ class Container(NamedTuple):
     def mount(self, target: str) -> Mount | None:
         """Return the mount at a path of the container."""
         return {mount.target: mount for mount in self.mounts}.get(target)
+
+
+class Image(NamedTuple):
+    """An image, inspected."""
+
+    id: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_inspect(cls, found: object) -> "Image":
+        """Read one from what `docker image inspect` says of it. Never raises."""
+        top = _table(found)
+        return cls(_text(top.get("Id")), _labels(_table(top.get("Config")).get("Labels")))
+
+    def label(self, key: str) -> str | None:
+        """Return a label's value."""
+        return dict(self.labels).get(key)
 
 
 def _table(value: object) -> dict[object, object]:

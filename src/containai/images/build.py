@@ -23,7 +23,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 def exists(engine: Engine, recipe: Recipe) -> bool:
     """Whether the image that a recipe makes is there."""
-    return engine.inspect("image", recipe.reference) is not None
+    return engine.image(recipe.reference) is not None
 
 
 def ensure(engine: Engine, recipe: Recipe, progress: Progress) -> str:
@@ -59,11 +59,10 @@ def load(engine: Engine, recipe: Recipe, archive: str) -> str:
     except EngineError as failed:
         raise ImageError(f"{archive} could not be loaded: {failed}") from None
     loaded = re.findall(r"^Loaded image(?: ID)?: (\S+)$", said, re.MULTILINE)
-    for each in loaded:
-        found = engine.inspect("image", each)
-        labels = (found or {}).get("Config", {}).get("Labels") or {}
-        if labels.get(LABEL_RECIPE) == recipe.digest:
-            engine.docker("tag", each, recipe.reference)
+    for reference in loaded:
+        image = engine.image(reference)
+        if image is not None and image.label(LABEL_RECIPE) == recipe.digest:
+            engine.docker("tag", reference, recipe.reference)
             return recipe.reference
     raise ImageError(
         f"{archive} holds {', '.join(loaded) or 'no image'}, but not {recipe.name} as this "
@@ -74,7 +73,7 @@ def load(engine: Engine, recipe: Recipe, archive: str) -> str:
 
 def _root(engine: Engine, pulled: str, progress: Progress) -> str:
     for known in (pulled, BOOTSTRAPPED):
-        if engine.inspect("image", known) is not None:
+        if engine.image(known) is not None:
             return known
     progress(f"asking the registry for {pulled}", 0.0)
     try:

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from containai.engine.container import Container, Mount, Port, State
+from containai.engine.container import Container, Image, Mount, Port, State
 
 FOUND = {
     "Id": "1" * 64,
@@ -73,6 +73,13 @@ def test_what_is_asked_of_one():
 @pytest.mark.parametrize("found", [None, [], "x", 1, {}, {"Id": None}, {"Id": 1}])
 def test_nothing_is_an_empty_one(found):
     assert Container.from_inspect(found) == Container("")
+
+
+@pytest.mark.parametrize("config", [None, [], {}, {"Labels": None}, {"Labels": ["a"]}, "x"])
+def test_an_image(config):
+    assert Image.from_inspect({"Id": "1", "Config": config}) == Image("1")
+    found = Image.from_inspect({"Id": "1", "Config": {"Labels": {"a": "b", "c": 1}}})
+    assert (found.label("a"), found.label("c")) == ("b", None)
 
 
 @pytest.mark.parametrize("port", ["", "²", "x", "0", "65536", "-1", " 22", None, 22, True, ["22"]])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from containai.config.settings import Settings
+from containai.engine.container import Image
 from containai.errors import ImageError, NoSpaceError
 from containai.host import space
 from containai.host.proc import Done
@@ -150,8 +151,8 @@ class LoadingEngine:
             self.tagged[words[1]] = words[0]
         return Done(0, self.said, "")
 
-    def inspect(self, kind, name):
-        return {"Config": {"Labels": {LABEL_RECIPE: self.recipe}}}
+    def image(self, reference):
+        return Image("1", ((LABEL_RECIPE, self.recipe),))
 
 
 @pytest.fixture
@@ -195,8 +196,8 @@ class BuildingEngine:
     def __init__(self, *images):
         self.images, self.built = set(images), []
 
-    def inspect(self, kind, name):
-        return {} if name in self.images else None
+    def image(self, reference):
+        return Image("1") if reference in self.images else None
 
     def stream(self, verb, *words, on_line):
         on_line("Step 1/1 : FROM ${ROOT}")
