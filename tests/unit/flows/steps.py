@@ -5,12 +5,12 @@ from containai.work.actions import Do, Finding
 
 
 class Switch:
-    holds = otherwise = ""
-
     """A step that is right once it was made so; it counts how often it is looked at.
 
     `breaks` is another that making this one right makes wrong.
     """
+
+    holds = otherwise = ""
 
     def __init__(self, title, *, right=False, fails="", breaks=None):
         self.title, self.right, self.fails, self.breaks = title, right, fails, breaks
