@@ -85,6 +85,16 @@ def ensure(names: Sequence[str], on_line: Callable[[str], None]) -> None:
     proc.stream(install_argv(wanted), on_line, root=True)
 
 
+def quiet_install_argv(names: Sequence[str], if_known: Sequence[str] = ()) -> list[str]:
+    """Return the command that runs `quiet_install_script`."""
+    return ["sh", "-c", quiet_install_script(names, if_known), "install"]
+
+
+def quiet_offline_argv(directory: str, sums: Mapping[str, str]) -> list[str]:
+    """Return the command that runs `quiet_offline_script`."""
+    return ["sh", "-c", quiet_offline_script(directory, sums), "install"]
+
+
 def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> str:
     """Return the script that installs a daemon's packages, neither enabled nor running.
 

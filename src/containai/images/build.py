@@ -5,7 +5,7 @@ import re
 
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
-from containai.host import packages, proc, space
+from containai.host import packages, proc, scripts, space
 from containai.images.recipe import ROOT, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.work.ui import Progress
@@ -86,37 +86,12 @@ def _root(engine: Engine, pulled: str, progress: Progress) -> str:
     return BOOTSTRAPPED
 
 
-#: Runs a command that makes root.tar in a directory, and imports it: DIRECTORY IMAGE HOST COMMAND.
-#: The lock is held by whoever is left of it, so that what a killed build left is removed when, and
-#: not before, the last of its processes has ended.
-_IMPORT = """\
-set -eu
-directory=$1 image=$2 host=$3
-shift 3
-mkdir -p -m 0755 "$directory"
-exec 9>"$directory.lock"
-flock --timeout 300 9 || { echo "E: another build is busy in $directory" >&2; exit 1; }
-clean() { rm -rf --one-file-system -- "$directory"/*; }
-clean
-trap clean EXIT
-TMPDIR=$directory "$@" &
-trap 'kill $! && wait $! || true; exit 143' TERM
-wait $!
-echo "I: handing the root file system to the engine"
-docker --host "$host" import "$directory/root.tar" "$image"
-"""
-
-
 def bootstrap_argv(directory: str, image: str, host: str) -> list[str]:
     """Return the command that makes a minimal root file system and gives it to the engine.
 
     It works in `directory`, which is root's and has nothing else in it. `host` is the engine's.
     """
-    return [
-        "sh", "-c", _IMPORT, "sh",
-        directory,
-        image,
-        host,
+    bootstrap = [
         "mmdebstrap",
         "--variant=minbase",
         f"--keyring={KEYRING}",
@@ -126,6 +101,7 @@ def bootstrap_argv(directory: str, image: str, host: str) -> list[str]:
         f"{directory}/root.tar",
         MIRROR,
     ]  # fmt: skip
+    return scripts.argv("images/import.sh", directory, image, host, *bootstrap)
 
 
 def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:

@@ -144,8 +144,8 @@ def offline(directory: str) -> Action:
             hint="packages and SHA256SUMS have to come together",
         )
     wanted = {name: sums[name] for name in there}
-    script = packages.quiet_offline_script(directory, wanted)
-    return Run(["sh", "-c", script], title=f"install packages of {directory}: {' '.join(wanted)}")
+    title = f"install packages of {directory}: {' '.join(wanted)}"
+    return Run(packages.quiet_offline_argv(directory, wanted), title=title)
 
 
 def checksums(text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ NAMES = [
     os.path.relpath(os.path.join(parent, name), PACKAGE)
     for parent, _, names in os.walk(PACKAGE)
     for name in names
-    if name.endswith(".sh") and "images" not in parent
+    if name.endswith(".sh") and "images/" not in parent
 ]
 
 

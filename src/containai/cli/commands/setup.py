@@ -22,11 +22,12 @@ def run(
     from containai.flows import setup
     from containai.provision import apply, steps
     from containai.provision.step import Choices
+    from containai.work.actions import dry_run as dry_run_of
 
     chosen = Choices(app.settings, image_archive=image_archive or "", offline_dir=offline_dir or "")
     if dry_run:
         plans = setup.preview(app.layout, steps.steps(chosen))
-        text = "".join(plan.describe() for plan in plans) or "nothing to do\n"
+        text = dry_run_of(plans)
         return Report({"changed": False, "plan": text.splitlines()}, [text])
     if not setup.set_up(app.layout, steps.steps(chosen), app.ui):
         return Report({"changed": False}, ["everything is set up; nothing was changed\n"])
@@ -92,7 +93,9 @@ COMMANDS = (
             Example("cai setup --dry-run", "every command and file, and nothing done"),
         ),
         more="Shows what is missing and what would be done (# as root), asks once, does it, and "
-        "ends with the checks of cai doctor. A second run changes nothing. With --offline-dir "
+        "ends with the checks of cai doctor. A second run changes nothing. --dry-run prints every "
+        "command and the content of every file instead, a line for all else that is done, and what "
+        "is known only when earlier steps are done as such. With --offline-dir "
         "missing packages are the .deb files in DIR, each as DIR/SHA256SUMS says; nothing is "
         "fetched. With --image-archive the image is not built but loaded from FILE, which "
         "`docker save` wrote on a machine with the same version of cai.",

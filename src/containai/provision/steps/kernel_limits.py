@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from containai.host import files
+from containai.host import files, scripts
 from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.work.actions import Action, Finding, Run, WriteFile
@@ -41,10 +41,6 @@ class TooSmall(NamedTuple):
 
     text: str
     low: tuple[Wanted, ...]
-
-
-#: Writes what it can: in a container /proc/sys is often read-only.
-_RAISE = 'while [ $# -gt 1 ]; do echo "$2" >"$1" || :; shift 2; done'
 
 
 class KernelLimits:
@@ -92,7 +88,9 @@ class KernelLimits:
         if low:
             words = [word for each in low for word in (self._path(each), str(each.least))]
             title = "raise " + ", ".join(f"{each.name} to {each.least}" for each in low)
-            actions.append(Run(["sh", "-c", _RAISE, "sh", *words], title=title))
+            actions.append(
+                Run(scripts.argv("provision/steps/raise-limits.sh", *words), title=title)
+            )
         return actions
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:

@@ -30,8 +30,7 @@ class Lxcfs:
         """Install it."""
         if finding.ok:
             return []
-        script = packages.quiet_install_script([LXCFS])
-        return [Run(["sh", "-c", script], title=f"install {LXCFS}")]
+        return [Run(packages.quiet_install_argv([LXCFS]), title=f"install {LXCFS}")]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Packages stay: others may use them by now."""

@@ -83,9 +83,9 @@ class Programs:
         if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
         if_known += [] if resolver.is_there() else [DNSMASQ]
-        script = packages.quiet_install_script(sorted(names), if_known)
+        install = packages.quiet_install_argv(sorted(names), if_known)
         title = "install " + " ".join(sorted({*names, *if_known}))
-        return [*actions, Run(["sh", "-c", script], title=title)]
+        return [*actions, Run(install, title=title)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Packages stay, as others may use them by now; Docker's archive goes with a purge."""

@@ -49,8 +49,7 @@ class Resolver:
             return []
         network = finding.data
         if network is None:
-            script = packages.quiet_install_script([DNSMASQ])
-            return [Run(["sh", "-c", script], title=f"install {DNSMASQ}")]
+            return [Run(packages.quiet_install_argv([DNSMASQ]), title=f"install {DNSMASQ}")]
         argv = networks.argv(layout, network, "resolve")
         details = (f"# {proc.describe(argv)}, in the background or as {layout.resolver_unit}",)
         title = "start the resolver of boxes, and wait until it answers"

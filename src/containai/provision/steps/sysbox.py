@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from containai.engine import runtimes, sysbox
 from containai.errors import DownloadError, NoSpaceError, UnsupportedError
-from containai.host import files, machine, packages, proc
+from containai.host import files, machine, packages, proc, scripts
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
@@ -52,40 +52,8 @@ PROGRAMS = {"rsync": "rsync", "modprobe": "kmod", "iptables": "iptables", "fuser
 #: the first ones free, and write both files anew without their comments.
 SUBORDINATE = "sysbox:2147221504:65536"
 
-# What is not one of the three programs is not even unpacked. Nothing has its name before it is all
-# there; the file `release` says what it was made from.
-_UNPACK = r"""
-set -eu; export LC_ALL=C; umask 022
-package=$1 target=$2 sha256=$3
-mkdir -p "$(dirname "$target")"
-staging=$(mktemp -d "$target.XXXXXX")
-trap 'rm -rf "$staging"' EXIT
-dpkg-deb --fsys-tarfile "$package" >"$staging/files.tar"
-tar -x -f "$staging/files.tar" -C "$staging" --no-same-owner --strip-components=3 \
-    ./usr/bin/sysbox-runc ./usr/bin/sysbox-mgr ./usr/bin/sysbox-fs
-rm "$staging/files.tar"
-for each in sysbox-runc sysbox-mgr sysbox-fs; do
-    if [ -L "$staging/$each" ] || [ ! -f "$staging/$each" ]; then
-        echo "$each in the package is no file" >&2
-        exit 1
-    fi
-done
-chmod 755 "$staging" "$staging"/sysbox-*
-echo "$sha256" >"$staging/release"
-sync
-rm -rf "$target"
-mv -T "$staging" "$target"
-"""
-_SUBORDINATE = r"""
-set -eu
-line=$1; shift
-for file do
-    mkdir -p "$(dirname "$file")"
-    touch "$file"
-    grep -q '^sysbox:' "$file" || echo "$line" >>"$file"
-done
-"""
-_FORGET = 'line=$1; shift; sed -i "/^$line\\$/d" "$@"'
+#: Where the scripts of steps are.
+_HERE = "provision/steps"
 
 
 class Attempt:
@@ -235,7 +203,7 @@ class Sysbox:
             if SUBORDINATE in (files.read(path) or "").splitlines()
         ]
         if given:
-            actions.append(Run(["sh", "-c", _FORGET, "sh", SUBORDINATE, *given]))
+            actions.append(Run(scripts.argv(f"{_HERE}/remove-line.sh", SUBORDINATE, *given)))
         return actions
 
     def _is_installed(self, layout: Layout) -> bool:
@@ -255,7 +223,12 @@ class Sysbox:
                 lambda _: unpack(layout, pin),
                 (f"# {proc.describe(argv)}",),
             ),
-            Run(["sh", "-c", _SUBORDINATE, "sh", SUBORDINATE, *layout.subordinate_ids]),
+            Run(
+                scripts.argv(
+                    f"{_HERE}/add-subordinate-ids.sh", SUBORDINATE, *layout.subordinate_ids
+                ),
+                title=f"reserve the ids {SUBORDINATE} in {' and '.join(layout.subordinate_ids)}",
+            ),
         ]
         if lacking.packages:
             actions.append(Run(packages.update_argv()))
@@ -286,7 +259,7 @@ def _start(layout: Layout, lacking: Lacking) -> Do:
 
 def _unpack_argv(layout: Layout, pin: Pin) -> list[str]:
     package = os.path.join(layout.downloads, pin.name)
-    return ["sh", "-c", _UNPACK, "sh", package, layout.sysbox_dir, pin.sha256]
+    return scripts.argv(f"{_HERE}/unpack-sysbox.sh", package, layout.sysbox_dir, pin.sha256)
 
 
 def unpack(layout: Layout, pin: Pin) -> None:
