@@ -20,7 +20,8 @@ if [[ $(id -u) != 0 && ${levels[*]} != unit ]]; then
 fi
 
 packages=()
-/usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+[[ -x .venv/bin/python ]] || /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null ||
+    packages+=(python3-venv)
 command -v ssh >/dev/null || packages+=(openssh-client)
 command -v git >/dev/null || packages+=(git)
 # For `systemd-analyze verify`; without systemd-sysv it does not become PID 1.
