@@ -68,3 +68,43 @@ def test_no_link_leads_nowhere(path):
         there = os.path.normpath(os.path.join(os.path.dirname(path), page)) if page else path
         assert os.path.exists(os.path.join(ROOT, there)), f"{path}: {target}"
         assert not anchor or anchor in anchors(read(there)), f"{path}: {target}"
+
+
+def files():
+    """Return the paths of what is in the checkout, directories with a slash."""
+    for parent, directories, names in os.walk(ROOT):
+        directories[:] = [each for each in directories if each not in (".git", ".venv")]
+        top = os.path.relpath(parent, ROOT)
+        yield from (f"/{top}/{name}" for name in names)
+        yield from (f"/{top}/{name}/" for name in directories)
+
+
+@pytest.mark.parametrize("path", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/releasing.md"])
+def test_files_that_are_named_are_there(path):
+    there = list(files())
+    named = re.findall(r"`([\w./-]+(?:\.(?:py|sh|nft|md|toml)|/))`", read(path))
+    assert len(named) > 5
+    assert [name for name in named if not any(each.endswith("/" + name) for each in there)] == []
+
+
+SCRIPTS = sorted(
+    name.rpartition("/")[2]
+    for name in files()
+    if name.startswith("/src/") and re.search(r"(\.sh|/cai-runc|/lib/containai/[\w-]+)$", name)
+)
+
+
+def test_every_script_is_said_to_run_somewhere():
+    section = read("ARCHITECTURE.md").split("\n## Which script runs where, as whom\n")[1]
+    table = section.split("\n## ")[0]
+    assert {"cai-runc", "engine.sh", "init"} <= set(SCRIPTS)
+    assert [name for name in SCRIPTS if not re.search(rf"[`/]{re.escape(name)}`", table)] == []
+
+
+def test_changes_are_by_version_and_kind():
+    versions = re.findall(r"^## (.+)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert versions[0] == "Unreleased"
+    dated = r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)"
+    assert [each for each in versions[1:] if not re.fullmatch(dated, each)] == []
+    kinds = re.findall(r"^### (.+)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Fixed", "Security"}

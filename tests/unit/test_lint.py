@@ -82,6 +82,14 @@ def test_no_file_is_long(path):
     assert len(read(path).splitlines()) <= 400
 
 
+def test_unit_tests_mirror_the_source():
+    unit = os.path.join(ROOT, "tests", "unit")
+    packages = {os.path.dirname(path) for path in TEST_MODULES if path.startswith("tests/unit/")}
+    for path in packages:
+        mirrored = os.path.join(PACKAGE, os.path.relpath(os.path.join(ROOT, path), unit))
+        assert os.path.isfile(os.path.join(mirrored, "__init__.py")), path
+
+
 #: Modules by which a process starts another, and what does it in those that do more than that.
 STARTERS = {"subprocess", "pty", "multiprocessing", "asyncio", "_posixsubprocess", "popen2"}
 STARTING = re.compile(
