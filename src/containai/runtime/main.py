@@ -179,7 +179,7 @@ def _words(options: dict[str, str], here: str) -> list[str]:
 
 def _create(config: Config, call: Call, preserved: int) -> Ready:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import bundle, cgroup, guest, idmap, limits, lxcfs, spec, staging, view
+    from . import bundle, cgroup, guest, idmap, limits, spec, staging, view
 
     container = _container(call)
     directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
@@ -197,7 +197,7 @@ def _create(config: Config, call: Call, preserved: int) -> Ready:
         base = mine.base
         if overlay:
             view.protect(plain)
-        figures = lxcfs.trees(config.state) if guest.is_box(given) else None
+        figures = _figures(config.state) if guest.is_box(given) else None
         stage = staging.Stage(config.stage, base)
         mapping = idmap.shifted(base, SIZE)
         namespace = become.above(stage.namespace(mapping), preserved)
@@ -266,6 +266,12 @@ def _devices(devices: list[dict[str, Any]], stage: "Stage", base: int) -> list[d
     return mounts
 
 
+def _figures(state: str) -> dict[str, int]:
+    from . import lxcfs
+
+    return lxcfs.trees(state)
+
+
 def _as_box(new: dict[str, Any], stage: "Stage", figures: dict[str, int]) -> dict[str, Any]:
     """Return the spec as a box's. `figures` are detached mounts of lxcfs's files."""
     from . import guest
@@ -297,7 +303,7 @@ def _place(
     stage: "Stage", bundle: str, mine: Range, config: Config, mountinfo: str
 ) -> Callable[[dict[str, Any]], str]:
     """Return a function from a bind to where its source is staged."""
-    from . import idmap, links, owners, spec, staging
+    from . import idmap, links, spec, staging
 
     guests = os.path.realpath(config.engine_data)
     stored = config.id_stored
@@ -307,6 +313,8 @@ def _place(
         if staging.is_engine_data(path, guests, mountinfo):
             return idmap.shifted(mine.base, SIZE)
         if mine.stored != stored:
+            from . import owners
+
             owners.upgrade(config.ranges, mine, opened)
         seen = os.fstat(opened)
         return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)

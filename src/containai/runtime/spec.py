@@ -3,7 +3,6 @@
 Unknown fields are kept. A field of a wrong type is refused with its path.
 """
 
-import copy
 import os
 from collections.abc import Callable
 from typing import Any
@@ -266,9 +265,10 @@ def edited(
     Ids, devices and what would be of the host are the runtime's to decide. Capabilities, masked
     paths, AppArmor, limits and the rest stay as the engine wrote them, and hold inside.
     """
-    new = copy.deepcopy(spec)
-    linux = new["linux"] = field(new, "linux", dict, {})
-    new["root"] = field(new, "root", dict, {}) | {"path": root}
+    # What stays is shared with `spec`: a copy of all of it would cost more than all that is done.
+    new = dict(spec)
+    linux = new["linux"] = dict(field(spec, "linux", dict, {}))
+    new["root"] = field(spec, "root", dict, {}) | {"path": root}
     mapping = [{"containerID": 0, "hostID": base, "size": size}]
     linux["uidMappings"] = linux["gidMappings"] = mapping
     linux["namespaces"] = _namespaces(_objects(spec, "linux.namespaces"), user)
@@ -284,7 +284,7 @@ def edited(
     privileged = is_privileged(spec)
     linux["devices"] = _devices(_objects(spec, "linux.devices"), privileged=privileged)
     if privileged:
-        linux["resources"]["devices"] = _device_rules(linux["devices"])
+        linux["resources"] = linux["resources"] | {"devices": _device_rules(linux["devices"])}
     linux["sysctl"] = _sysctls(field(spec, "linux.sysctl", dict, {}), size)
     # Docker's way for --domainname, which belongs to the host's root. runc 1.2 knows the field, an
     # older one leaves the domain to /etc/hosts.
