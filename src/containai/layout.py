@@ -95,9 +95,7 @@ class Layout:
     @property
     def engine_bundles(self) -> str:
         """Where containerd has a directory for every container that runs (also in engine.sh)."""
-        return os.path.join(
-            self.engine_exec, "containerd/daemon/io.containerd.runtime.v2.task/moby"
-        )
+        return f"{self.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task/moby"
 
     @property
     def engine_pidfile(self) -> str:
@@ -178,6 +176,11 @@ class Layout:
     def engine_pins(self) -> str:
         """Where cai-runc notes which port of the bridge has which MAC and address."""
         return os.path.join(self.engine_exec, "pins")
+
+    @property
+    def engine_given(self) -> str:
+        """What boxes are given before their first boot, until cai-runc takes it (and engine.sh)."""
+        return os.path.join(self.engine_exec, "given")
 
     @property
     def host_resolver(self) -> str:

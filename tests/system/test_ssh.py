@@ -52,3 +52,7 @@ def test_what_is_secret_is_private(site, shared):
         assert os.stat(path).st_mode & 0o077 == 0, path
     for path in (layout.ssh_blocks, layout.control_dir):
         assert os.stat(path).st_mode & 0o7777 == 0o700, path
+    assert os.stat(layout.engine_given).st_mode & 0o7777 == 0o770
+    assert shared.inspect()["Id"] not in os.listdir(layout.engine_given)
+    command = "cd /etc; stat -c '%a %U %G' ssh/ssh_host_ed25519_key containai/authorized_keys/agent"
+    assert shared.sh(command).splitlines() == ["600 root root", "644 root root"]

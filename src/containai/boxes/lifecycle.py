@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from containai.boxes import archives, console, halt, ids, limits, ports, spec
+from containai.boxes import archives, console, given, halt, ids, limits, ports, spec
 from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
@@ -161,6 +161,7 @@ class Boxes:
 
     def _discard(self, container: str) -> None:
         """Remove a box by its container's id, as its name may be another's by now."""
+        given.forget(self.layout, container)
         found = self.engine.container(container)
         if found is not None:
             box = Box.from_container(found)
@@ -202,9 +203,13 @@ class Boxes:
             undo.callback(self._discard, container)
             tried.add(port)
             key = making.result()
-            self._place(
-                container, key, public, agent | {DOCKER_POOLS_IN_BOX: (choosing.result(), 0o644)}
-            )
+            files = agent | {
+                HOST_KEY_IN_BOX: (key.private, 0o600),
+                HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
+                AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
+                DOCKER_POOLS_IN_BOX: (choosing.result(), 0o644),
+            }
+            given.give(self.engine, container, runtime, files)
             ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
             self._boot(name, container)
             undo.pop_all()
@@ -254,20 +259,6 @@ class Boxes:
                 others = [box for box in every if box.container != found.container]
                 options = limits.arguments(new, _cpuset(new, others))
                 self.engine.docker("update", *options, found.container)
-
-    def _place(
-        self, container: str, key: ssh.KeyPair, public: str, others: dict[str, tuple[str, int]]
-    ) -> None:
-        # Before first boot and through the engine: nothing of it is ever trusted from the network.
-        archive = archives.tar(
-            {
-                HOST_KEY_IN_BOX: (key.private, 0o600),
-                HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
-                AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
-            }
-            | others
-        )
-        self.engine.copy_in(container, archive)
 
     def _block(self, name: str, port: int, workspace: Workspace) -> str:
         return ssh.host_block(

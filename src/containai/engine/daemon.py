@@ -74,7 +74,7 @@ def engine_script() -> str:
 def prepare_argv(layout: Layout, network: Network) -> list[str]:
     """Return the command that has to run before dockerd starts, and before it reloads."""
     words = (layout.engine_config, layout.engine_running_config, layout.engine_data)
-    return [layout.engine_program, "prepare", *words, network.boxes]
+    return [layout.engine_program, "prepare", *words, network.boxes, layout.engine_group]
 
 
 def unit(layout: Layout, dockerd: str, network: Network) -> str:

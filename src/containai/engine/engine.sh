@@ -1,9 +1,9 @@
 #!/bin/sh
 # What surrounds a dockerd that is started and stopped. Written by cai. Runs as root.
 #
-#     engine prepare CONFIG COPY DATA SUBNET    before dockerd starts, and before it reloads
-#     engine run COMMAND...                     where there is no unit to set its limits
-#     engine stop COPY SOCKET PID               instead of a plain SIGTERM
+#     engine prepare CONFIG COPY DATA SUBNET GROUP  before dockerd starts, and before it reloads
+#     engine run COMMAND...                         where there is no unit to set its limits
+#     engine stop COPY SOCKET PID                   instead of a plain SIGTERM
 #
 # dockerd reads a copy of its configuration, because of live-restore: with it boxes outlive a
 # dockerd that crashes or is upgraded, but also one that is told to stop. So `stop` first switches
@@ -14,8 +14,10 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
 prepare() {
-    config=$1 copy=$2 data=$3 subnet=$4
+    config=$1 copy=$2 data=$3 subnet=$4 group=$5
     mkdir -p -m 0711 "${copy%/*}"
+    # For files of boxes that have not run yet, of whoever may use the engine.
+    install -d -m 0770 -g "$group" "${copy%/*}/given"
     cp "$config" "$copy.new"
     mv -T "$copy.new" "$copy"
     # What a killed containerd had half removed; containers of those ids could never start again.
@@ -65,7 +67,7 @@ stop() {
 }
 
 case $1 in
-    prepare) prepare "$2" "$3" "$4" "$5" ;;
+    prepare) prepare "$2" "$3" "$4" "$5" "${6:-root}" ;; # an earlier version's unit has no group
     run) shift; run "$@" ;;
     stop) stop "$2" "$3" "${4:-}" ;;
     *) echo "engine: there is no action '$1'" >&2; exit 2 ;;

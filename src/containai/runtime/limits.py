@@ -41,6 +41,20 @@ def may_raise() -> bool:
     return False
 
 
+def may_score(score: int) -> bool:
+    """Whether the kernel lets us have this oom_score_adj (proc(5)). Its floor cannot be read."""
+    path = "/proc/self/oom_score_adj"
+    with open(path, encoding="ascii") as file:
+        before = file.read()
+    try:
+        for value in (str(score), before):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(value)
+    except PermissionError:
+        return False
+    return True
+
+
 def divided(process: dict[str, Any], *, may_raise: bool) -> tuple[dict[str, Any], dict[str, Limit]]:
     """Return a process as runc is to get it, and the limits that runc has to be given before.
 

@@ -86,6 +86,8 @@ class Config(NamedTuple):
     engine_data: str
     #: The first of the ids that trees of the host have on disk for users of containers.
     id_stored: int
+    #: Where files for containers that have not run yet are put.
+    given: str
     lxcfs: str = "/usr/bin/lxcfs"
     program: str = ""
 
@@ -179,7 +181,7 @@ def _words(options: dict[str, str], here: str) -> list[str]:
 
 def _create(config: Config, call: Call, preserved: int) -> Ready:
     # Imported here: ctypes alone costs more than all other calls.
-    from . import bundle, cgroup, guest, idmap, limits, spec, staging, view
+    from . import bundle, cgroup, guest, idmap, limits, placed, spec, staging, view
 
     container = _container(call)
     directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
@@ -201,15 +203,17 @@ def _create(config: Config, call: Call, preserved: int) -> Ready:
         stage = staging.Stage(config.stage, base)
         mapping = idmap.shifted(base, SIZE)
         namespace = become.above(stage.namespace(mapping), preserved)
+        root = stage.root(overlay, plain, mapping)
+        placed.apply(config.given, container, root, base)
         new = spec.edited(
             given,
             base=base,
             size=SIZE,
-            root=stage.root(overlay, plain, mapping),
+            root=root,
             user=become.path(namespace),
             hybrid=hybrid,
             machine=os.uname().machine,
-            may_score=_may_score,
+            may_score=limits.may_score,
         )
         place = _place(stage, directory, mine, config, mountinfo)
         new["mounts"] = _staged(spec.mounts(new), place)
@@ -284,19 +288,6 @@ def _as_box(new: dict[str, Any], stage: "Stage", figures: dict[str, int]) -> dic
 def _text(path: str) -> str:
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
-
-
-def _may_score(score: int) -> bool:
-    """Whether the kernel lets us have this oom_score_adj (proc(5)). Its floor cannot be read."""
-    path = "/proc/self/oom_score_adj"
-    before = _text(path)
-    try:
-        for value in (str(score), before):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(value)
-    except PermissionError:
-        return False
-    return True
 
 
 def _place(

@@ -3,6 +3,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 
 import pytest
@@ -108,7 +109,8 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
     )
     script.write_text(daemon.engine_script(), encoding="utf-8")
     prepare = ["sh", str(script), "prepare", str(config), str(copy), str(tmp_path / "data")]
-    subprocess.run([*prepare, "10.203.0.0/21"], check=True)
+    subprocess.run([*prepare, "10.203.0.0/21", str(os.getgid())], check=True)
+    assert stat.S_IMODE(os.stat(tmp_path / "run" / "given").st_mode) == 0o770
     assert copy.read_text(encoding="utf-8") == config.read_text(encoding="utf-8")
     said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM; echo ready"
     fake = said + "; while :; do sleep .05; done"
@@ -136,7 +138,7 @@ def test_networks_of_another_subnet_are_forgotten(tmp_path):
     stored.parent.mkdir(parents=True)
     for subnet, kept in (("a", False), ("a", True), ("b", False), ("b", True)):
         stored.touch()
-        subprocess.run([*argv, subnet], check=True)
+        subprocess.run([*argv, subnet, str(os.getgid())], check=True)
         assert stored.exists() == kept
 
 

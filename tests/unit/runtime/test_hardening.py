@@ -212,6 +212,7 @@ def test_what_is_not_known_is_refused(tmp_path, capsys, words):
         "id_base": BASE,
         "id_count": SIZE,
         "id_stored": BASE + SIZE,
+        "given": "/none",
     }
     text = json.dumps(values | {"engine_data": DATA})
     (tmp_path / "runtime.json").write_text(text, encoding="utf-8")

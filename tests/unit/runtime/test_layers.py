@@ -167,7 +167,7 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     engine = str(tmp_path / "engine")
     mountinfo = f"20 1 8:1 / / rw - ext4 /dev/x rw\n21 20 8:1 /e {engine} rw - ext4 /dev/x rw\n"
     base, size = 0x70000000, 262144
-    config = main.Config("", "", base, size, engine, base + size)
+    config = main.Config("", "", base, size, engine, base + size, "")
     mine = ranges.Range("a", base, "", "", config.id_stored)
     place = main._place(stage, "/", mine, config, mountinfo)
     place({"source": str(source)})

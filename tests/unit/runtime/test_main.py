@@ -77,6 +77,7 @@ def library(tmp_path, monkeypatch):
         "id_base": 0x70000000,
         "id_count": 1 << 18,
         "id_stored": 0x7FF80000,
+        "given": "/none",
         "engine_data": "/data",
     }
     (tmp_path / "runtime.json").write_text(json.dumps(config), encoding="utf-8")
@@ -146,11 +147,3 @@ def test_ranges(tmp_path, library, capsys):
     assert capsys.readouterr().out == f"{base}-{base + 262143}  a\n"
     assert runtime.main(["ranges", "--prune"], library) == 0
     assert capsys.readouterr().out == ""
-
-
-def test_asking_for_an_oom_score_changes_nothing():
-    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
-        before = file.read()
-    assert runtime._may_score(1000)
-    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
-        assert file.read() == before

@@ -83,3 +83,11 @@ def test_open_files_of_another_id_are_limited_by_becoming_it():
     finally:
         child.kill()
         child.wait()
+
+
+def test_asking_for_an_oom_score_changes_nothing():
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        before = file.read()
+    assert limits.may_score(1000)
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        assert file.read() == before

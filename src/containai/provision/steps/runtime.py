@@ -87,6 +87,7 @@ def _files(layout: Layout, runc: str) -> list[WriteFile]:
         "id_count": count,
         "engine_data": layout.engine_data,
         "id_stored": layout.stored_ids[0],
+        "given": layout.engine_given,
         "lxcfs": lxcfs.PROGRAM,
     }
     modules = sorted(name for name in os.listdir(source) if name.endswith(".py"))
