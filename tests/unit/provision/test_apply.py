@@ -32,21 +32,23 @@ class Broken:
         return []
 
 
-def apply(step):
+def apply(layout, step):
     said = []
-    going.apply(LAYOUT, [step], lambda title, number, of: lambda what, share: said.append(what))
+    going.apply(layout, [step], lambda title, number, of: lambda what, share: said.append(what))
     return said
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_setup_ends_where_a_step_stays_wrong(raises):
+def test_setup_ends_where_a_step_stays_wrong(layout, own_root, raises):
     with pytest.raises(ContainAIError, match=r"no such package|still not right: gone"):
-        apply(Broken(optional=False, raises=raises))
+        apply(layout, Broken(optional=False, raises=raises))
 
 
-def test_setup_goes_on_without_what_is_optional_and_says_so():
-    assert apply(Broken(optional=True, raises=True)) == ["going on without: no such package"]
-    assert apply(Broken(optional=True, raises=False)) == []
+def test_setup_goes_on_without_what_is_optional_and_says_so(layout, own_root):
+    assert apply(layout, Broken(optional=True, raises=True)) == [
+        "going on without: no such package"
+    ]
+    assert apply(layout, Broken(optional=True, raises=False)) == []
 
 
 @pytest.mark.parametrize(

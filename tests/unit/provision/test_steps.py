@@ -122,7 +122,7 @@ def test_group(monkeypatch):
     assert engine.Group().undo(MACHINE, Scope())[0].argv == ["groupdel", "containai"]
 
 
-def test_directories_that_every_containerd_makes(layout, tmp_path, monkeypatch):
+def test_directories_that_every_containerd_makes(layout, tmp_path, monkeypatch, own_root):
     opt = tmp_path / "opt/containerd"
     monkeypatch.setattr(engine, "CONTAINERD_DIRECTORIES", (f"{opt}/bin", str(opt)))
     monkeypatch.setattr(engine.networks, "routes", lambda: "")
