@@ -94,7 +94,7 @@ class Layout:
 
     @property
     def engine_bundles(self) -> str:
-        """Where containerd has a directory for every container that runs (also in engine.sh)."""
+        """Where containerd has a directory for every container that runs."""
         return f"{self.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task/moby"
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from containai.config.settings import Settings
-from containai.engine import daemon
+from containai.engine import configuration
 from containai.engine import network as networks
 from containai.errors import ContainAIError
 from containai.images import recipe
@@ -103,7 +103,7 @@ class Site:
     @contextlib.contextmanager
     def opened(self, port: int) -> Iterator[None]:
         """Open a port of the host to boxes, as the setting network.host_ports does."""
-        config = daemon.configuration(self.layout) or {}
+        config = configuration.read(self.layout) or {}
         up = networks.argv(self.layout, networks.of(config["fixed-cidr"]), "up")
         with open(self.layout.opened_ports, "w", encoding="ascii") as file:
             file.write(f"tcp {port}\n")

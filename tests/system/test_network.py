@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from containai.engine import daemon
+from containai.engine import configuration
 from containai.engine import network as networks
 
 #: Answers whoever connects, or sends a datagram, with the address that it sees.
@@ -269,8 +269,9 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
 @contextlib.contextmanager
 def uncounted(site):
     """Have nothing count the connections of boxes."""
-    config = daemon.configuration(site.layout) or {}
-    up = networks.argv(site.layout, networks.of(config["fixed-cidr"]), "up")
+    network = configuration.network(site.layout)
+    assert network is not None
+    up = networks.argv(site.layout, network, "up")
     sh("nft", "flush", "chain", "ip", site.layout.bridge, "counted")
     try:
         yield

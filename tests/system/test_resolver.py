@@ -9,6 +9,7 @@ import pytest
 
 from containai.engine import network as networks
 from containai.engine import resolver
+from containai.host import services
 from harness.waiting import until
 
 #: Name servers of this machine on loopback addresses, and what each says of a name.
@@ -40,7 +41,7 @@ def follow(site, servers):
             file.write(f"nameserver {address}\n")
 
     def restart():
-        resolver.stop(site.layout)
+        services.manager(site.layout).stop(resolver.service(site.layout, None))
         site.cai("engine", "start")
 
     write("127.0.0.77")
@@ -77,7 +78,7 @@ def test_a_box_knows_the_machine_by_name_and_its_own_names_not(site, shared):
 def test_killed_it_is_back_and_leaves_nothing(site, shared):
     network = network_of(site)
     assert resolver.answers(site.layout, network)
-    [keeper] = resolver._keepers(site.layout)
+    [keeper] = resolver.processes_of(site.layout)
     with open(f"/proc/{keeper.pid}/task/{keeper.pid}/children", encoding="ascii") as file:
         [child] = map(int, file.read().split())
     os.kill(child, signal.SIGKILL)
@@ -86,11 +87,11 @@ def test_killed_it_is_back_and_leaves_nothing(site, shared):
     until(lambda: not resolver.answers(site.layout, network))
     site.cai("engine", "start")
     assert resolver.answers(site.layout, network)
-    assert len(resolver._keepers(site.layout)) == 1
+    assert len(resolver.processes_of(site.layout)) == 1
 
 
 def test_it_has_no_rights_of_roots(site):
-    [keeper] = resolver._keepers(site.layout)
+    [keeper] = resolver.processes_of(site.layout)
     with open(f"/proc/{keeper.pid}/task/{keeper.pid}/children", encoding="ascii") as file:
         child = file.read().strip()
     with open(f"/proc/{child}/status", encoding="ascii") as file:

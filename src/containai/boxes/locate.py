@@ -8,7 +8,7 @@ from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.engine import daemon
+from containai.engine import configuration, daemon
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError
 
@@ -53,7 +53,7 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
 
     Raises as `locate`, and BoxNotFoundError where there is none.
     """
-    if daemon.configuration(engine.layout) is None:
+    if configuration.read(engine.layout) is None:
         raise BoxNotFoundError(
             "this machine is not set up, so there is no box", hint="make one: cai run"
         )

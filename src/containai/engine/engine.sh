@@ -1,9 +1,8 @@
 #!/bin/sh
 # What surrounds a dockerd that is started and stopped. Written by cai. Runs as root.
 #
-#     engine prepare CONFIG COPY DATA SUBNET GROUP  before dockerd starts, and before it reloads
-#     engine run COMMAND...                         where there is no unit to set its limits
-#     engine stop COPY SOCKET PID                   instead of a plain SIGTERM
+#     engine prepare CONFIG COPY DATA SUBNET GROUP BUNDLES    before dockerd starts, and before it reloads
+#     engine stop COPY SOCKET PID                             instead of a plain SIGTERM
 #
 # dockerd reads a copy of its configuration, because of live-restore: with it boxes outlive a
 # dockerd that crashes or is upgraded, but also one that is told to stop. So `stop` first switches
@@ -14,14 +13,14 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
 prepare() {
-    config=$1 copy=$2 data=$3 subnet=$4 group=$5
+    config=$1 copy=$2 data=$3 subnet=$4 group=$5 bundles=$6
     mkdir -p -m 0711 "${copy%/*}"
     # For files of boxes that have not run yet, of whoever may use the engine.
     install -d -m 0770 -g "$group" "${copy%/*}/given"
     cp "$config" "$copy.new"
     mv -T "$copy.new" "$copy"
     # What a killed containerd had half removed; containers of those ids could never start again.
-    rm -rf --one-file-system "${copy%/*}"/containerd/daemon/io.containerd.runtime.v2.task/moby/.[0-9a-f]*
+    [ -z "$bundles" ] || rm -rf --one-file-system "$bundles"/.[0-9a-f]*
     # dockerd gives the bridge the address that it stored with its networks, whatever is configured.
     mark=$data/containai-subnet
     [ "$(cat "$mark" 2>/dev/null)" = "$subnet" ] && return
@@ -29,14 +28,6 @@ prepare() {
     rm -f "$data/network/files/local-kv.db"
     echo "$subnet" >"$mark.new"
     mv -T "$mark.new" "$mark"
-}
-
-# The limits that the unit sets, as far as root may here: boxes inherit them.
-run() {
-    for limit in nofile="$(cat /proc/sys/fs/nr_open)" memlock=unlimited nproc=unlimited core=1:; do
-        prlimit --pid $$ --$limit 2>/dev/null || :
-    done
-    exec "$@"
 }
 
 # When a process began, in ticks since the boot; its name, which is before that, may hold blanks.
@@ -49,7 +40,9 @@ stop() {
     copy=$1 socket=$2 pid=$3
     # A unit whose dockerd ended by itself has nothing left to stop.
     [ -n "$pid" ] && first=$(began "$pid") && same || return 0
-    sed 's/"live-restore": true/"live-restore": false/' "$copy" >"$copy.new"
+    /usr/bin/python3 -ISc 'import json, sys
+json.dump(json.load(sys.stdin) | {"live-restore": False}, sys.stdout, indent=4)' \
+        <"$copy" >"$copy.new"
     mv -T "$copy.new" "$copy"
     same || return 0
     kill -HUP "$pid"
@@ -67,8 +60,7 @@ stop() {
 }
 
 case $1 in
-    prepare) prepare "$2" "$3" "$4" "$5" "${6:-root}" ;; # an earlier version's unit has no group
-    run) shift; run "$@" ;;
+    prepare) prepare "$2" "$3" "$4" "$5" "${6:-root}" "${7:-}" ;; # an earlier version's unit has fewer
     stop) stop "$2" "$3" "${4:-}" ;;
     *) echo "engine: there is no action '$1'" >&2; exit 2 ;;
 esac

@@ -6,19 +6,16 @@ ours alone: Debian's lxcfs.service is not used, and may run beside it.
 
 import fcntl
 import os
-import signal
 import struct
-import time
 
-from containai.errors import EngineError
-from containai.host import files, machine, proc, processes
+from containai.host import files, processes
+from containai.host.processes import Process
+from containai.host.service import Kind, Service
 from containai.layout import Layout
 
 #: As Debian and Ubuntu have it. It runs as root: not looked up on a user's PATH.
 PROGRAM = "/usr/bin/lxcfs"
 DEVICE = "/dev/fuse"
-_START_TIMEOUT = 2.0
-_STOP_TIMEOUT = 15.0
 
 
 def missing() -> str:
@@ -60,58 +57,39 @@ def _told(layout: Layout) -> int:
         return 0
 
 
-def start(layout: Layout) -> None:
-    """Start it where it can run and does not. A failure is in its log, and keeps nobody waiting."""
-    if missing() or keeper(layout) or not os.path.exists(layout.runtime_program):
-        return
-    if machine.has_systemd() and layout.is_default:
-        proc.run(["systemctl", "start", layout.lxcfs_unit], root=True, ok=None, timeout=30)
-    else:
-        proc.run(["mkdir", "-p", os.path.dirname(layout.lxcfs_log)], root=True)
-        proc.start([layout.runtime_program, "lxcfs"], log=layout.lxcfs_log)
-        # The next box should have it. Where it does not come up, a box goes without.
-        deadline = time.monotonic() + _START_TIMEOUT
-        while not keeper(layout) and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-
-def stop(layout: Layout) -> None:
-    """Stop it. What boxes had of it is gone from them then: they see the kernel's own files."""
-    if machine.has_systemd() and layout.is_default:
-        proc.run(["systemctl", "stop", layout.lxcfs_unit], root=True, ok=None, timeout=30)
-        return
+def _find(layout: Layout) -> list[Process]:
     pid = keeper(layout)
     found = processes.look(pid)
     # Looked at between two answers of the kernel's: it is the one that has the lock.
-    if not pid or found is None or keeper(layout) != pid:
-        return
-    processes.send(signal.SIGTERM, [found])
-    deadline = time.monotonic() + _STOP_TIMEOUT
-    while keeper(layout) == pid:
-        if time.monotonic() > deadline:
-            raise EngineError(
-                f"lxcfs (pid {pid}) did not end within {_STOP_TIMEOUT:g} s",
-                hint=f"see: {layout.lxcfs_log}",
-            )
-        time.sleep(0.02)
+    return [found] if pid and found is not None and keeper(layout) == pid else []
 
 
-def unit(layout: Layout) -> str:
-    """Return its systemd unit, which the engine's wants."""
-    return f"""\
-[Unit]
-Description=lxcfs for ContainAI's boxes
-Documentation=man:lxcfs(1)
-ConditionPathExists={PROGRAM}
-ConditionPathExists={DEVICE}
+def service(layout: Layout) -> Service:
+    """Return it as a service, which the engine wants.
 
-[Service]
-Type=notify
-ExecStart={layout.runtime_program} lxcfs
-KillMode=mixed
-# What a box holds in the kernel does not end; nobody waits for it.
-TimeoutStopSec=12
-Restart=always
-RestartSec=1
-OOMScoreAdjust=-500
-"""
+    The next box should have it: a start waits a moment. Once it stops, what boxes had of it is gone
+    from them: they see the kernel's own files.
+    """
+    return Service(
+        name="lxcfs",
+        unit=layout.lxcfs_unit,
+        log=layout.lxcfs_log,
+        start_timeout=2.0,
+        stop_timeout=15.0,
+        find=lambda: _find(layout),
+        ready=lambda: keeper(layout) != 0,
+        kind=Kind.NOTIFY,
+        description="lxcfs for ContainAI's boxes",
+        documentation="man:lxcfs(1)",
+        optional=True,
+        conditions=(PROGRAM, DEVICE),
+        argv=(layout.runtime_program, "lxcfs"),
+        service_lines=(
+            "KillMode=mixed",
+            "# What a box holds in the kernel does not end; nobody waits for it.",
+            "TimeoutStopSec=12",
+            "Restart=always",
+            "RestartSec=1",
+            "OOMScoreAdjust=-500",
+        ),
+    )

@@ -6,19 +6,19 @@ they are given the machine's name servers, or Docker's own choice where those ar
 """
 
 import os
-import signal
 import socket
-import time
 
 from containai.engine import network as networks
 from containai.engine.network import Network
-from containai.host import machine, proc, processes
+from containai.host import processes
+from containai.host.processes import Process
+from containai.host.service import Service
 from containai.layout import Layout
 
 #: As Debian and Ubuntu have it (package dnsmasq-base, which brings no service).
 PROGRAM = "/usr/sbin/dnsmasq"
-#: How long an answer may take, and a start and a stop, in seconds.
-_ANSWER_TIMEOUT, _START_TIMEOUT, _STOP_TIMEOUT = 0.5, 2.0, 5.0
+#: How long an answer may take, in seconds.
+_ANSWER_TIMEOUT = 0.5
 #: A question for the address of a name that it knows by itself (RFC 1035, 4.1): its number, flags
 #: "recursion desired", one question; the name; type A, class IN.
 _QUESTION = (
@@ -47,48 +47,33 @@ def answers(layout: Layout, network: Network) -> bool:
         return False
 
 
-def start(layout: Layout, network: Network) -> None:
-    """Start it where it can run and does not. A failure is in its log, and keeps nobody waiting."""
-    if not is_there() or answers(layout, network) or not os.path.exists(layout.network_program):
-        return
-    if machine.has_systemd() and layout.is_default:
-        proc.run(["systemctl", "start", layout.resolver_unit], root=True, ok=None, timeout=30)
-    elif not _keepers(layout):
-        proc.run(["mkdir", "-p", os.path.dirname(layout.resolver_log)], root=True)
-        proc.start(networks.argv(layout, network, "resolve"), log=layout.resolver_log)
-    deadline = time.monotonic() + _START_TIMEOUT
-    while not answers(layout, network) and time.monotonic() < deadline:
-        time.sleep(0.01)
+def processes_of(layout: Layout) -> list[Process]:
+    """Return the processes that keep it alive: one, or none."""
+    return processes.started_as(layout.network_program, "resolve", layout.bridge)
 
 
-def stop(layout: Layout) -> None:
-    """Stop it. Boxes have no names then: the engine stops, or it is about to be started anew."""
-    if machine.has_systemd() and layout.is_default:
-        proc.run(["systemctl", "stop", layout.resolver_unit], root=True, ok=None, timeout=30)
-        return
-    found = _keepers(layout)
-    processes.send(signal.SIGTERM, found)
-    deadline = time.monotonic() + _STOP_TIMEOUT
-    while any(map(processes.is_there, found)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+def service(layout: Layout, network: Network | None) -> Service:
+    """Return it as a service, which the engine wants; to stop it, no network has to be known.
 
-
-def _keepers(layout: Layout) -> list[processes.Process]:
-    wanted = (layout.network_program, "resolve", layout.bridge)
-    return [each for each in processes.find() if each.words[1:4] == wanted]
-
-
-def unit(layout: Layout, network: Network) -> str:
-    """Return its systemd unit, which the engine's wants."""
-    return f"""\
-[Unit]
-Description=Resolver of ContainAI's boxes
-Documentation=man:dnsmasq(8)
-ConditionPathExists={PROGRAM}
-After={layout.network_unit}
-
-[Service]
-ExecStart={" ".join(networks.argv(layout, network, "resolve"))}
-Restart=always
-RestartSec=1
-"""
+    Without it boxes have no names: it stops with the engine, or to be started anew.
+    """
+    seen = Service(
+        name="the resolver of boxes",
+        unit=layout.resolver_unit,
+        log=layout.resolver_log,
+        start_timeout=2.0,
+        stop_timeout=15.0,
+        find=lambda: processes_of(layout),
+        description="Resolver of ContainAI's boxes",
+        documentation="man:dnsmasq(8)",
+        optional=True,
+        conditions=(PROGRAM,),
+        after=(layout.network_unit,),
+        service_lines=("Restart=always", "RestartSec=1"),
+    )
+    if network is None:
+        return seen
+    return seen._replace(
+        ready=lambda: answers(layout, network),
+        argv=tuple(networks.argv(layout, network, "resolve")),
+    )

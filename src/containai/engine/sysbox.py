@@ -6,12 +6,10 @@ a package is its administrator's: it is used, and neither started nor stopped.
 """
 
 import os
-import signal
-import time
 
 from containai.engine import runtimes
-from containai.errors import EngineError
-from containai.host import machine, proc, processes
+from containai.host import proc, processes, scripts, services
+from containai.host.service import Kind, Service
 from containai.layout import Layout
 
 #: In the order they need each other, with the name of their socket and pid file.
@@ -20,40 +18,6 @@ DAEMONS = {"sysbox-mgr": "sysmgr", "sysbox-fs": "sysfs"}
 RUN_DIR = "/run/sysbox"
 #: How long one of them may take until it is ready, in seconds, each time it is tried.
 START_TIMEOUT = 20
-#: How long it may take to end, in seconds.
-STOP_TIMEOUT = 30
-
-# One that is there and not ours is left alone: it says what it is, and nothing is started.
-# The checks that both make as they start fork without exec, and now and then such a child waits
-# for a thread that it does not have (seen in 0.7.1 built with Go 1.26): they are started again.
-_START = r"""
-set -eu
-log=$1 run=$2 short=$3 seconds=$4; shift 4
-alive() { pid=$(cat "$run/$short.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null; }
-if alive; then
-    echo "another Sysbox is running: $(readlink "/proc/$pid/exe"), pid $pid" >&2
-    exit 1
-fi
-mkdir -p "$(dirname "$log")"
-for attempt in 1 2 3; do
-    rm -f "$run/$short.sock" "$run/$short.pid"
-    setsid "$@" </dev/null >>"$log" 2>&1 &
-    child=$!
-    tries=$((seconds * 20))
-    while kill -0 "$child" 2>/dev/null && [ "$tries" -gt 0 ]; do
-        if alive && [ -S "$run/$short.sock" ]; then exit 0; fi
-        tries=$((tries - 1))
-        sleep 0.05
-    done
-    if [ "$tries" -gt 0 ]; then
-        grep level=fatal "$log" | tail -n 1 >&2
-        exit 1
-    fi
-    kill -KILL -- "-$child"
-done
-echo "not ready within $seconds s, three times" >&2
-exit 1
-"""
 
 
 def argv(layout: Layout, daemon: str) -> list[str]:
@@ -65,35 +29,49 @@ def argv(layout: Layout, daemon: str) -> list[str]:
     return [program, "--data-root", layout.sysbox_data, "--disable-inner-image-preload"]
 
 
-def unit(layout: Layout, daemon: str) -> str:
-    """Return the systemd unit of a daemon.
+def service(layout: Layout, daemon: str) -> Service:
+    """Return a daemon as a service.
 
-    It is started again where it hangs as it starts, and when it dies: the boxes that it served are
-    lost to its successor, new ones work.
+    As a unit it is started again where it hangs as it starts, and when it dies: the boxes that it
+    served are lost to its successor, new ones work.
     """
-    needs = "" if daemon == "sysbox-mgr" else "After=containai-sysbox-mgr.service\n"
-    return f"""\
-[Unit]
-Description={daemon} of ContainAI
-Documentation=https://github.com/nestybox/sysbox
-{needs}Before={layout.engine_unit}
+    words, where = argv(layout, daemon), f"unix://{layout.engine_socket}"
+    given = (f"PATH={proc.SYSTEM_PATH}", f"DOCKER_HOST={where}")
+    script = (layout.sysbox_log, RUN_DIR, DAEMONS[daemon], str(START_TIMEOUT))
+    return Service(
+        name=daemon,
+        unit=unit_name(daemon),
+        log=layout.sysbox_log,
+        # The script tries three times.
+        start_timeout=START_TIMEOUT * 3.0 + 10,
+        stop_timeout=30.0,
+        # What was started as this program, which only root can write.
+        find=lambda: processes.started_as(words[0]),
+        ready=lambda: bool(processes.started_as(words[0])),
+        kind=Kind.NOTIFY,
+        description=f"{daemon} of ContainAI",
+        documentation="https://github.com/nestybox/sysbox",
+        argv=tuple(words),
+        launch=tuple(scripts.argv("engine/sysbox.sh", *script, "env", *given, *words)),
+        after=() if daemon == "sysbox-mgr" else (unit_name("sysbox-mgr"),),
+        before=(layout.engine_unit,),
+        environment=(("DOCKER_HOST", where),),
+        prepare=(("/bin/mkdir", "-p", layout.sysbox_mount),),
+        limits=(("nofile", "infinity"), ("nproc", "infinity")),
+        service_lines=(
+            "NotifyAccess=main",
+            f"TimeoutStartSec={START_TIMEOUT}",
+            "Restart=on-failure",
+            "RestartSec=1",
+            "OOMScoreAdjust=-500",
+        ),
+        at_boot=True,
+    )
 
-[Service]
-Type=notify
-NotifyAccess=main
-Environment=DOCKER_HOST=unix://{layout.engine_socket}
-ExecStartPre=/bin/mkdir -p {layout.sysbox_mount}
-ExecStart={" ".join(argv(layout, daemon))}
-TimeoutStartSec={START_TIMEOUT}
-Restart=on-failure
-RestartSec=1
-LimitNOFILE=infinity
-LimitNPROC=infinity
-OOMScoreAdjust=-500
 
-[Install]
-WantedBy=multi-user.target
-"""
+def both(layout: Layout) -> tuple[Service, ...]:
+    """Return both, in the order they need each other."""
+    return tuple(service(layout, daemon) for daemon in DAEMONS)
 
 
 def unit_name(daemon: str) -> str:
@@ -108,7 +86,7 @@ def is_ours(layout: Layout) -> bool:
 
 def running(layout: Layout) -> bool:
     """Whether both of our daemons run."""
-    return all(_found(argv(layout, daemon)[0]) for daemon in DAEMONS)
+    return all(each.ready() for each in both(layout))
 
 
 def start(layout: Layout) -> None:
@@ -116,44 +94,13 @@ def start(layout: Layout) -> None:
 
     Raises EngineError where a daemon does not start, with what it said.
     """
-    for daemon, short in DAEMONS.items():
-        if _found(argv(layout, daemon)[0]):
-            continue
-        if machine.has_systemd() and layout.is_default:
-            words = ["systemctl", "start", unit_name(daemon)]
-        else:
-            proc.run(["mkdir", "-p", layout.sysbox_mount], root=True)
-            where = f"DOCKER_HOST=unix://{layout.engine_socket}"
-            path = f"PATH={proc.SYSTEM_PATH}"
-            words = ["sh", "-c", _START, "sh", layout.sysbox_log, RUN_DIR]
-            words += [short, str(START_TIMEOUT)]
-            words += ["env", path, where, *argv(layout, daemon)]
-        try:
-            proc.run(words, root=True, timeout=START_TIMEOUT * 3 + 10)
-        except proc.ProcessError as failed:
-            said = (failed.done.err.strip() or f"code {failed.done.code}").splitlines()[-1]
-            raise EngineError(
-                f"{daemon} does not start: {said}",
-                hint=f"see: {_log_hint(layout, daemon)}",
-            ) from None
+    manager = services.manager(layout)
+    for each in both(layout):
+        manager.start(each)
 
 
 def stop(layout: Layout) -> None:
-    """End our daemons, where they are background processes. Their boxes have to be stopped."""
-    for daemon in reversed(DAEMONS):
-        found = _found(argv(layout, daemon)[0])
-        processes.send(signal.SIGTERM, found)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while any(map(processes.is_there, found)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-
-def _log_hint(layout: Layout, daemon: str) -> str:
-    if machine.has_systemd() and layout.is_default:
-        return f"journalctl --unit {unit_name(daemon)}"
-    return layout.sysbox_log
-
-
-def _found(program: str) -> list[processes.Process]:
-    """Return root's processes that were started as this program, which only root can write."""
-    return [each for each in processes.find() if each.words[0] == program]
+    """End our daemons. Their boxes have to be stopped."""
+    manager = services.manager(layout)
+    for each in reversed(both(layout)):
+        manager.stop(each)

@@ -127,10 +127,10 @@ def _checked(layout: Layout, workspace: Workspace) -> Workspace:
 def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
     """Return what the target stands for, or None where no engine can run yet."""
     from containai.boxes import locate
-    from containai.engine import daemon
+    from containai.engine import configuration, daemon
     from containai.host import proc
 
-    if daemon.configuration(app.layout) is None or proc.which("dockerd", root=True) is None:
+    if configuration.read(app.layout) is None or proc.which("dockerd", root=True) is None:
         return None
     daemon.start(app.layout)
     return locate.locate(app.engine, target, force=wanted.force, to_enter=True)

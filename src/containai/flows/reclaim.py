@@ -8,7 +8,7 @@ from containai.app import App
 from containai.boxes import box as boxes
 from containai.boxes import owner
 from containai.boxes.box import Status
-from containai.engine import daemon
+from containai.engine import configuration, daemon
 from containai.errors import ContainAIError, NotSetUpError, WorkspaceError
 from containai.host import proc
 
@@ -40,7 +40,7 @@ def reclaim(app: App, given: str | None, *, dry_run: bool) -> Reclaimed:
 
 def _refuse_running(app: App, path: str) -> None:
     """Raise ContainAIError where a box runs whose services could lose their files."""
-    if daemon.configuration(app.layout) is None or not daemon.answering(app.layout):
+    if configuration.read(app.layout) is None or not daemon.answering(app.layout):
         return
     for box in boxes.every(app.engine):
         shared = os.path.commonpath([box.workspace or "/", path])

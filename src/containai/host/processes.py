@@ -74,6 +74,41 @@ def is_there(process: Process) -> bool:
         return False
 
 
+def runs(process: Process) -> bool:
+    """Whether a process has not ended; one that is yet to be reaped has."""
+    try:
+        fields = _stat(process.pid)
+        return int(fields[19]) == process.started and fields[0] != b"Z"
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def of_file(path: str, program: str, *words: str) -> list[Process]:
+    """Return the process of a pid file, if it is root's, runs that program and has those words.
+
+    A pid file alone proves nothing.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = look(int(file.read()), program)
+    except (OSError, ValueError):
+        return []
+    return [found] if found is not None and set(words) <= set(found.words) else []
+
+
+def started_as(*words: str) -> list[Process]:
+    """Return root's processes whose command line begins so, after the interpreter of a script."""
+    return [
+        process
+        for process in find()
+        if words
+        in (
+            process.words[: len(words)],
+            process.words[1 : len(words) + 1] if _is_interpreter(process.words[0]) else (),
+        )
+    ]
+
+
 def send(number: signal.Signals, processes: Sequence[Process], *, children: bool = False) -> None:
     """Signal those that are still what they were, with their children first if told, as root."""
     if not processes:
@@ -90,6 +125,10 @@ def send(number: signal.Signals, processes: Sequence[Process], *, children: bool
 def asked(number: signal.Signals, processes: Sequence[Process], *, children: bool) -> str:
     """Return what is to be signalled, for the program that this module is."""
     return json.dumps([int(number), children, processes])
+
+
+def _is_interpreter(path: str) -> bool:
+    return os.path.basename(path) in ("sh", "bash", "dash", os.path.basename(PYTHON))
 
 
 def _send(number: int, processes: Sequence[Process], *, children: bool) -> None:

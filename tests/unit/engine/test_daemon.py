@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
-from containai.engine import daemon
+from containai.engine import configuration, daemon
 from containai.engine.network import Network
 from containai.errors import EngineError
+from containai.host import service
 from containai.layout import Layout
 
 MACHINE = Layout("/", "/home/u", 1000)
@@ -28,7 +29,7 @@ def programs(layout):
 
 
 def test_daemon_json():
-    config = json.loads(daemon.daemon_json(MACHINE, NETWORK, programs(MACHINE), "cai-runc"))
+    config = json.loads(configuration.text(MACHINE, NETWORK, programs(MACHINE), "cai-runc"))
     assert config == {
         "hosts": ["unix:///var/run/containai-docker.sock"],
         "data-root": "/var/lib/containai-docker",
@@ -54,7 +55,7 @@ def test_daemon_json():
 
 def test_engines_of_two_roots_share_nothing(tmp_path):
     one, other = (
-        json.loads(daemon.daemon_json(each, NETWORK, programs(each), "cai-runc"))
+        json.loads(configuration.text(each, NETWORK, programs(each), "cai-runc"))
         for each in (Layout(str(tmp_path / name), "/h", 0) for name in "ab")
     )
     for key in ("hosts", "data-root", "exec-root", "pidfile", "bridge", "runtimes"):
@@ -71,24 +72,41 @@ def test_bridge_name_fits():
         assert name.isalnum()
 
 
+def units(dockerd):
+    engine, network = (
+        service.unit(each)
+        for each in (
+            daemon.service(MACHINE, NETWORK, dockerd),
+            daemon.network_service(MACHINE, NETWORK),
+        )
+    )
+    return {MACHINE.engine_unit: engine, MACHINE.network_unit: network}
+
+
 def test_units():
-    dockerd = "/usr/sbin/dockerd"
-    assert daemon.unit(MACHINE, dockerd, NETWORK) == golden("containai-docker.service")
-    assert daemon.network_unit(MACHINE, NETWORK) == golden("containai-network.service")
+    for name, text in units("/usr/sbin/dockerd").items():
+        assert text == golden(name)
+
+
+def test_units_of_what_the_engine_wants():
+    texts = {part.unit: service.unit(part) for part in daemon.parts(MACHINE, NETWORK, "/d")}
+    assert set(texts) == {
+        MACHINE.engine_unit,
+        MACHINE.network_unit,
+        MACHINE.lxcfs_unit,
+        MACHINE.resolver_unit,
+    }
+    for name in (MACHINE.lxcfs_unit, MACHINE.resolver_unit):
+        assert texts[name] == golden(name)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="./test.sh installs it")
 def test_units_are_valid(tmp_path):
     """The programs that the units name are replaced by one that is here."""
     true = shutil.which("true")
-    assert true is not None
-    units = {
-        MACHINE.engine_unit: daemon.unit(MACHINE, true, NETWORK),
-        MACHINE.network_unit: daemon.network_unit(MACHINE, NETWORK),
-    }
-    for name, text in units.items():
+    for name, text in units(true).items():
         path = tmp_path / name
-        path.write_text(text.replace(MACHINE.runtime_dir + "/", true + " "), encoding="utf-8")
+        path.write_text(text.replace(MACHINE.runtime_dir + "/", f"{true} "), encoding="utf-8")
         argv = ["systemd-analyze", "verify", "--recursive-errors=no", str(path)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         ours = [line for line in done.stderr.splitlines() if name in line]
@@ -96,7 +114,7 @@ def test_units_are_valid(tmp_path):
 
 
 def test_engine_script_is_valid():
-    subprocess.run(["sh", "-n", "-c", daemon.engine_script()], check=True)
+    subprocess.run(["sh", "-n", "-c", daemon.script()], check=True)
 
 
 def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
@@ -104,12 +122,12 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
     config, copy, script = (
         tmp_path / each for each in ("daemon.json", "run/daemon.json", "engine")
     )
-    config.write_text(
-        daemon.daemon_json(MACHINE, NETWORK, programs(MACHINE), "cai-runc"), encoding="utf-8"
-    )
-    script.write_text(daemon.engine_script(), encoding="utf-8")
+    text = configuration.text(MACHINE, NETWORK, programs(MACHINE), "cai-runc")
+    # However it is spaced.
+    config.write_text(json.dumps(json.loads(text)).replace(": ", " :\n"), encoding="utf-8")
+    script.write_text(daemon.script(), encoding="utf-8")
     prepare = ["sh", str(script), "prepare", str(config), str(copy), str(tmp_path / "data")]
-    subprocess.run([*prepare, "10.203.0.0/21", str(os.getgid())], check=True)
+    subprocess.run([*prepare, "10.203.0.0/21", str(os.getgid()), str(tmp_path / "b")], check=True)
     assert stat.S_IMODE(os.stat(tmp_path / "run" / "given").st_mode) == 0o770
     assert copy.read_text(encoding="utf-8") == config.read_text(encoding="utf-8")
     said = "trap 'grep live-restore \"$0\"' HUP; trap 'echo end; exit' TERM; echo ready"
@@ -126,38 +144,45 @@ def test_stop_switches_live_restore_off_in_the_copy_only(tmp_path):
         stop = ["sh", str(script), "stop", str(copy), str(tmp_path / "none"), str(dockerd.pid)]
         subprocess.run(stop, check=True)
         assert dockerd.communicate()[0].split() == ['"live-restore":', "false,", "end"]
-    assert '"live-restore": true' in config.read_text(encoding="utf-8")
+    before, after = (json.loads(path.read_text(encoding="utf-8")) for path in (config, copy))
+    assert before["live-restore"] is True
+    assert after == before | {"live-restore": False}
 
 
 def test_networks_of_another_subnet_are_forgotten(tmp_path):
     """dockerd would give the bridge the address that is stored with them."""
     config, stored = tmp_path / "daemon.json", tmp_path / "data/network/files/local-kv.db"
     config.touch()
-    argv = ["sh", "-c", daemon.engine_script(), "engine", "prepare", str(config)]
+    argv = ["sh", "-c", daemon.script(), "engine", "prepare", str(config)]
     argv += [str(tmp_path / "run/daemon.json"), str(tmp_path / "data")]
     stored.parent.mkdir(parents=True)
+    bundles = tmp_path / "moby"
+    for name in (".deadbeef", "deadbeef"):
+        (bundles / name).mkdir(parents=True)
     for subnet, kept in (("a", False), ("a", True), ("b", False), ("b", True)):
         stored.touch()
-        subprocess.run([*argv, subnet, str(os.getgid())], check=True)
+        subprocess.run([*argv, subnet, str(os.getgid()), str(bundles)], check=True)
         assert stored.exists() == kept
+    # What was half removed goes.
+    assert os.listdir(bundles) == ["deadbeef"]
 
 
 def test_stop_of_nothing(tmp_path):
-    argv = ["sh", "-c", daemon.engine_script(), "engine", "stop", str(tmp_path / "x"), "/none"]
+    argv = ["sh", "-c", daemon.script(), "engine", "stop", str(tmp_path / "x"), "/none"]
     for pid in ([], [""], ["99999999"]):
         subprocess.run([*argv, *pid], check=True)
 
 
 def test_configuration(layout):
-    assert daemon.configuration(layout) is None
+    assert configuration.read(layout) is None
     os.makedirs(os.path.dirname(layout.engine_config))
     with open(layout.engine_config, "w", encoding="utf-8") as file:
-        file.write(daemon.daemon_json(layout, NETWORK, programs(layout), "cai-runc"))
-    assert (daemon.configuration(layout) or {})["fixed-cidr"] == NETWORK.boxes
+        file.write(configuration.text(layout, NETWORK, programs(layout), "cai-runc"))
+    assert (configuration.read(layout) or {})["fixed-cidr"] == NETWORK.boxes
     with open(layout.engine_config, "w", encoding="utf-8") as file:
         file.write("{")
     with pytest.raises(EngineError, match="is damaged"):
-        daemon.configuration(layout)
+        configuration.read(layout)
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "99999999"])
@@ -187,7 +212,7 @@ def test_running_pid(layout, tmp_path):
 
 def test_boxes_are_told_of_the_resolver_where_there_is_one():
     there = programs(MACHINE)
-    with_one = json.loads(daemon.daemon_json(MACHINE, NETWORK, there, "cai-runc", resolves=True))
-    without = json.loads(daemon.daemon_json(MACHINE, NETWORK, there, "cai-runc"))
+    with_one = json.loads(configuration.text(MACHINE, NETWORK, there, "cai-runc", resolves=True))
+    without = json.loads(configuration.text(MACHINE, NETWORK, there, "cai-runc"))
     assert with_one == without | {"dns": [NETWORK.host]}
     assert f"{NETWORK.host}/" in NETWORK.address

@@ -157,7 +157,7 @@ def silent(monkeypatch):
     for module in (user, boxes):
         monkeypatch.setattr(module.proc, "which", lambda program, **_: "/usr/bin/" + program)
         monkeypatch.setattr(module.daemon, "answering", lambda layout: False)
-    monkeypatch.setattr(boxes.daemon, "configuration", lambda layout: {})
+    monkeypatch.setattr(boxes.configuration, "read", lambda layout: {})
 
 
 def test_what_cannot_be_verified_is_not_stale(layout, silent):

@@ -8,7 +8,8 @@ import pytest
 
 import containai
 from containai.engine import daemon
-from containai.host import proc
+from containai.engine import network as networks
+from containai.host import proc, service, services
 from containai.layout import Layout
 from containai.provision import versions
 from containai.provision.steps import engine
@@ -130,10 +131,10 @@ def test_the_same_dockerd_by_another_path_is_the_same(tmp_path, monkeypatch):
     shutil.copy("/bin/true", own)
     os.symlink(own, other)
     monkeypatch.setattr(proc, "SYSTEM_PATH", str(tmp_path))
-    monkeypatch.setattr(engine.machine, "has_systemd", lambda: True)
+    monkeypatch.setattr(services.machine, "has_systemd", lambda: True)
     monkeypatch.setattr(engine.networks, "routes", lambda: "")
-    network = daemon.networks.of("10.203.0.0/21")
-    text = daemon.unit(machine, other, network)
+    network = networks.of("10.203.0.0/21")
+    text = service.unit(daemon.service(machine, network, other))
     monkeypatch.setattr(
         engine.files, "read", lambda path: text if path == machine.engine_unit_file else None
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from containai.engine import lxcfs as engine
-from containai.host import files
+from containai.host import files, service
 from containai.layout import Layout
 from containai.provision.steps import runtime
 from containai.runtime import lxcfs
@@ -132,7 +132,7 @@ def test_namespaces_are_told_apart_by_whose_they_are():
 
 def test_unit_is_ours_and_the_engine_waits_for_it():
     layout = Layout("/", "/root", 0)
-    text = engine.unit(layout)
+    text = service.unit(engine.service(layout))
     assert "ExecStart=/usr/local/lib/containai/cai-runc lxcfs\n" in text
     assert "ConditionPathExists=/dev/fuse\n" in text
     assert layout.lxcfs_unit != "lxcfs.service"

@@ -10,10 +10,10 @@ STOPPED = 3
 
 def start(app: App) -> Report:
     """Start the engine, and sweep up what a killed one forgot."""
-    from containai.engine import daemon
+    from containai.engine import daemon, sweep
 
     daemon.start(app.layout)
-    daemon.sweep(app.layout)
+    sweep.forgotten(app.layout)
     return Report({"running": True, "socket": app.layout.engine_socket})
 
 
@@ -27,9 +27,9 @@ def stop(app: App) -> Report:
 
 def status(app: App) -> Report:
     """Say whether the engine runs."""
-    from containai.engine import daemon
+    from containai.engine import configuration, daemon
 
-    up = daemon.configuration(app.layout) is not None and daemon.answering(app.layout)
+    up = configuration.read(app.layout) is not None and daemon.answering(app.layout)
     socket = app.layout.engine_socket
     text = f"{'running' if up else 'stopped'}  {socket}\n"
     return Report({"running": up, "socket": socket}, [text], 0 if up else STOPPED)

@@ -16,10 +16,10 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     Where nothing is set up there are none, and nothing is started.
     """
     from containai.boxes import box as boxes
-    from containai.engine import daemon
+    from containai.engine import configuration, daemon
 
     listed: list[Box] = []
-    if daemon.configuration(app.layout) is not None:
+    if configuration.read(app.layout) is not None:
         daemon.start(app.layout)
         listed = boxes.every(app.engine) if all else boxes.own(app.engine)
     notes = [

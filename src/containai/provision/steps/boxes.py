@@ -1,7 +1,7 @@
 """What users made with the engine: doctor looks at it, and `cai uninstall` may take it away."""
 
 from containai.boxes import box
-from containai.engine import daemon, shims
+from containai.engine import configuration, daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
 from containai.host import machine, proc
@@ -37,7 +37,7 @@ class Contents(Fact):
         Raises ContainAIError where containers run and may not be removed, EngineError where an
         engine that does not answer keeps that from being seen.
         """
-        if proc.which("docker") is None or daemon.configuration(layout) is None:
+        if proc.which("docker") is None or configuration.read(layout) is None:
             return []
         engine = Engine(layout)
         if not daemon.answering(layout):

@@ -2,13 +2,13 @@
 
 import os
 import re
-import shlex
 from typing import NamedTuple
 
-from containai.engine import daemon, lxcfs, resolver, runtimes
+from containai.engine import configuration, daemon, resolver, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
-from containai.host import files, machine, proc
+from containai.host import files, machine, proc, services
+from containai.host.service import Service
 from containai.layout import Layout
 from containai.provision import record, versions
 from containai.provision.step import Scope
@@ -60,7 +60,7 @@ class Outdated(NamedTuple):
     files: list[WriteFile]
     unknown: list[str]
     subnet_is_taken: bool
-    has_units: bool
+    enable: list[list[str]]
     makes_directories: bool
 
 
@@ -93,7 +93,7 @@ class EngineFiles:
             wrong,
             _unknown(layout),
             subnet_is_taken=taken and daemon.running_pid(layout) is not None,
-            has_units=machine.has_systemd() and layout.is_default,
+            enable=services.manager(layout).enable(_parts(layout, network)),
             makes_directories=not any(map(os.path.exists, CONTAINERD_DIRECTORIES)),
         )
         seen = "to write: " + ", ".join(file.path for file in wrong)
@@ -109,11 +109,7 @@ class EngineFiles:
             actions.append(_stop(layout, "stop the engine: somebody else has its subnet now"))
         actions += [Later(what) for what in outdated.unknown]
         actions += outdated.files
-        if outdated.has_units:
-            actions += [
-                Run(["systemctl", "daemon-reload"]),
-                Run(["systemctl", "enable", layout.network_unit, layout.engine_unit]),
-            ]
+        actions += map(Run, outdated.enable)
         if outdated.makes_directories:
             actions.append(_note(layout, record.CONTAINERD, ours=True))
         return actions
@@ -146,27 +142,26 @@ class EngineFiles:
     def _wanted(self, layout: Layout, chosen: networks.Network) -> list[WriteFile]:
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         resolves = resolver.is_there()
-        config_text = daemon.daemon_json(layout, chosen, there, runtime, resolves=resolves)
-        wanted = [
+        config_text = configuration.text(layout, chosen, there, runtime, resolves=resolves)
+        units = services.manager(layout).files(_parts(layout, chosen))
+        # Units before the programs: those of an older version know less of what they are asked.
+        wanted = [WriteFile(path, text) for path, text in units.items()]
+        wanted += [
             WriteFile(layout.network_program, networks.script(), 0o755),
-            WriteFile(layout.engine_program, daemon.engine_script(), 0o755),
+            WriteFile(layout.engine_program, daemon.script(), 0o755),
             WriteFile(layout.engine_config, config_text),
         ]
         if self.host_ports is not None:
             wanted.append(WriteFile(layout.opened_ports, self.host_ports))
-        if machine.has_systemd() and layout.is_default:
-            unit = files.read(layout.engine_unit_file) or ""
-            started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
-            dockerd = versions.program(started[1] if started else None, "dockerd")
-            wanted += [
-                WriteFile(
-                    layout.unit_file(layout.network_unit), daemon.network_unit(layout, chosen)
-                ),
-                WriteFile(layout.engine_unit_file, daemon.unit(layout, dockerd, chosen)),
-                WriteFile(layout.unit_file(layout.lxcfs_unit), lxcfs.unit(layout)),
-                WriteFile(layout.unit_file(layout.resolver_unit), resolver.unit(layout, chosen)),
-            ]
         return wanted
+
+
+def _parts(layout: Layout, network: networks.Network) -> list[Service]:
+    """Return what is started, by the dockerd that an installed unit starts if that is another's."""
+    unit = files.read(layout.engine_unit_file) or ""
+    started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
+    dockerd = versions.program(started[1] if started else None, "dockerd")
+    return daemon.parts(layout, network, dockerd)
 
 
 def _note(layout: Layout, what: str, *, ours: bool) -> Action:
@@ -180,13 +175,10 @@ def _note(layout: Layout, what: str, *, ours: bool) -> Action:
 
 
 def _stop(layout: Layout, title: str) -> Do:
-    if machine.has_systemd() and layout.is_default:
-        stop = f"# systemctl stop {layout.engine_unit}"
-    else:
-        stop = f"# {shlex.join([layout.engine_program, 'stop'])}: end the dockerd of its pid file"
+    stop = services.manager(layout).stop_shown(daemon.service(layout, None))
     details = (
         "every box shuts down through its own systemd first",
-        stop,
+        *stop,
         "the shims of its containers, lxcfs and the resolver are ended, what they mounted is "
         "unmounted",
     )
@@ -208,7 +200,7 @@ def _unknown(layout: Layout) -> list[str]:
 def _subnet(layout: Layout) -> str | None:
     """Return the subnet that is configured, or None where none is, or nothing can be read."""
     try:
-        config = daemon.configuration(layout) or {}
+        config = configuration.read(layout) or {}
     except ContainAIError:
         return None
     subnet = config.get("fixed-cidr")
@@ -244,7 +236,7 @@ class Network:
 
     def check(self, layout: Layout) -> Finding[Missing]:
         """Look as root: rules are not for everybody's eyes."""
-        config = daemon.configuration(layout)
+        config = configuration.read(layout)
         if config is None or not os.path.exists(layout.network_program):
             missing = Missing(network_of(layout), config is not None)
             return Finding(False, "not set up yet", data=missing)
@@ -266,7 +258,7 @@ class Network:
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Remove it; the firewall is then as if it had never been."""
-        config = daemon.configuration(layout)
+        config = configuration.read(layout)
         if config is None or not os.path.exists(layout.network_program):
             return []
         return [Run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"))]
@@ -307,7 +299,7 @@ class EngineRunning:
             left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
         there = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
-        if daemon.configuration(layout) is not None and proc.which("docker"):
+        if configuration.read(layout) is not None and proc.which("docker"):
             actions.append(_stop(layout, "stop the engine and every box"))
         return actions + ([Run(["rm", "-rf", *there])] if there else [])
 
@@ -315,17 +307,5 @@ class EngineRunning:
 def _start_details(layout: Layout, network: networks.Network) -> tuple[str, ...]:
     exchange = "a dockerd of ours that runs is ended with SIGTERM first; boxes live on"
     wait = f"wait until it answers on {layout.engine_socket}"
-    if machine.has_systemd() and layout.is_default:
-        restart = f"# systemctl restart {layout.network_unit}"
-        return (exchange, restart, f"# systemctl start {layout.engine_unit}", wait)
-    run = [layout.engine_program, "run", "dockerd", "--config-file", layout.engine_running_config]
-    resolve = proc.describe(networks.argv(layout, network, "resolve"))
-    return (
-        exchange,
-        f"# {proc.describe(networks.argv(layout, network, 'up'))}",
-        f"# {resolve}, in the background, where dnsmasq is there",
-        f"# {layout.runtime_program} lxcfs, in the background, where lxcfs is there",
-        f"# {proc.describe(daemon.prepare_argv(layout, network))}",
-        f"# {proc.describe(run)}, in the background, its output to {layout.engine_log}",
-        wait,
-    )
+    engine = daemon.service(layout, network, "dockerd")
+    return (exchange, *services.manager(layout).start_shown(engine), wait)

@@ -1,8 +1,8 @@
 """The resolver of boxes. Boxes do without, where its package cannot be had."""
 
-from containai.engine import daemon, resolver
+from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
-from containai.host import packages, proc
+from containai.host import packages, proc, services
 from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.provision.steps.programs import DNSMASQ
@@ -38,7 +38,7 @@ class Resolver:
     @staticmethod
     def _network(layout: Layout) -> networks.Network | None:
         """Return the network of an engine that runs and was told of the resolver, or None."""
-        config = daemon.configuration(layout)
+        config = configuration.read(layout)
         if config is None or not config.get("dns") or proc.which("docker") is None:
             return None
         return networks.of(str(config["fixed-cidr"])) if daemon.answering(layout) else None
@@ -50,10 +50,10 @@ class Resolver:
         network = finding.data
         if network is None:
             return [Run(packages.quiet_install_argv([DNSMASQ]), title=f"install {DNSMASQ}")]
-        argv = networks.argv(layout, network, "resolve")
-        details = (f"# {proc.describe(argv)}, in the background or as {layout.resolver_unit}",)
+        manager, wanted = services.manager(layout), resolver.service(layout, network)
+        details = tuple(manager.start_shown(wanted))
         title = "start the resolver of boxes, and wait until it answers"
-        return [Do(title, lambda _: resolver.start(layout, network), details)]
+        return [Do(title, lambda _: manager.start(wanted), details)]
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """It ends with the engine; packages stay, as others may use them by now."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from containai.engine import runtimes, sysbox
 from containai.errors import DownloadError, NoSpaceError, UnsupportedError
-from containai.host import files, machine, packages, proc, scripts
+from containai.host import files, packages, proc, scripts, services
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
@@ -136,7 +136,6 @@ class Lacking(NamedTuple):
 
     is_installed: bool
     packages: list[str]
-    has_units: bool
 
 
 class Sysbox:
@@ -159,13 +158,12 @@ class Sysbox:
             return Finding(True, f"not used: {refused or 'the embedded runtime is chosen'}")
         if _is_hosts(layout):
             return Finding(True, f"the host's own: {runtimes.HOST_SYSBOX}")
-        has_units = machine.has_systemd() and layout.is_default
         if not self._is_installed(layout):
             absent = [name for program, name in PROGRAMS.items() if proc.which(program) is None]
-            lacking = Lacking(False, absent, has_units)
+            lacking = Lacking(False, absent)
             return Finding(False, f"{VERSION} is not installed", data=lacking)
         if not sysbox.running(layout):
-            return Finding(False, "its daemons do not run", data=Lacking(True, [], has_units))
+            return Finding(False, "its daemons do not run", data=Lacking(True, []))
         return Finding(True, f"{VERSION} in {layout.sysbox_dir}")
 
     def plan(self, layout: Layout, finding: Finding[Lacking]) -> list[Action]:
@@ -174,22 +172,21 @@ class Sysbox:
             return []
         lacking = finding.data
         actions = [] if lacking.is_installed else self._install(layout, lacking)
-        return self.attempt.of([*actions, _start(layout, lacking)])
+        return self.attempt.of([*actions, _start(layout)])
 
     def undo(self, layout: Layout, scope: Scope) -> list[Action]:
         """Stop the daemons, remove all that is theirs; the packages stay."""
         actions: list[Action] = []
-        units = [layout.unit_file(sysbox.unit_name(daemon)) for daemon in sysbox.DAEMONS]
-        if any(map(os.path.exists, units)):
-            names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
-            actions.append(Run(["systemctl", "disable", "--now", *names]))
-            actions += [Run(["rm", "-f", *units]), Run(["systemctl", "daemon-reload"])]
+        both, manager = sysbox.both(layout), services.manager(layout)
         if sysbox.running(layout):
-            details = tuple(
-                f"SIGTERM to {sysbox.argv(layout, daemon)[0]}" for daemon in sysbox.DAEMONS
-            )
+            details = tuple(line for daemon in both for line in manager.stop_shown(daemon))
             title = "end sysbox-mgr and sysbox-fs, and wait until they have ended"
             actions.append(Do(title, lambda _: sysbox.stop(layout), details))
+        units = [layout.unit_file(daemon.unit) for daemon in both]
+        if any(map(os.path.exists, units)):
+            names = [daemon.unit for daemon in both]
+            actions.append(Run(["systemctl", "disable", "--now", *names]))
+            actions += [Run(["rm", "-f", *units]), Run(["systemctl", "daemon-reload"])]
         mine = (layout.sysbox_dir, layout.sysbox_data, layout.sysbox_mount, layout.sysbox_log)
         fetched = [
             os.path.join(layout.downloads, pin.name) for pin in self.attempt.releases.values()
@@ -233,27 +230,19 @@ class Sysbox:
         if lacking.packages:
             actions.append(Run(packages.update_argv()))
             actions.append(Run(packages.install_argv(lacking.packages)))
-        if lacking.has_units:
-            actions += [
-                WriteFile(layout.unit_file(sysbox.unit_name(daemon)), sysbox.unit(layout, daemon))
-                for daemon in sysbox.DAEMONS
-            ]
-            names = [sysbox.unit_name(daemon) for daemon in sysbox.DAEMONS]
-            actions += [Run(["systemctl", "daemon-reload"]), Run(["systemctl", "enable", *names])]
+        both, manager = sysbox.both(layout), services.manager(layout)
+        actions += [WriteFile(path, text) for path, text in manager.files(both).items()]
+        actions += map(Run, manager.enable(both))
         return actions
 
 
-def _start(layout: Layout, lacking: Lacking) -> Do:
+def _start(layout: Layout) -> Do:
     def start(progress: Progress) -> None:
         progress("starting sysbox-mgr and sysbox-fs", None)
         sysbox.start(layout)
 
-    details = tuple(
-        f"# systemctl start {sysbox.unit_name(daemon)}"
-        if lacking.has_units
-        else f"# {proc.describe(sysbox.argv(layout, daemon))}, in the background"
-        for daemon in sysbox.DAEMONS
-    )
+    manager = services.manager(layout)
+    details = tuple(line for each in sysbox.both(layout) for line in manager.start_shown(each))
     return Do("start sysbox-mgr and sysbox-fs, and wait until they are ready", start, details)
 
 

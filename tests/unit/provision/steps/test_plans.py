@@ -8,6 +8,7 @@ import pytest
 import containai
 from containai.config.settings import Settings
 from containai.engine.network import Network as Addresses
+from containai.host import services
 from containai.layout import Layout
 from containai.provision.steps import engine
 from containai.provision.steps.choice import RuntimeChoice
@@ -51,10 +52,13 @@ def test_what_is_right_has_no_plan():
 
 
 def test_engine_files():
-    outdated = Outdated([FILE], [], subnet_is_taken=False, has_units=False, makes_directories=False)
+    outdated = Outdated([FILE], [], enable=[], subnet_is_taken=False, makes_directories=False)
     assert EngineFiles().plan(LAYOUT, wrong(outdated)) == [FILE]
     all_of_it = outdated._replace(
-        unknown=["whom"], subnet_is_taken=True, has_units=True, makes_directories=True
+        unknown=["whom"],
+        subnet_is_taken=True,
+        enable=[["systemctl", "daemon-reload"], ["systemctl", "enable", "x"]],
+        makes_directories=True,
     )
     stop, later, file, reload, enable, note = EngineFiles().plan(LAYOUT, wrong(all_of_it))
     assert "somebody else has its subnet" in stop.brief()
@@ -99,9 +103,10 @@ def test_kernel_limits():
 
 
 @pytest.mark.parametrize("asked", ["auto", "sysbox"])
-def test_sysbox(asked):
+def test_sysbox(asked, monkeypatch):
+    monkeypatch.setattr(services.machine, "has_systemd", lambda: True)
     attempt = Attempt(asked, releases={os.uname().machine: PIN})
-    lacking = Lacking(False, ["kmod"], has_units=True)
+    lacking = Lacking(False, ["kmod"])
     actions = Sysbox(attempt).plan(LAYOUT, wrong(lacking))
     # What is only wished for may fail.
     assert any(isinstance(action, Attempted) for action in actions) == (asked == "auto")
@@ -116,8 +121,9 @@ def test_sysbox(asked):
     assert "systemctl start containai-sysbox-mgr.service" in actions[-1].describe()
 
 
-def test_sysbox_that_only_does_not_run_is_started():
-    (start,) = Sysbox(Attempt("sysbox")).plan(LAYOUT, wrong(Lacking(True, [], has_units=False)))
+def test_sysbox_that_only_does_not_run_is_started(monkeypatch):
+    monkeypatch.setattr(services.machine, "has_systemd", lambda: False)
+    (start,) = Sysbox(Attempt("sysbox")).plan(LAYOUT, wrong(Lacking(True, [])))
     assert "sysbox-mgr --data-root /var/lib/containai-sysbox" in start.describe()
 
 

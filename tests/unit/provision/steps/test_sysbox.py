@@ -9,6 +9,7 @@ from containai.config.settings import Settings
 from containai.engine import runtimes, sysbox
 from containai.engine.runtimes import Choice
 from containai.errors import ContainAIError, EngineError, UnsupportedError, UsageError
+from containai.host import service
 from containai.host.perform import perform
 from containai.layout import Layout
 from containai.provision import compat
@@ -138,7 +139,7 @@ def test_doctor_says_what_is_known_of_the_chosen_one(layout, machine):
 
 
 def test_the_units_of_the_daemons():
-    mgr, fs = (sysbox.unit(MACHINE, daemon) for daemon in sysbox.DAEMONS)
+    mgr, fs = map(service.unit, sysbox.both(MACHINE))
     program = "/usr/local/lib/containai-sysbox/sysbox-"
     data = "--data-root /var/lib/containai-sysbox --disable-inner-image-preload"
     assert f"\nExecStart={program}mgr {data}\n" in mgr

@@ -1,0 +1,72 @@
+"""The configuration of the private dockerd (daemon.json): as we write it, and as it is."""
+
+import json
+from typing import Any
+
+from containai.engine import network as networks
+from containai.engine.network import Network
+from containai.errors import EngineError
+from containai.host import files
+from containai.layout import Layout
+
+
+def text(
+    layout: Layout,
+    network: Network,
+    programs: dict[str, str],
+    runtime: str,
+    *,
+    resolves: bool = False,
+) -> str:
+    """Return daemon.json: nothing in it is shared with the host's own Docker.
+
+    `programs` are the runtimes that are there, by name; `runtime` is the one that starts boxes;
+    `resolves` says that there is a resolver for boxes on their bridge.
+    """
+    config: dict[str, Any] = {
+        "hosts": [f"unix://{layout.engine_socket}"],
+        "data-root": layout.engine_data,
+        "exec-root": layout.engine_exec,
+        "pidfile": layout.engine_pidfile,
+        # Whoever may use this socket is root on the host: not the host's docker group.
+        "group": layout.engine_group,
+        "bridge": layout.bridge,
+        "fixed-cidr": network.boxes,
+        "default-address-pools": [{"base": network.made, "size": networks.MADE_PREFIX}],
+        # Two dockerds would rewrite each other's chains. engine/network.sh does all of it, boxes
+        # that cannot reach each other included.
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
+        "default-runtime": runtime,
+        "runtimes": {name: {"path": path} for name, path in programs.items()},
+        "default-cgroupns-mode": "private",
+        "storage-driver": "overlay2",
+        "features": {"containerd-snapshotter": False},
+        "log-driver": "local",
+        "live-restore": True,
+        "shutdown-timeout": 100,
+    }
+    if resolves:
+        config["dns"] = [network.host]
+    return json.dumps(config, indent=4) + "\n"
+
+
+def read(layout: Layout) -> dict[str, Any] | None:
+    """Return daemon.json as it is, or None. Raises EngineError where it is damaged."""
+    written = files.read(layout.engine_config)
+    if written is None:
+        return None
+    try:
+        config: dict[str, Any] = json.loads(written)
+    except ValueError as wrong:
+        raise EngineError(
+            f"{layout.engine_config} is damaged: {wrong}", hint="run: cai setup"
+        ) from None
+    return config
+
+
+def network(layout: Layout) -> Network | None:
+    """Return the network that is configured, or None. Raises EngineError as `read` does."""
+    config = read(layout)
+    return None if config is None else networks.of(str(config["fixed-cidr"]))

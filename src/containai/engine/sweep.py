@@ -1,0 +1,77 @@
+"""What killed programs of the engine leave: processes, mounts, pid files; ended and removed."""
+
+import os
+import time
+from collections.abc import Container
+
+from containai.engine import shims
+from containai.engine.client import Engine
+from containai.host import files, proc, processes
+from containai.layout import Layout
+
+
+def forgotten(layout: Layout) -> None:
+    """End, unmount and remove what a running engine has forgotten because something was killed."""
+    engine = Engine(layout)
+    shims.end_forgotten(engine)
+    shims.discard_bundles(layout)
+    names = engine.docker("ps", "--quiet").out.split()
+    form = "{{.NetworkSettings.SandboxKey}}"
+    keys = engine.docker("inspect", "--format", form, *names, ok=(0, 1)).out if names else ""
+    unmount_networks(layout, {os.path.basename(key) for key in keys.split()}, shims.STARTING)
+
+
+def unmount_networks(layout: Layout, used: Container[str] = (), age: float = 0) -> None:
+    """Unmount the network namespaces that a dockerd leaves, but those in use or younger than `age`.
+
+    The host's, after `--network host`; those of containers that it forgot when it was killed.
+    """
+    directory = os.path.realpath(os.path.join(layout.engine_exec, "netns")) + "/"
+    lines = (files.read("/proc/self/mountinfo") or "").splitlines()
+    left = [path for path in (line.split(" ")[4] for line in lines) if path.startswith(directory)]
+    left = [path for path in left if os.path.basename(path) not in used]
+    if age:
+        # Of a running engine: its host's namespace is kept, and what a container starts with.
+        then = time.time() - age
+        left = [path for path in left if not path.endswith("/default")]
+        left = [path for path in left if os.stat(path).st_ctime < then]
+    if left:
+        proc.run(["umount", *left], root=True, ok=None)
+        proc.run(["rm", "-f", *left], root=True, ok=None)
+
+
+def unmount_data(layout: Layout) -> None:
+    """Unmount the data of a stopped engine from themselves.
+
+    dockerd mounts them so where mounts are private; after a kill its successor does not undo it.
+    """
+    if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
+        proc.run(["umount", layout.engine_data], root=True, ok=None)
+
+
+def binds_itself(mountinfo: str, path: str) -> bool:
+    """Whether a path is a mount of the very directory that it covers. `mountinfo` as in proc(5)."""
+    rows = [line.split(" ")[:5] for line in mountinfo.splitlines()]
+    at = {row[0]: (row[3], row[4]) for row in rows}
+    for _, parent, _, source, target in rows:
+        if target == path and parent in at:
+            above, where = at[parent]
+            return source == os.path.normpath(os.path.join(above, os.path.relpath(path, where)))
+    return False
+
+
+def clear(layout: Layout) -> None:
+    """Remove what a killed dockerd left: its successor takes any process of that pid for alive.
+
+    A zombie counts for it too, and where PID 1 reaps late there is one.
+    """
+    containerd = os.path.join(layout.engine_exec, "containerd", "containerd")
+    deadline = time.monotonic() + 2
+    words = (containerd + ".pid", "containerd", containerd + ".toml")
+    # It dies with its dockerd, but a moment later.
+    while processes.of_file(*words) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stale = [layout.engine_pidfile]
+    if not processes.of_file(*words):
+        stale.append(containerd + ".pid")
+    proc.run(["rm", "-f", *stale], root=True)

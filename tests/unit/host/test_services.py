@@ -1,0 +1,180 @@
+"""Background processes for services: started, watched, stopped; and what is asked of systemd."""
+
+import os
+import signal
+
+import pytest
+
+from containai.errors import EngineError
+from containai.host import processes, services
+from containai.host.service import MAIN_PID, Kind, Service
+from containai.host.services import Background, Units
+from containai.layout import Layout
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="services are root's")
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Return a service that is a script of the test's."""
+    made = []
+
+    def make(text, **fields):
+        path, ready = tmp_path / "a program", tmp_path / "ready"
+        path.write_text(f"#!/bin/sh\nready='{ready}'\n{text}", encoding="utf-8")
+        path.chmod(0o755)
+        found = Service(
+            name="the program",
+            unit="it.service",
+            log=str(tmp_path / "logs" / "it.log"),
+            start_timeout=20.0,
+            stop_timeout=20.0,
+            find=lambda: processes.started_as(str(path)),
+            ready=ready.exists,
+            argv=(str(path), "a word"),
+        )._replace(**fields)
+        made.append(found)
+        return found
+
+    yield make
+    for each in made:
+        processes.send(signal.SIGKILL, each.find())
+
+
+STAYS = 'touch "$ready"; trap \'rm "$ready"; exit\' TERM; while :; do sleep .05; done\n'
+
+
+@ROOT
+def test_start_and_stop(script):
+    it, manager = script(STAYS), Background()
+    manager.stop(it)
+    manager.start(it)
+    [process] = it.find()
+    assert process.words[1:] == (it.argv[0], "a word")
+    assert os.getsid(process.pid) == process.pid
+    manager.start(it)
+    assert it.find() == [process]
+    manager.stop(it)
+    assert it.find() == []
+
+
+@ROOT
+def test_what_it_is_started_with(script, tmp_path):
+    seen = tmp_path / "seen"
+    text = f'{{ ulimit -c; echo "$A $LC_ALL"; grep SigIgn /proc/$$/status; }} >"{seen}"\n{STAYS}'
+    order = []
+
+    def wanted():
+        order.append("wanted")
+        return True
+
+    other = script(STAYS)._replace(ready=wanted)
+    cleared = {"clear": lambda: order.append("cleared")}
+    it = script(text, environment=(("A", "b c"),), limits=(("core", "1:infinity"),), wants=(other,))
+    Background().start(it._replace(**cleared, prepare=(("touch", str(tmp_path / "prepared")),)))
+    assert order == ["wanted", "cleared"]
+    assert (tmp_path / "prepared").exists()
+    core, given, ignored = seen.read_text().splitlines()
+    # In blocks of 512 bytes.
+    assert (core, given) == ("0", "b c C")
+    interrupt = 1 << (signal.SIGINT - 1)
+    assert not int(ignored.split()[1], 16) & interrupt
+
+
+@ROOT
+def test_one_that_ends_says_why(script):
+    it = script("echo reason >&2; exit 3\n")
+    with pytest.raises(EngineError, match=r"the program does not start: its log.*\n  reason") as no:
+        Background().start(it)
+    assert it.log in no.value.hint
+    Background().start(it._replace(optional=True))
+
+
+@ROOT
+def test_one_that_is_not_there():
+    it = Service("it", "it.service", "/log", 1.0, 1.0, argv=("/none",))
+    with pytest.raises(EngineError, match="/none is missing"):
+        Background().start(it)
+    Background().start(it._replace(optional=True))
+
+
+@ROOT
+def test_a_stop_of_its_own(script, tmp_path):
+    it, manager = script(STAYS), Background()
+    manager.start(it)
+    [process] = it.find()
+    kill = ("sh", "-c", f'echo "$1" >"{tmp_path}/told"; kill "$1"', "sh", MAIN_PID)
+    manager.stop(it._replace(stop=kill))
+    assert (tmp_path / "told").read_text() == f"{process.pid}\n"
+    assert not processes.runs(process)
+
+
+@ROOT
+def test_one_that_does_not_end(script):
+    it = script("trap '' TERM; " + STAYS.replace("trap", ": trap"), stop_timeout=0.1)
+    Background().start(it)
+    with pytest.raises(EngineError, match=r"the program \(pid \d+\) did not end"):
+        Background().stop(it)
+
+
+@ROOT
+def test_a_one_shot_and_its_companions(tmp_path):
+    path = str(tmp_path / "done")
+    once = Service(
+        "it", "it.service", "/log", 1.0, 1.0,
+        kind=Kind.ONESHOT, argv=("/usr/bin/touch", path), stop=("rm", path), at_boot=True,
+    )  # fmt: skip
+    it = once._replace(kind=Kind.SIMPLE, wants=(once,))
+    Background().start(once)
+    assert os.path.exists(path)
+    Background().stop_companions(it)
+    assert not os.path.exists(path)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the commands that were run; nothing is."""
+    commands = []
+
+    def run(argv, **_):
+        commands.append(" ".join(argv))
+        return services.proc.Done(0, "", "")
+
+    monkeypatch.setattr(services.proc, "run", run)
+    return commands
+
+
+def test_units(asked):
+    manager = Units(Layout("/", "/h", 1000))
+    states = iter([False, False, True])
+    it = Service("it", "it.service", "/log", 1.0, 1.0, ready=lambda: next(states), argv=("/bin/a",))
+    boot = it._replace(unit="boot.service", at_boot=True)
+    manager.start(it)
+    manager.stop(it)
+    manager.renew(it)
+    manager.stop_companions(it._replace(wants=(boot, it)))
+    assert asked == [
+        "systemctl start it.service",
+        "systemctl stop it.service",
+        "systemctl restart it.service",
+        "systemctl stop it.service",
+    ]
+    assert list(manager.files([it])) == ["/etc/systemd/system/it.service"]
+    assert manager.enable([it, boot])[1] == ["systemctl", "enable", "boot.service"]
+    assert manager.logs(it) == "journalctl --unit it.service"
+
+
+def test_the_decision(monkeypatch, layout):
+    for booted in (False, True):
+        monkeypatch.setattr(services.machine, "has_systemd", lambda now=booted: now)
+        assert isinstance(services.manager(layout), Background)
+        own = services.manager(Layout("/", "/h", 0))
+        assert isinstance(own, Units if booted else Background)
+
+
+@ROOT
+def test_an_interpreter_may_stand_before_it(script):
+    it = script(STAYS)
+    Background().start(it)
+    assert len(processes.started_as(it.argv[0], "a word")) == 1
+    assert processes.started_as(it.argv[0], "another") == []
