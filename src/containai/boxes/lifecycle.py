@@ -1,12 +1,11 @@
 """What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from containai.boxes import archives, console, given, halt, ids, limits, ports, spec
+from containai.boxes import archives, console, given, halt, ids, limits, ports, spec, starting
 from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
@@ -29,14 +28,6 @@ BOX_LOCK_TIMEOUT = 600.0
 ATTEMPTS = 5
 #: How long to wait after the first of them, in seconds.
 PAUSE = 0.1
-#: How long containerd and runc may take to notice that a shim has ended, in seconds.
-SHIM_GONE = 20.0
-#: What is said where, killed at the wrong moment, dockerd takes a container for stopped that lives
-#: on, or containerd or runc does not know yet that it is gone.
-_FORGOTTEN = re.compile(
-    r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
-    r"|container with given ID already exists"
-)
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: What an archive with a key in it may have, in bytes; a box could make its key endless.
 _KEY_LIMIT = 1 << 16
@@ -112,7 +103,7 @@ class Boxes:
             try:
                 self._make(own, workspace, image, asked.over(self.limits), tried)
             except EngineError as failed:
-                if not _may_pass(failed) or attempt == ATTEMPTS:
+                if not starting.may_pass(failed) or attempt == ATTEMPTS:
                     raise
             else:
                 return
@@ -271,24 +262,11 @@ class Boxes:
         )
 
     def _boot(self, name: str, container: str) -> None:
-        self._start_container(container)
+        starting.start(self.engine, container)
         self._connect(name, container)
 
     def _connect(self, name: str, container: str) -> None:
         connect.open_master(self.layout, name, self._watch(name, container))
-
-    def _start_container(self, container: str) -> None:
-        deadline = time.monotonic() + SHIM_GONE
-        while True:
-            try:
-                return self.engine.start(container)
-            except EngineError as failed:
-                late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
-                if late or self.engine.container(container) is None:
-                    raise
-            shims.end(self.layout, container)
-            shims.discard_bundle(self.layout, container)
-            time.sleep(SHIM_GONE / 20)
 
     def _watch(self, name: str, container: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, or is started again and again.
@@ -340,16 +318,9 @@ class Boxes:
         )
         if found.status is Status.STOPPED:
             say(f"starting the box {name}")
+            starting.with_its_port(self.engine, name, container, found.ssh_port, say)
             try:
-                self._boot(name, container)
-            except EngineError as failed:
-                if _is_port_conflict(failed):
-                    raise BoxStartError(
-                        f"port {found.ssh_port}, which the box {name!r} has, is taken",
-                        hint=f"end who has it: ss -tlnp sport = :{found.ssh_port}; "
-                        "or make the box anew: cai rm, then cai run",
-                    ) from None
-                raise
+                self._connect(name, container)
             except BoxStartError:
                 # Else the engine would start it again and again.
                 halt.stop(self.engine, container, ok=None)
@@ -378,13 +349,3 @@ def _cpuset(wanted: Limits, others: list[Box]) -> str:
     if not wanted.cpus:
         return ""
     return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
-
-
-def _may_pass(failed: EngineError) -> bool:
-    """Whether another attempt may succeed."""
-    return _is_port_conflict(failed) or "is already in use by container" in str(failed)
-
-
-def _is_port_conflict(failed: EngineError) -> bool:
-    said = str(failed).lower()
-    return "address already in use" in said or "port is already allocated" in said

@@ -4,7 +4,17 @@ import os
 import signal
 import time
 
-from containai.engine import api, configuration, lxcfs, resolver, runtimes, shims, sweep, sysbox
+from containai.engine import (
+    api,
+    configuration,
+    kept_ports,
+    lxcfs,
+    resolver,
+    runtimes,
+    shims,
+    sweep,
+    sysbox,
+)
 from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
@@ -60,7 +70,7 @@ def service(layout: Layout, network: Network | None, dockerd: str = "") -> Servi
         clear=lambda: sweep.clear(layout),
         wanted_units=("network-online.target",),
         after=("network-online.target", "nss-lookup.target", "time-set.target"),
-        prepare=(prepare,),
+        prepare=(tuple(networks.argv(layout, network, "tidy")), prepare),
         reload=(prepare, ("/bin/kill", "-s", "HUP", MAIN_PID)),
         unit_lines=("StartLimitIntervalSec=60", "StartLimitBurst=5"),
         service_lines=(
@@ -158,6 +168,13 @@ def _find(layout: Layout) -> list[Process]:
 
 def start(layout: Layout) -> None:
     """Start the engine and wait until it answers. Does nothing where it runs."""
+    if _start(layout):
+        # Nobody has a connection through it yet that an exchange would cut.
+        free_ports(layout)
+
+
+def _start(layout: Layout) -> bool:
+    """Start the engine where it does not answer; return whether that was so."""
     manager = services.manager(layout)
     network = configuration.network(layout)
     if network is not None:
@@ -165,7 +182,7 @@ def start(layout: Layout) -> None:
     if answering(layout):
         if network is not None:
             manager.start(resolver.service(layout, network))
-        return
+        return False
     if network is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
     if user := networks.user_of(networks.routes(), network.boxes, layout.bridge):
@@ -179,10 +196,11 @@ def start(layout: Layout) -> None:
         deadline = time.monotonic() + 2
         while running_pid(layout) is not None and time.monotonic() < deadline:
             if answering(layout):
-                return
+                return False
             time.sleep(0.02)
         dockerd = proc.which("dockerd", root=True) or "dockerd"
         manager.start(service(layout, network, dockerd))
+    return True
 
 
 def renew(layout: Layout) -> None:
@@ -190,11 +208,7 @@ def renew(layout: Layout) -> None:
 
     Boxes live on: without a stop of ours, live-restore keeps them.
     """
-    before = _find(layout)
-    processes.send(signal.SIGTERM, before)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while before and _find(layout) == before and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _end(layout)
     # The network's program, or its address, may have changed too; and a unit that has ended would
     # start by itself 2 s later.
     manager, network = services.manager(layout), configuration.network(layout)
@@ -202,6 +216,29 @@ def renew(layout: Layout) -> None:
     if network is not None:
         manager.renew(network_service(layout, network))
     start(layout)
+
+
+def free_ports(layout: Layout, port: int | None = None) -> bool:
+    """Exchange a dockerd that keeps ports which no container has; return whether it was one.
+
+    With a `port`, only where it keeps that one: connections of other boxes end.
+    """
+    dockerd = _find(layout)
+    kept = kept_ports.kept(Engine(layout), dockerd[0]) if dockerd else set()
+    if not kept or (port is not None and port not in kept):
+        return False
+    _end(layout)
+    _start(layout)
+    return True
+
+
+def _end(layout: Layout) -> None:
+    """End dockerd, if it runs, and leave its containers running."""
+    before = _find(layout)
+    processes.send(signal.SIGTERM, before)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while before and _find(layout) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def stop(layout: Layout) -> None:

@@ -177,7 +177,7 @@ def script() -> str:
 def argv(layout: Layout, network: Network, action: str) -> list[str]:
     """Return the command that makes (`up`), checks or removes (`down`) the network.
 
-    `resolve` becomes the resolver of boxes.
+    `tidy` removes what a killed dockerd left in it; `resolve` becomes the resolver of boxes.
     """
     words = [action, layout.bridge, network.address, network.pool]
     where = [layout.opened_ports, layout.engine_pins, layout.host_resolver]

@@ -2,7 +2,7 @@
 # The network of ContainAI's boxes: their bridge, address translation, and what may be forwarded.
 # Written by cai. Runs as root at boot, before the engine, and after a restart of the firewall.
 #
-#     network up|check|down|resolve BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
+#     network up|check|tidy|down|resolve BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
 #
 # OPENED is a file with the ports of the host that boxes may use, "tcp 5432" a line. PINS is the
 # directory in which cai-runc notes which port of the bridge has which MAC and address.
@@ -300,7 +300,16 @@ check() {
     [ -z "$missing" ] || { printf '%s\n' "$missing"; exit 1; }
 }
 
+# Remove links of which both ends are here: a dockerd that was killed had not given them to a
+# container yet, and the next one does not know of them. Only while no dockerd runs.
+tidy() {
+    ip -oneline link show type veth master "$bridge" 2>/dev/null |
+        sed -n 's/^[0-9]*: \(veth[0-9a-f]\{7\}\)@veth[0-9a-f]\{7\}:.*/\1/p' |
+        while read -r port; do ip link delete "$port" || true; done
+}
+
 down() {
+    tidy
     leave_chains
     leave_iptables
     for family in ip ip6 bridge; do nft delete table "$family" "$bridge" 2>/dev/null || true; done
@@ -334,6 +343,6 @@ resolve() {
 }
 
 case $action in
-    up | check | down | resolve) "$action" ;;
+    up | check | tidy | down | resolve) "$action" ;;
     *) echo "network: there is no action '$action'" >&2; exit 2 ;;
 esac

@@ -1,5 +1,6 @@
 """What killed programs of the engine leave: processes, mounts, pid files; ended and removed."""
 
+import contextlib
 import os
 import time
 from collections.abc import Container
@@ -24,20 +25,31 @@ def forgotten(layout: Layout) -> None:
 def unmount_networks(layout: Layout, used: Container[str] = (), age: float = 0) -> None:
     """Unmount the network namespaces that a dockerd leaves, but those in use or younger than `age`.
 
-    The host's, after `--network host`; those of containers that it forgot when it was killed.
+    The host's, after `--network host`; those of containers that it forgot when it was killed. Their
+    files go too: dockerd removes those of its own containers only, and a minute late.
     """
-    directory = os.path.realpath(os.path.join(layout.engine_exec, "netns")) + "/"
-    lines = (files.read("/proc/self/mountinfo") or "").splitlines()
-    left = [path for path in (line.split(" ")[4] for line in lines) if path.startswith(directory)]
-    left = [path for path in left if os.path.basename(path) not in used]
-    if age:
-        # Of a running engine: its host's namespace is kept, and what a container starts with.
-        then = time.time() - age
-        left = [path for path in left if not path.endswith("/default")]
-        left = [path for path in left if os.stat(path).st_ctime < then]
-    if left:
-        proc.run(["umount", *left], root=True, ok=None)
-        proc.run(["rm", "-f", *left], root=True, ok=None)
+    directory = os.path.realpath(os.path.join(layout.engine_exec, "netns"))
+    with contextlib.suppress(FileNotFoundError):
+        names = set(os.listdir(directory))
+        if age:
+            # Of a running engine: its host's namespace is kept, and what a container starts with.
+            then = time.time() - age
+            names -= {"default"}
+            names = {each for each in names if _changed(os.path.join(directory, each)) < then}
+        left = [os.path.join(directory, each) for each in sorted(names) if each not in used]
+        lines = (files.read("/proc/self/mountinfo") or "").splitlines()
+        mounted = {line.split(" ")[4] for line in lines}.intersection(left)
+        if mounted:
+            proc.run(["umount", *mounted], root=True, ok=None)
+        if left:
+            proc.run(["rm", "-f", *left], root=True, ok=None)
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.stat(path).st_ctime
+    except FileNotFoundError:
+        return time.time()
 
 
 def unmount_data(layout: Layout) -> None:

@@ -109,6 +109,14 @@ def started_as(*words: str) -> list[Process]:
     ]
 
 
+def parent(process: Process) -> int:
+    """Return the pid of a process's parent, or 0 where the process has ended."""
+    try:
+        return int(_stat(process.pid)[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def send(number: signal.Signals, processes: Sequence[Process], *, children: bool = False) -> None:
     """Signal those that are still what they were, with their children first if told, as root."""
     if not processes:

@@ -1,0 +1,61 @@
+"""Ports that an engine keeps for nobody, since one before it was killed while a container started.
+
+dockerd stores which ports it gave to a container that starts long before it stores that the
+container has them. If it dies in between, its successor listens on them again, forgets for whom,
+and from then on takes its own docker-proxy for somebody else's: until it ends too, no container can
+have them, their own included (github.com/moby/libnetwork/issues/1790; seen with Docker 20.10).
+"""
+
+from typing import Any
+
+from containai.engine.client import Engine
+from containai.host import processes
+from containai.host.processes import Process
+
+
+def kept(engine: Engine, dockerd: Process) -> set[int]:
+    """Return the ports on which a running dockerd has docker-proxies listen for no container."""
+    listening = [each for each in processes.find("docker-proxy") if _is_of(each, dockerd)]
+    if not listening:
+        return set()
+    # In this order: a container has its address before its proxies, and until they have ended.
+    owners = _owners(engine)
+    words = {each: dict(zip(each.words[1:], each.words[2:], strict=False)) for each in listening}
+    return {
+        int(each["-host-port"])
+        for proxy, each in words.items()
+        if processes.is_there(proxy)
+        and not _may_have(owners.get(each["-container-ip"]), each["-host-port"])
+    }
+
+
+def _is_of(proxy: Process, dockerd: Process) -> bool:
+    named = {"-host-port", "-container-ip"} <= set(proxy.words)
+    return named and processes.parent(proxy) == dockerd.pid
+
+
+def _owners(engine: Engine) -> dict[str, dict[str, Any]]:
+    """Return the containers that have an address of the engine's, by it. A starting one has it."""
+    owners = {}
+    form = "{{range $id, $each := .Containers}}{{$id}} {{$each.IPv4Address}}\n{{end}}"
+    networks = engine.docker("network", "ls", "--quiet", "--no-trunc").out.split()
+    rows = engine.docker("network", "inspect", "--format", form, *networks, ok=(0, 1)).out
+    for row in filter(None, rows.splitlines()):
+        container, _, address = row.partition(" ")
+        owners[address.partition("/")[0]] = engine.inspect("container", container) or {}
+    return owners
+
+
+def _may_have(container: dict[str, Any] | None, port: str) -> bool:
+    """Whether a container, as inspected, may have a port of the host.
+
+    One that is not known any more may, and one that left the choice to Docker.
+    """
+    if container is None:
+        return False
+    host = container.get("HostConfig", {"PublishAllPorts": True})
+    asked = [each for rows in (host.get("PortBindings") or {}).values() for each in rows or ()]
+    ports = {each.get("HostPort", "") for each in asked}
+    # Docker chooses for "" and "0", and one of "8000-8010".
+    chosen = host.get("PublishAllPorts") or any(not each.strip("0").isdigit() for each in ports)
+    return bool(chosen) or port in ports
