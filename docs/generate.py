@@ -12,11 +12,14 @@ from containai import errors
 from containai.cli import command, registry
 from containai.config import variables
 from containai.config.settings import Settings
+from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.provision import steps
 from containai.provision.step import Choices
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference")
+#: The machine's own ContainAI, and a user whose home is called ~.
+LAYOUT = Layout("/", "~", 1000)
 _HEAD = "<!-- Written by docs/generate.py. -->\n\n"
 
 
@@ -74,7 +77,7 @@ def checks() -> str:
     """Return the page of what doctor looks at."""
     rows = [
         (f"`{step.title}`", step.holds, step.otherwise)
-        for step in steps.checks(Choices(Settings().over({"image.name": "…"})))
+        for step in steps.checks(Machine(LAYOUT), Choices(Settings().over({"image.name": "…"})))
     ]
     return (
         "# Checks\n\n"
@@ -104,7 +107,7 @@ def exit_codes() -> str:
 
 def files() -> str:
     """Return the page of files, for the machine's own ContainAI and for a user."""
-    layout = Layout("/", "~", 1000)
+    layout = LAYOUT
     rows = []
     for name, value in inspect.getmembers(Layout, lambda each: isinstance(each, property)):
         path = getattr(layout, name)

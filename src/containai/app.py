@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from containai.boxes.lifecycle import Boxes
     from containai.config.settings import Settings
     from containai.engine.client import Engine
+    from containai.host.machine import Machine
 
 
 class App:
@@ -21,12 +22,18 @@ class App:
         layout: Layout,
         ui: Ui,
         *,
+        host: "Machine | None" = None,
         environ: Mapping[str, str] | None = None,
         flags: Mapping[str, str] | None = None,
     ) -> None:
-        """`environ` may override settings, and `flags`, setting's key → text, do."""
+        """`environ` may override settings, and `flags`, setting's key → text, do.
+
+        `host` is the machine, where it is not the one that this runs on.
+        """
         self.layout = layout
         self.ui = ui
+        if host is not None:
+            self.host = host
         self.flags = flags or {}
         self._environ = environ or {}
 
@@ -38,11 +45,18 @@ class App:
         return Settings.load(self.layout.config_file, self._environ).over(self.flags)
 
     @cached_property
+    def host(self) -> "Machine":
+        """The machine."""
+        from containai.host.machine import Machine
+
+        return Machine(self.layout, elsewhere=lambda: self.settings.host_path)
+
+    @cached_property
     def engine(self) -> "Engine":
         """ContainAI's Docker engine."""
         from containai.engine.client import Engine
 
-        return Engine(self.layout)
+        return Engine(self.host)
 
     @cached_property
     def boxes(self) -> "Boxes":
@@ -52,7 +66,7 @@ class App:
 
         settings = self.settings
         return Boxes(
-            self.layout,
+            self.host,
             port_range=settings.ssh_port_range,
             forward_agent=settings.ssh_forward_agent,
             limits=Limits(settings.box_memory, settings.box_cpus),

@@ -23,7 +23,9 @@ from containai.attack import facts, gather, report, send
 from containai.attack.inside import addresses
 from containai.attack.outside import kernel, machine
 from containai.engine.client import Engine
+from containai.host.machine import Machine
 from harness.attack_cases import CASES
+from harness.host import HOST
 
 #: Capabilities by number (capabilities(7)), up to the last that Docker 20.10 knows.
 CAPABILITIES = """
@@ -62,7 +64,7 @@ class Weak:
 
     def __init__(self, site, image):
         self.site, self.image = site, image
-        self.engine = Engine(site.layout)
+        self.engine = Engine(Machine(site.layout))
         self.mark = f"weak{zlib.crc32(site.root.encode()):08x}"
         self.undo = contextlib.ExitStack()
         self.top = tempfile.mkdtemp(prefix="w", dir=site.root)
@@ -91,7 +93,7 @@ class Weak:
     def probe(self, kind):
         """Return the status of every probe in and around a container."""
         name = f"{self.mark}-{kind}"
-        answers = send.run(self.engine.argv("exec", "-i", name, *send.PYTHON))
+        answers = send.run(HOST, self.engine.argv("exec", "-i", name, *send.PYTHON))
         rows = report.from_host(facts.gather(self.engine, name))
         return {each.probe: each for each in answers} | {row.probe.name: row for row in rows}
 

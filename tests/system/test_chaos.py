@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from containai.engine import daemon, shims
+from containai.host.machine import Machine
 from harness.site import text
 from harness.waiting import eventually
 
@@ -52,7 +53,7 @@ def parent(pid):
         return file.read().rpartition(")")[2].split()[1]
 
 
-class Machine:
+class Surroundings:
     """What runs and lies around on this machine of a site's engine."""
 
     def __init__(self, site):
@@ -169,7 +170,7 @@ class Machine:
         }
         said = {name: docker(self.site, *words) for name, words in asked.items()}
         texts = {name: done.stdout + done.stderr for name, done in said.items()}
-        log = daemon.log(self.layout, lines=200).splitlines()
+        log = daemon.log(Machine(self.layout), lines=200).splitlines()
         # Most is of how it talks to containerd.
         texts["engine"] = "\n".join([line for line in log if "[core]" not in line][-30:])
         texts["victims"] = ", ".join(f"{pid} {self.kind(pid)}" for pid in self.victims("all"))
@@ -178,7 +179,7 @@ class Machine:
 
 @pytest.fixture
 def machine(site):
-    yield Machine(site)
+    yield Surroundings(site)
     site.cai("engine", "start")
     site.docker("rm", "--force", CONTAINER, check=False)
 

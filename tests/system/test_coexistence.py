@@ -28,14 +28,23 @@ IMAGE = "empty"
 FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).read().decode())"
 #: What `cai setup` does for the engine.
 SET_UP = """
+from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.provision import apply, steps
 from containai.config.settings import Settings
 from containai.provision.step import Choices
-every = steps.steps(Choices(Settings().over({"image.root": "none"})))
+host = Machine(Layout.from_environment())
+every = steps.steps(host, Choices(Settings().over({"image.root": "none"})))
 names = ("runtime cai-runc", "engine configuration", "network", "engine")
 wanted = [step for step in every if step.title in names]
-apply.apply(Layout.from_environment(), wanted, lambda *_: lambda *_: None)
+apply.apply(host, wanted, lambda *_: lambda *_: None)
+"""
+#: What `cai setup` does where the configuration has changed.
+RENEW = """
+from containai.engine import daemon
+from containai.host.machine import Machine
+from containai.layout import Layout
+daemon.renew(Machine(Layout.from_environment()))
 """
 
 
@@ -270,7 +279,7 @@ def test_their_restart(engines):
 def test_our_restart(engines):
     theirs, ours = engines
     started = ours.docker("inspect", "-f", "{{.State.StartedAt}}", "ours")
-    ours.python("-c", "from containai.engine.daemon import *; renew(Layout.from_environment())")
+    ours.python("-c", RENEW)
     assert ours.docker("inspect", "-f", "{{.State.StartedAt}}", "ours") == started
     both_work(theirs, ours)
 

@@ -17,6 +17,7 @@ import pytest
 from containai.engine import daemon
 from containai.errors import BoxStartError, EngineError
 from containai.host import files, processes
+from containai.host.machine import Machine
 from harness.site import refused
 from harness.waiting import until
 
@@ -218,7 +219,7 @@ def test_an_engine_that_keeps_a_boxs_port_is_exchanged(site, space, make_space):
     space.run("true")
     kill_the_engine_when_it_listens(site, space)
     # As a unit that starts again by itself: nobody looks at what it keeps.
-    daemon._start(site.layout)
+    daemon._start(Machine(site.layout))
     assert len(proxies(site)) == 2
     done = space.run("true")
     assert b"exchanged the engine" in done.stderr

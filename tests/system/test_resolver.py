@@ -10,6 +10,7 @@ import pytest
 from containai.engine import network as networks
 from containai.engine import resolver
 from containai.host import services
+from containai.host.machine import Machine
 from harness.waiting import until
 
 #: Name servers of this machine on loopback addresses, and what each says of a name.
@@ -41,7 +42,7 @@ def follow(site, servers):
             file.write(f"nameserver {address}\n")
 
     def restart():
-        services.manager(site.layout).stop(resolver.service(site.layout, None))
+        services.manager(Machine(site.layout)).stop(resolver.service(site.layout, None))
         site.cai("engine", "start")
 
     write("127.0.0.77")

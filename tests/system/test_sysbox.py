@@ -20,6 +20,7 @@ from containai.engine import runtimes, sysbox
 from containai.engine.client import Engine
 from containai.errors import DownloadError, EngineError, NoSpaceError, UnsupportedError
 from containai.host import download
+from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.images import recipe
 from containai.layout import Layout
@@ -30,6 +31,7 @@ from containai.provision.steps import sysbox as sysbox_step
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.sysbox import SUBORDINATE, Attempt, Sysbox
 from containai.work.actions import Pin
+from harness.host import HOST
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="installs as root")
 
@@ -62,10 +64,12 @@ def layout(tmp_path, monkeypatch):
     run.mkdir()
     monkeypatch.setattr(sysbox, "RUN_DIR", str(run))
     # What this machine is does not matter to a package of scripts.
-    monkeypatch.setattr(compat, "gather", lambda version: Facts(kernel=(6, 8), sysbox=version))
+    monkeypatch.setattr(
+        compat, "gather", lambda host, version: Facts(kernel=(6, 8), sysbox=version)
+    )
     made = Layout(str(tmp_path / "root"), str(tmp_path), 0)
     yield made
-    sysbox.stop(made)
+    sysbox.stop(Machine(made))
 
 
 class Server:
@@ -134,8 +138,8 @@ def step(pin, asked="sysbox", **more):
 
 
 def apply(layout, wanted):
-    for action in wanted.plan(layout, wanted.check(layout)):
-        perform(action, nothing)
+    for action in wanted.plan(Machine(layout), wanted.check(Machine(layout))):
+        perform(HOST, action, nothing)
 
 
 def daemons(script):
@@ -153,13 +157,13 @@ def left(layout):
 
 def test_only_its_programs_are_installed_and_run(layout, server):
     wanted = step(server.package(daemons(DAEMON.format(run=sysbox.RUN_DIR))))
-    found = wanted.check(layout)
+    found = wanted.check(Machine(layout))
     assert found[:2] == (False, "0.7.1 is not installed")
-    described = [action.describe() for action in wanted.plan(layout, found)]
+    described = [action.describe() for action in wanted.plan(Machine(layout), found)]
     assert any(wanted.attempt.releases[os.uname().machine].sha256 in each for each in described)
 
     apply(layout, wanted)
-    assert wanted.check(layout).ok
+    assert wanted.check(Machine(layout)).ok
     assert sorted(os.listdir(layout.sysbox_dir)) == [
         "release",
         "sysbox-fs",
@@ -175,19 +179,19 @@ def test_only_its_programs_are_installed_and_run(layout, server):
         with open(path, encoding="utf-8") as file:
             assert file.read() == SUBORDINATE + "\n"
     assert sysbox.running(layout)
-    assert wanted.plan(layout, wanted.check(layout)) == []
+    assert wanted.plan(Machine(layout), wanted.check(Machine(layout))) == []
     assert runtimes.programs(layout)["sysbox-runc"] == layout.sysbox_program
 
-    sysbox.stop(layout)
-    assert wanted.check(layout)[:2] == (False, "its daemons do not run")
+    sysbox.stop(Machine(layout))
+    assert wanted.check(Machine(layout))[:2] == (False, "its daemons do not run")
     apply(layout, wanted)
     assert sysbox.running(layout)
 
-    for action in wanted.undo(layout, Scope()):
-        perform(action, nothing)
+    for action in wanted.undo(Machine(layout), Scope()):
+        perform(HOST, action, nothing)
     assert not sysbox.running(layout)
     assert left(layout) == ["etc/subgid", "etc/subuid"]
-    assert wanted.undo(layout, Scope()) == []
+    assert wanted.undo(Machine(layout), Scope()) == []
 
 
 def test_ids_of_others_stay_as_they_are(layout, server):
@@ -198,8 +202,8 @@ def test_ids_of_others_stay_as_they_are(layout, server):
             file.write(mine)
     wanted = step(server.package(daemons(DAEMON.format(run=sysbox.RUN_DIR))))
     apply(layout, wanted)
-    for action in wanted.undo(layout, Scope()):
-        perform(action, nothing)
+    for action in wanted.undo(Machine(layout), Scope()):
+        perform(HOST, action, nothing)
     for path in layout.subordinate_ids:
         with open(path, encoding="utf-8") as file:
             assert file.read() == mine
@@ -248,7 +252,7 @@ def test_what_is_not_the_release_is_not_used(layout, server, harm, said, monkeyp
     monkeypatch.setattr(sysbox_step, "objection", lambda *_: ("", ""))
     apply(layout, auto)
     assert said in auto.attempt.trial.failed
-    assert auto.check(layout)[:2] == (True, f"not used: {auto.attempt.trial.failed}")
+    assert auto.check(Machine(layout))[:2] == (True, f"not used: {auto.attempt.trial.failed}")
     assert set(left(layout)) <= {"var/lib/containai/downloads/sysbox.deb"}
 
 
@@ -302,18 +306,20 @@ def test_a_directory_instead_of_the_network(layout, server):
     server.close()
     wanted = step(pin, offline=str(server.directory))
     apply(layout, wanted)
-    assert wanted.check(layout).ok
+    assert wanted.check(Machine(layout)).ok
     assert download.kept(pin, layout.downloads)
 
 
 def test_a_machine_that_is_known_to_break_it_is_told_so(layout, server, monkeypatch):
-    monkeypatch.setattr(compat, "gather", lambda version: Facts(sysbox=version, modules=False))
+    monkeypatch.setattr(
+        compat, "gather", lambda host, version: Facts(sysbox=version, modules=False)
+    )
     with pytest.raises(UnsupportedError, match="a kernel without loadable modules"):
-        step(server.package(daemons(DIES))).check(layout)
+        step(server.package(daemons(DIES))).check(Machine(layout))
 
 
 def test_a_probe_tells_what_does_not_work(site, monkeypatch):
-    engine, reference = Engine(site.layout), recipe.wanted(Settings()).reference
+    engine, reference = Engine(Machine(site.layout)), recipe.wanted(Settings()).reference
     good = probe.script()
     assert probe.probe(engine, reference, "cai-runc", nothing) == ""
     stop = "systemctl stop docker.service docker.socket\nfor unit in"
@@ -339,7 +345,9 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
     run = os.path.join(site.root, "sysbox-run")
     os.makedirs(run, exist_ok=True)
     monkeypatch.setattr(sysbox, "RUN_DIR", run)
-    monkeypatch.setattr(compat, "gather", lambda version: Facts(kernel=(6, 8), sysbox=version))
+    monkeypatch.setattr(
+        compat, "gather", lambda host, version: Facts(kernel=(6, 8), sysbox=version)
+    )
     programs = daemons(DAEMON.format(run=run))
     programs["sysbox-runc"] = f'#!/bin/sh\nexec {layout.runtime_program} "$@"\n'
     attempt = Attempt("sysbox", releases={os.uname().machine: server.package(programs)})
@@ -347,10 +355,10 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
     before = runtimes.read_choice(layout)
     assert before is not None
     try:
-        assert choice.check(layout)[:2] == (False, "to be probed")
+        assert choice.check(Machine(layout))[:2] == (False, "to be probed")
         apply(layout, Sysbox(attempt))
         for action in choice_of_engine(layout):
-            perform(action, nothing)
+            perform(HOST, action, nothing)
         told = json.loads(site.docker("info", "--format", "{{json .Runtimes}}"))
         assert told["sysbox-runc"]["path"] == layout.sysbox_program
 
@@ -382,5 +390,5 @@ def choice_of_engine(layout):
     from containai.provision.steps.engine import EngineFiles, EngineRunning
 
     files, running = EngineFiles(), EngineRunning()
-    yield from files.plan(layout, files.check(layout))
-    yield from running.plan(layout, running.check(layout))
+    yield from files.plan(Machine(layout), files.check(Machine(layout)))
+    yield from running.plan(Machine(layout), running.check(Machine(layout)))

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from containai.host import proc
+from containai.host.fake import FakeMachine
+from containai.host.proc import Programs
 from containai.layout import Layout
 
 
@@ -20,6 +21,11 @@ def layout(tmp_path):
     return Layout(str(tmp_path / "root"), str(home), 1000, str(tmp_path / "run"))
 
 
+@pytest.fixture
+def host(layout):
+    return FakeMachine(layout)
+
+
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     """No setting of whoever runs the tests reaches them."""
@@ -32,4 +38,4 @@ def plain_environment(monkeypatch):
 def own_root(monkeypatch):
     """Whoever runs the tests does what root would: below a directory of the test's own."""
     if os.geteuid() != 0:
-        monkeypatch.setattr(proc, "as_root", list)
+        monkeypatch.setattr(Programs, "as_root", lambda host, argv: list(argv))

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from containai.attack.inside.look import Mount, mounts
 from containai.engine.client import Engine
 from containai.errors import SelfTestError
-from containai.host import files, proc
+from containai.host import files
+from containai.host.machine import Machine
 
 #: The system's Python, which only root writes.
 PYTHON = "/usr/bin/python3"
@@ -84,9 +85,9 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         for other in engine.containers("status=running")
         if other.id != container["Id"]
     ]
-    runc = proc.which("runc", root=True) or "/usr/sbin/runc"
+    runc = engine.host.which("runc", root=True) or "/usr/sbin/runc"
     paths = _with_parents([runc, *_below(engine.layout.runtime_dir)])
-    raw = _from_proc(own, others, paths, engine.layout.bridge)
+    raw = _from_proc(engine.host, own, others, paths, engine.layout.bridge)
     info = json.loads(engine.docker("info", "--format", "{{json .}}").out)
     return Facts(
         container=container,
@@ -97,14 +98,14 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         route_localnet=raw["route_localnet"],
         bridges=_bridges(engine, container),
         ports=raw["ports"],
-        pins=_pins(engine.layout.bridge),
+        pins=_pins(engine.host, engine.layout.bridge),
         files=raw["files"],
         stored=engine.layout.stored_ids,
         taken=taken_ids(
             _text("/etc/passwd") + _text("/etc/group"),
             _text("/etc/subuid") + _text("/etc/subgid"),
         ),
-        runc=proc.run([runc, "--version"]).out,
+        runc=engine.host.run([runc, "--version"]).out,
         engine=info["ServerVersion"],
         swarm=info.get("Swarm", {}).get("LocalNodeState", "inactive"),
         engine_data=info["DockerRootDir"],
@@ -112,10 +113,10 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
     )
 
 
-def _from_proc(pid: str, others: list[str], paths: list[str], bridge: str) -> Json:
+def _from_proc(host: Machine, pid: str, others: list[str], paths: list[str], bridge: str) -> Json:
     program = files.read(os.path.join(os.path.dirname(__file__), "gather.py")) or ""
     argv = [PYTHON, "-IS", "-", json.dumps([pid, others, paths, bridge])]
-    done = proc.run(argv, stdin=program, root=True, timeout=120, ok=None)
+    done = host.run(argv, stdin=program, root=True, timeout=120, ok=None)
     if done.code != 0:
         why = done.err.strip().splitlines()[-1:] or [f"code {done.code}"]
         raise SelfTestError(f"/proc/{pid} cannot be read from the host: {why[0]}")
@@ -146,10 +147,10 @@ def _bridges(engine: Engine, container: Json) -> list[str]:
     return names
 
 
-def _pins(bridge: str) -> list[list[str]]:
-    nft = proc.which("nft", root=True) or "/usr/sbin/nft"
+def _pins(host: Machine, bridge: str) -> list[list[str]]:
+    nft = host.which("nft", root=True) or "/usr/sbin/nft"
     argv = [nft, "--json", "list", "table", "bridge", bridge]
-    done = proc.run(argv, root=True, ok=None)
+    done = host.run(argv, root=True, ok=None)
     # Without the table nothing is pinned.
     return pins(done.out) if done.code == 0 else []
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.errors import SelfTestError
-from containai.host import files, proc
+from containai.host import files
+from containai.host.machine import Machine
 
 #: What may come back, in bytes, and how long it may take, in seconds.
 OUTPUT_LIMIT = 1 << 18
@@ -67,14 +68,16 @@ def program(opened: str = "") -> str:
     return f"SOURCES = {sources!r}\nPACKAGES = {PACKAGES!r}\nHOST_PORTS = {ports!r}\n{_LOADER}"
 
 
-def run(argv: Sequence[str | bytes], *, opened: str = "", root: bool = False) -> list[Answer]:
+def run(
+    host: Machine, argv: Sequence[str | bytes], *, opened: str = "", root: bool = False
+) -> list[Answer]:
     """Run the probes behind a command line that leads into the box; return what they said.
 
     `opened` as for program().
     Raises SelfTestError where they do not run or what comes back is not what they print.
     """
     words = [os.fsdecode(word) for word in argv]
-    done = proc.run_limited(
+    done = host.run_limited(
         words, stdin=program(opened).encode(), limit=OUTPUT_LIMIT, timeout=TIMEOUT, root=root
     )
     if done.code != 0:

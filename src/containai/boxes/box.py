@@ -10,7 +10,7 @@ from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import BoxNotFoundError, NameTakenError
-from containai.host import machine
+from containai.host.machine import Machine
 from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_WORKSPACE, WORKSPACE_IN_BOX
 
 #: The owner of a box whose label names none.
@@ -155,10 +155,10 @@ def get(engine: Engine, name: str) -> Box | None:
     return Box.from_container(container) if container is not None and is_box(container) else None
 
 
-def refuse_others(box: Box, uid: int, *, to_root: bool) -> None:
+def refuse_others(host: Machine, box: Box, uid: int, *, to_root: bool) -> None:
     """Raise NameTakenError for a box of another user; `to_root` says that root is refused too."""
     if not box.belongs_to(uid) and (to_root or uid != 0):
-        who = machine.user_name(box.owner)
+        who = host.user_name(box.owner)
         hint = f"it is {who}'s to use" if uid == 0 else "choose another: --name NAME"
         raise NameTakenError(f"the box {box.name!r} belongs to {who}", hint=hint)
 
@@ -188,7 +188,7 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
                 hint="choose another: --name NAME",
             )
         box = Box.from_container(container)
-        refuse_others(box, uid, to_root=True)
+        refuse_others(engine.host, box, uid, to_root=True)
         refuse_workspace(box, workspace)
         return box
     if named:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 
-from containai.boxes import archives
 from containai.engine.client import Engine
 from containai.layout import RUNTIME, Layout
 
@@ -19,6 +18,9 @@ def give(engine: Engine, container: str, runtime: str, files: Files) -> None:
     """
     if runtime == RUNTIME and _leave(engine.layout, container, json.dumps(files).encode()):
         return
+    # tarfile's import would be a tenth of a cold start's.
+    from containai.boxes import archives
+
     engine.copy_in(container, archives.tar(files))
 
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from containai.boxes import archives, console, given, halt, ids, limits, ports, spec, starting
 from containai.boxes import box as boxes
+from containai.boxes import console, given, halt, ids, limits, ports, spec, starting
 from containai.boxes.box import Box, Status
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import Workspace, box_name
@@ -15,9 +15,10 @@ from containai.engine import network, runtimes, shims
 from containai.engine.client import Engine
 from containai.engine.container import Container
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
-from containai.host import files, locks, machine, proc
+from containai.host import files, locks
 from containai.host.background import Background
-from containai.layout import AGENT_USER, Layout
+from containai.host.machine import Machine
+from containai.layout import AGENT_USER
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
 
@@ -41,14 +42,15 @@ class Boxes:
 
     def __init__(
         self,
-        layout: Layout,
+        host: Machine,
         *,
         port_range: PortRange,
         forward_agent: bool = False,
         limits: Limits = Limits(),  # noqa: B008 - a tuple
     ) -> None:
-        self.layout = layout
-        self.engine = Engine(layout)
+        self.host = host
+        self.layout = host.layout
+        self.engine = Engine(host)
         self.port_range = port_range
         self.forward_agent = forward_agent
         self.limits = limits
@@ -139,15 +141,15 @@ class Boxes:
                     self._shut_down(box)
                 self._discard(box.container)
             elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
-                ssh.forget(self.layout, box.name)
+                ssh.forget(self.host, box.name)
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         directory, lock = self.layout.lock_dir, locks.of_box(name)
-        return locks.hold(directory, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
+        return locks.hold(self.host, directory, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
 
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):
-            ssh.close(self.layout, box.name)
+            ssh.close(self.host, box.name)
         halt.stop(self.engine, box.container)
 
     def _discard(self, container: str) -> None:
@@ -157,7 +159,7 @@ class Boxes:
         if found is not None:
             box = Box.from_container(found)
             if box.belongs_to(self.layout.uid):
-                ssh.forget(self.layout, box.name)
+                ssh.forget(self.host, box.name)
             self.engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
             for volume in boxes.named_volumes(found):
                 self.engine.docker("volume", "rm", volume, ok=(0, 1))
@@ -166,7 +168,7 @@ class Boxes:
         with contextlib.suppress(ContainAIError):
             shims.end_forgotten(self.engine)
             argv = [self.layout.runtime_program, "ranges", "--prune"]
-            proc.run(argv, root=True, ok=None)
+            self.host.run(argv, root=True, ok=None)
 
     def _discard_parts(self, name: str) -> None:
         """Remove what is left of a box of ours whose container somebody removed without it.
@@ -181,13 +183,13 @@ class Boxes:
         self, name: str, workspace: Workspace, image: str, wanted: Limits, tried: set[int]
     ) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
-        limits.check(wanted, machine.processors())
+        limits.check(wanted, self.host.processors())
         runtime = runtimes.chosen(self.layout)
         agent = ids.agent_files(runtime, workspace.path)
-        public = ssh.ensure_user(self.layout)
+        public = ssh.ensure_user(self.host)
         # It is not needed before there is a container, which takes longer to make.
-        making = Background(ssh.new_key)
-        choosing = Background(lambda: network.nested_here(self.layout))
+        making = Background(lambda: ssh.new_key(self.host))
+        choosing = Background(lambda: network.nested_here(self.host))
         self._discard_parts(name)
         with ExitStack() as undo:
             port, container = self._create(name, workspace, image, runtime, wanted, tried)
@@ -227,20 +229,22 @@ class Boxes:
                 owner=self.layout.uid,
                 runtime=runtime,
                 limits=wanted,
-                cpuset=_cpuset(wanted, others),
+                cpuset=_cpuset(self.host, wanted, others),
                 skip_mounts=workspace.skip_mounts,
-                ipv6=machine.has_ipv6(),
+                ipv6=self.host.has_ipv6(),
             )
             container = self.engine.docker(*spec.create_arguments(made)).out.strip()
         return port, container
 
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return locks.hold(self.layout.lock_dir, locks.CHOICE, wait=60, what=f"choosing {what}")
+        return locks.hold(
+            self.host, self.layout.lock_dir, locks.CHOICE, wait=60, what=f"choosing {what}"
+        )
 
     def _limit(self, found: Box, asked: Limits) -> None:
         """Give a box that is there, running or not, the limits that were asked for."""
         new = limits.changes(found.limits, asked)
-        limits.check(new, machine.processors())
+        limits.check(new, self.host.processors())
         if not found.is_bounded:
             # Made by a version that had no limit on processes.
             self.engine.docker("update", *limits.PROCESSES, found.container)
@@ -248,7 +252,7 @@ class Boxes:
             with self._choosing("processors"):
                 every = boxes.every(self.engine)
                 others = [box for box in every if box.container != found.container]
-                options = limits.arguments(new, _cpuset(new, others))
+                options = limits.arguments(new, _cpuset(self.host, new, others))
                 self.engine.docker("update", *options, found.container)
 
     def _block(self, name: str, port: int, workspace: Workspace) -> str:
@@ -266,7 +270,7 @@ class Boxes:
         self._connect(name, container)
 
     def _connect(self, name: str, container: str) -> None:
-        connect.open_master(self.layout, name, self._watch(name, container))
+        connect.open_master(self.host, name, self._watch(name, container))
 
     def _watch(self, name: str, container: str) -> Callable[[], None]:
         """Return what raises BoxStartError once the box died, or is started again and again.
@@ -309,7 +313,7 @@ class Boxes:
             say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
             found = found._replace(status=Status.STOPPED)
-        ssh.ensure_user(self.layout)
+        ssh.ensure_user(self.host)
         ssh.publish(
             self.layout,
             name,
@@ -334,9 +338,11 @@ class Boxes:
         if pinned is not None:
             return pinned
         argv = self.engine.argv("cp", f"{container}:/{HOST_KEY_IN_BOX}.pub", "-")
-        archive = proc.run_limited(
+        archive = self.host.run_limited(
             argv, stdin=b"", limit=_KEY_LIMIT, timeout=60, root=self.engine.needs_root
         ).out
+        from containai.boxes import archives
+
         words = archives.first_file(archive.encode()).decode(errors="replace").split()
         if len(words) < 2 or words[0] != "ssh-ed25519":
             raise BoxStartError(
@@ -345,7 +351,7 @@ class Boxes:
         return " ".join(words[:2])
 
 
-def _cpuset(wanted: Limits, others: list[Box]) -> str:
+def _cpuset(host: Machine, wanted: Limits, others: list[Box]) -> str:
     if not wanted.cpus:
         return ""
-    return limits.spread(wanted.cpus, machine.processors(), [box.cpuset for box in others])
+    return limits.spread(wanted.cpus, host.processors(), [box.cpuset for box in others])

@@ -35,7 +35,7 @@ def locate(
     if target.name is not None:
         found = boxes.get(engine, target.name)
         if found is not None:
-            boxes.refuse_others(found, layout.uid, to_root=to_enter)
+            boxes.refuse_others(engine.host, found, layout.uid, to_root=to_enter)
             if target.path is not None:
                 asked = workspaces.resolve(layout, target.path, force=True)
                 boxes.refuse_workspace(found, asked.path)
@@ -57,7 +57,7 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
         raise BoxNotFoundError(
             "this machine is not set up, so there is no box", hint="make one: cai run"
         )
-    daemon.start(engine.layout)
+    daemon.start(engine.host)
     located = locate(engine, target, to_enter=to_enter)
     if located.box is not None:
         return located.box

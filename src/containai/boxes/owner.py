@@ -8,7 +8,7 @@ from collections import deque
 from typing import NamedTuple
 
 from containai.errors import WorkspaceError
-from containai.host import machine
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 #: Ids of people begin here (login.defs(5), UID_MIN), and end before nobody's.
@@ -24,10 +24,10 @@ class Caller(NamedTuple):
     gids: frozenset[int]
 
     @classmethod
-    def of(cls, layout: Layout) -> "Caller":
+    def of(cls, host: Machine) -> "Caller":
         """Return who runs this."""
-        uids, gids = {layout.uid}, {os.getegid(), *os.getgroups()}
-        through = machine.invoker()
+        uids, gids = {host.layout.uid}, {os.getegid(), *os.getgroups()}
+        through = host.invoker()
         if through is not None:
             user = pwd.getpwnam(through.name)
             uids.add(user.pw_uid)

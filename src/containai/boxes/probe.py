@@ -8,7 +8,8 @@ from collections.abc import Callable
 from containai.boxes import archives, ids, lifecycle, spec
 from containai.engine.client import Engine
 from containai.errors import ContainAIError
-from containai.host import files, proc
+from containai.host import files
+from containai.host.machine import Machine
 from containai.ssh import setup as ssh
 
 #: How long a probe's box may take to boot and to do its work, in seconds: emulated machines too.
@@ -31,7 +32,7 @@ def probe(engine: Engine, image: str, runtime: str, say: Callable[[str], None]) 
             return reason(str(failed))
         finally:
             engine.docker("rm", "--force", "--volumes", name, ok=(0, 1))
-            _empty(workspace)
+            _empty(engine.host, workspace)
 
 
 def script() -> str:
@@ -64,7 +65,7 @@ def _boot(
         runtime=runtime,
     )
     engine.docker(*spec.create_arguments(made))
-    key = ssh.new_key()
+    key = ssh.new_key(engine.host)
     placed = {
         lifecycle.HOST_KEY_IN_BOX: (key.private, 0o600),
         **ids.agent_files(runtime, workspace),
@@ -88,10 +89,10 @@ def _work(engine: Engine, name: str, workspace: str, say: Callable[[str], None])
     return "" if seen == owner else f"a file of the agent is {seen}'s outside, not {owner}'s"
 
 
-def _empty(workspace: str) -> None:
+def _empty(host: Machine, workspace: str) -> None:
     # A runtime that maps wrongly leaves files there that are not ours to remove.
     if any(
         os.lstat(os.path.join(workspace, each)).st_uid != os.geteuid()
         for each in os.listdir(workspace)
     ):
-        proc.run(["find", workspace, "-xdev", "-mindepth", "1", "-delete"], root=True, ok=None)
+        host.run(["find", workspace, "-xdev", "-mindepth", "1", "-delete"], root=True, ok=None)

@@ -28,8 +28,8 @@ def start(engine: Engine, container: str) -> None:
             late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
             if late or engine.container(container) is None:
                 raise
-        shims.end(engine.layout, container)
-        shims.discard_bundle(engine.layout, container)
+        shims.end(engine.host, container)
+        shims.discard_bundle(engine.host, container)
         time.sleep(SHIM_GONE / 20)
 
 
@@ -45,7 +45,7 @@ def with_its_port(
     except EngineError as failed:
         if not _is_port_conflict(failed):
             raise
-    if daemon.free_ports(engine.layout, port):
+    if daemon.free_ports(engine.host, port):
         say(f"exchanged the engine, which kept port {port} since a start was interrupted")
         return start(engine, container)
     raise BoxStartError(

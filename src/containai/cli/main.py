@@ -8,7 +8,7 @@ from containai.cli import warm
 from containai.cli.output import Output
 from containai.cli.report import Become, Note, Report
 from containai.errors import ContainAIError, NoSpaceError
-from containai.host import proc
+from containai.host.proc import Programs
 from containai.layout import Layout
 
 _HELP = ("-h", "--help", "help")
@@ -34,7 +34,7 @@ def caught(act: Callable[[], tuple[Report | Become, bool]], output: Output) -> i
         outcome, as_json = act()
         if isinstance(outcome, Become):
             output.flush()
-            proc.replace(outcome.argv)
+            Programs(elsewhere=_elsewhere).replace(outcome.argv)
         output.show(outcome, as_json=as_json)
         return outcome.code
     except ContainAIError as failed:
@@ -51,6 +51,13 @@ def caught(act: Callable[[], tuple[Report | Become, bool]], output: Output) -> i
             said = f"no space left on device{where}"
             return _failed(output, said, "free some", NoSpaceError.exit_code)
         return _failed(output, str(failed), "", ContainAIError.exit_code)
+
+
+def _elsewhere() -> Sequence[str]:
+    """Return where the user says that programs are; asked only where the system has not one."""
+    from containai.config.settings import Settings
+
+    return Settings.load(Layout.from_environment().config_file, os.environ).host_path
 
 
 def _failed(output: Output, message: str, hint: str, code: int) -> int:

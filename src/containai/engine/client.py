@@ -13,7 +13,7 @@ from containai.engine import api
 from containai.engine.container import Container, Image
 from containai.errors import EngineError, NoSpaceError, WorkspaceError
 from containai.host import proc
-from containai.layout import Layout
+from containai.host.machine import Machine
 
 #: Addresses of what can be inspected.
 _ADDRESSES = {
@@ -27,8 +27,9 @@ _ADDRESSES = {
 class Engine:
     """Requests to ContainAI's dockerd. Whoever may not use the socket goes through sudo."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, host: Machine) -> None:
+        self.host = host
+        self.layout = host.layout
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the command line of a docker request."""
@@ -38,7 +39,7 @@ class Engine:
     def needs_root(self) -> bool:
         """Whether this user has to go through sudo to reach the socket."""
         socket = self.layout.engine_socket
-        return os.geteuid() != 0 and not os.access(socket, os.R_OK | os.W_OK)
+        return not self.host.is_root() and not os.access(socket, os.R_OK | os.W_OK)
 
     def docker(
         self,
@@ -49,7 +50,7 @@ class Engine:
     ) -> proc.Done:
         """Make a request. Raises EngineError, NoSpaceError where a disk is full, WorkspaceError."""
         try:
-            return proc.run(
+            return self.host.run(
                 self.argv(*arguments), ok=ok, stdin=stdin, timeout=timeout, root=self.needs_root
             )
         except proc.ProcessError as failed:
@@ -81,11 +82,11 @@ class Engine:
     def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
         """Make a request whose output is handed over line by line. Raises as `docker` does."""
         try:
-            proc.stream(
+            self.host.stream(
                 self.argv(*arguments),
                 on_line,
                 root=self.needs_root,
-                env=proc.environment(DOCKER_BUILDKIT="0"),
+                env=self.host.environment(DOCKER_BUILDKIT="0"),
             )
         except proc.ProcessError as failed:
             raise engine_error(failed) from None

@@ -19,7 +19,8 @@ from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
-from containai.host import locks, proc, processes, scripts, services
+from containai.host import locks, processes, scripts, services
+from containai.host.machine import Machine
 from containai.host.processes import Process
 from containai.host.service import MAIN_PID, Kind, Service
 from containai.layout import SYSBOX_RUNC, Layout
@@ -35,8 +36,9 @@ def script() -> str:
     return scripts.text("engine/engine.sh")
 
 
-def service(layout: Layout, network: Network | None, dockerd: str = "") -> Service:
+def service(host: Machine, network: Network | None, dockerd: str = "") -> Service:
     """Return the engine as a service; to stop it, neither network nor program has to be known."""
+    layout = host.layout
     copy = layout.engine_running_config
     seen = Service(
         name="the engine",
@@ -46,7 +48,7 @@ def service(layout: Layout, network: Network | None, dockerd: str = "") -> Servi
         start_timeout=START_TIMEOUT,
         stop_timeout=STOP_TIMEOUT,
         find=lambda: _find(layout),
-        ready=lambda: answering(layout),
+        ready=lambda: answering(host),
         stop=(layout.engine_program, "stop", copy, layout.engine_socket, MAIN_PID),
         wants=(
             *((network_service(layout, network),) if network is not None else ()),
@@ -67,7 +69,7 @@ def service(layout: Layout, network: Network | None, dockerd: str = "") -> Servi
         description="ContainAI's own Docker engine",
         documentation="https://github.com/containai/containai",
         argv=(dockerd, "--config-file", copy),
-        clear=lambda: sweep.clear(layout),
+        clear=lambda: sweep.clear(host),
         wanted_units=("network-online.target",),
         after=("network-online.target", "nss-lookup.target", "time-set.target"),
         prepare=(tuple(networks.argv(layout, network, "tidy")), prepare),
@@ -119,17 +121,18 @@ def network_service(layout: Layout, network: Network) -> Service:
     )
 
 
-def parts(layout: Layout, network: Network, dockerd: str) -> list[Service]:
+def parts(host: Machine, network: Network, dockerd: str) -> list[Service]:
     """Return the engine, and all that it wants, as services."""
-    engine = service(layout, network, dockerd)
+    engine = service(host, network, dockerd)
     return [*engine.wants, engine]
 
 
-def answering(layout: Layout) -> bool:
+def answering(host: Machine) -> bool:
     """Whether our dockerd answers. Raises EngineError where another dockerd has our socket."""
+    layout = host.layout
     if not os.path.exists(layout.engine_socket):
         return False
-    engine = Engine(layout)
+    engine = Engine(host)
     if not engine.needs_root and _is_ours(layout):
         return True
     done = engine.docker("info", "--format", "{{.DockerRootDir}}", ok=None, timeout=30)
@@ -166,94 +169,98 @@ def _find(layout: Layout) -> list[Process]:
     return processes.of_file(layout.engine_pidfile, "dockerd", layout.engine_running_config)
 
 
-def start(layout: Layout) -> None:
+def start(host: Machine) -> None:
     """Start the engine and wait until it answers. Does nothing where it runs."""
-    if _start(layout):
+    if _start(host):
         # Nobody has a connection through it yet that an exchange would cut.
-        free_ports(layout)
+        free_ports(host)
 
 
-def _start(layout: Layout) -> bool:
+def _start(host: Machine) -> bool:
     """Start the engine where it does not answer; return whether that was so."""
-    manager = services.manager(layout)
+    layout = host.layout
+    manager = services.manager(host)
     network = configuration.network(layout)
     if network is not None:
         manager.start(lxcfs.service(layout))
-    if answering(layout):
+    if answering(host):
         if network is not None:
             manager.start(resolver.service(layout, network))
         return False
     if network is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
-    if user := networks.user_of(networks.routes(), network.boxes, layout.bridge):
+    if user := networks.user_of(networks.routes(host), network.boxes, layout.bridge):
         raise EngineError(
             f"the engine's subnet {network.boxes} is in use by {user} now",
             hint="let setup choose another: cai setup",
         )
     what = "starting the engine"
-    with locks.hold(layout.lock_dir, locks.ENGINE, wait=START_TIMEOUT, what=what):
+    with locks.hold(host, layout.lock_dir, locks.ENGINE, wait=START_TIMEOUT, what=what):
         # One that is there and silent is about to answer or about to be gone.
         deadline = time.monotonic() + 2
         while running_pid(layout) is not None and time.monotonic() < deadline:
-            if answering(layout):
+            if answering(host):
                 return False
             time.sleep(0.02)
-        dockerd = proc.which("dockerd", root=True) or "dockerd"
-        manager.start(service(layout, network, dockerd))
+        dockerd = host.which("dockerd", root=True) or "dockerd"
+        manager.start(service(host, network, dockerd))
     return True
 
 
-def renew(layout: Layout) -> None:
+def renew(host: Machine) -> None:
     """Start the engine, or exchange a running one for one that reads the configuration anew.
 
     Boxes live on: without a stop of ours, live-restore keeps them.
     """
-    _end(layout)
+    layout = host.layout
+    _end(host)
     # The network's program, or its address, may have changed too; and a unit that has ended would
     # start by itself 2 s later.
-    manager, network = services.manager(layout), configuration.network(layout)
+    manager, network = services.manager(host), configuration.network(layout)
     manager.stop(resolver.service(layout, network))
     if network is not None:
         manager.renew(network_service(layout, network))
-    start(layout)
+    start(host)
 
 
-def free_ports(layout: Layout, port: int | None = None) -> bool:
+def free_ports(host: Machine, port: int | None = None) -> bool:
     """Exchange a dockerd that keeps ports which no container has; return whether it was one.
 
     With a `port`, only where it keeps that one: connections of other boxes end.
     """
-    dockerd = _find(layout)
-    kept = kept_ports.kept(Engine(layout), dockerd[0]) if dockerd else set()
+    dockerd = _find(host.layout)
+    kept = kept_ports.kept(Engine(host), dockerd[0]) if dockerd else set()
     if not kept or (port is not None and port not in kept):
         return False
-    _end(layout)
-    _start(layout)
+    _end(host)
+    _start(host)
     return True
 
 
-def _end(layout: Layout) -> None:
+def _end(host: Machine) -> None:
     """End dockerd, if it runs, and leave its containers running."""
+    layout = host.layout
     before = _find(layout)
-    processes.send(signal.SIGTERM, before)
+    processes.send(host, signal.SIGTERM, before)
     deadline = time.monotonic() + STOP_TIMEOUT
     while before and _find(layout) == before and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
-def stop(layout: Layout) -> None:
+def stop(host: Machine) -> None:
     """Stop every box through its systemd, and the engine. Does nothing where it is stopped."""
-    answering(layout)
-    manager = services.manager(layout)
-    engine = service(layout, _network(layout))
+    layout = host.layout
+    answering(host)
+    manager = services.manager(host)
+    engine = service(host, _network(layout))
     if sysbox.is_ours(layout):
         # One that was tried and not chosen runs too.
         engine = engine._replace(needs=sysbox.both(layout))
     manager.stop(engine)
-    shims.end_all(layout)
-    sweep.unmount_networks(layout)
+    shims.end_all(host)
+    sweep.unmount_networks(host)
     manager.stop_companions(engine)
-    sweep.unmount_data(layout)
+    sweep.unmount_data(host)
 
 
 def _network(layout: Layout) -> Network | None:
@@ -264,6 +271,6 @@ def _network(layout: Layout) -> Network | None:
         return None
 
 
-def log(layout: Layout, *, lines: int) -> str:
+def log(host: Machine, *, lines: int) -> str:
     """Return the last lines of the engine's log."""
-    return services.manager(layout).log(service(layout, None), lines)
+    return services.manager(host).log(service(host, None), lines)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from containai.errors import EngineError
-from containai.host import files, proc, scripts
+from containai.host import files, scripts
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 #: Networks to cut ours from. Docker's own pools start at 172.17; these are rarely used.
@@ -68,20 +69,20 @@ def of(subnet: str) -> Network:
     return Network(str(found if found.prefixlen <= PREFIX else found.supernet(new_prefix=PREFIX)))
 
 
-def choose(layout: Layout) -> Network:
+def choose(host: Machine) -> Network:
     """Return a network that overlaps no route of this machine, nor what its own Docker is to take.
 
     Raises EngineError where there is none.
     """
     taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
-    return free(routes(), taken, layout.number)
+    return free(routes(host), taken, host.layout.number)
 
 
-def routes() -> str:
+def routes(host: Machine) -> str:
     """Return this machine's routes as `ip -json route` prints them; none before `ip` is there."""
-    if not proc.which("ip"):
+    if not host.which("ip"):
         return "[]"
-    return proc.run(["ip", "-json", "-4", "route", "show", "table", "all"]).out
+    return host.run(["ip", "-json", "-4", "route", "show", "table", "all"]).out
 
 
 def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
@@ -111,12 +112,14 @@ def nested(routes: str, taken: Iterable[str] = ()) -> dict[str, Any]:
     return {"default-address-pools": [{"base": str(found), "size": NESTED_SIZE}]} if found else {}
 
 
-def nested_here(layout: Layout) -> str:
+def nested_here(host: Machine) -> str:
     """Return what `nested` does, as JSON, for a box that is made now on this machine."""
     taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
     # Of our own, what is kept for networks that are yet to be made has no route.
-    taken += [of(each).pool for each in docker_networks(files.read(layout.engine_config) or "")]
-    return json.dumps(nested(routes(), taken)) + "\n"
+    taken += [
+        of(each).pool for each in docker_networks(files.read(host.layout.engine_config) or "")
+    ]
+    return json.dumps(nested(routes(host), taken)) + "\n"
 
 
 def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
@@ -184,7 +187,7 @@ def argv(layout: Layout, network: Network, action: str) -> list[str]:
     return [layout.network_program, *words, *where]
 
 
-def missing(layout: Layout, network: Network) -> list[str]:
+def missing(host: Machine, network: Network) -> list[str]:
     """Return what is not there of the network, in words. Asks as root."""
-    done = proc.run(argv(layout, network, "check"), root=True, ok=None)
+    done = host.run(argv(host.layout, network, "check"), root=True, ok=None)
     return done.out.splitlines() or (["all of it"] if done.code else [])

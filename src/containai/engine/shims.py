@@ -15,7 +15,8 @@ from collections.abc import Iterable
 
 from containai.engine.client import Engine
 from containai.errors import EngineError
-from containai.host import proc, processes
+from containai.host import processes
+from containai.host.machine import Machine
 from containai.host.processes import Process
 from containai.layout import Layout
 
@@ -29,14 +30,14 @@ _ALIVE = ("running", "paused", "restarting")
 _PROGRAMS = ("containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim")
 
 
-def end_all(layout: Layout) -> None:
+def end_all(host: Machine) -> None:
     """End every shim of a stopped engine, and what it holds. Raises EngineError where one stays."""
     deadline = time.monotonic() + PATIENCE
-    while found := alive(layout):
+    while found := alive(host.layout):
         if time.monotonic() > deadline:
             pids = " ".join(str(shim.pid) for shim in found)
             raise EngineError(f"these processes of the engine do not end: {pids}")
-        _kill(found)
+        _kill(host, found)
         time.sleep(0.05)
 
 
@@ -57,19 +58,20 @@ def end_forgotten(engine: Engine) -> None:
         # One that starts right now is not running yet.
         if state is None or (state not in _ALIVE and _age(shim) > STARTING):
             forgotten.append(shim)
-    _kill(forgotten)
+    _kill(engine.host, forgotten)
 
 
-def end(layout: Layout, container: str) -> None:
+def end(host: Machine, container: str) -> None:
     """End the shims of one container, which the engine takes for stopped."""
-    _kill(shim for shim, each in alive(layout).items() if each == container)
+    _kill(host, (shim for shim, each in alive(host.layout).items() if each == container))
 
 
-def discard_bundles(layout: Layout) -> None:
+def discard_bundles(host: Machine) -> None:
     """Remove the bundles that a killed containerd left: half removed, or without a shim.
 
     Only root sees them; for anyone else this does nothing, and a start of the engine does it.
     """
+    layout = host.layout
     directory = layout.engine_bundles
     try:
         # In this order: a shim's bundle is there before the shim.
@@ -82,27 +84,27 @@ def discard_bundles(layout: Layout) -> None:
         ]
     except (PermissionError, FileNotFoundError):
         return
-    _remove(left)
+    _remove(host, left)
 
 
-def discard_bundle(layout: Layout, container: str) -> None:
+def discard_bundle(host: Machine, container: str) -> None:
     """Remove the bundle of a container that the engine could not start because of it."""
     names = (container, f".{container}")
-    _remove([os.path.join(layout.engine_bundles, name) for name in names])
+    _remove(host, [os.path.join(host.layout.engine_bundles, name) for name in names])
 
 
 def _untouched(path: str) -> float:
     return time.time() - os.lstat(path).st_ctime
 
 
-def _remove(bundles: list[str]) -> None:
+def _remove(host: Machine, bundles: list[str]) -> None:
     if bundles:
-        proc.run(["rm", "-rf", "--one-file-system", *bundles], root=True, ok=None)
+        host.run(["rm", "-rf", "--one-file-system", *bundles], root=True, ok=None)
 
 
-def _kill(shims: Iterable[Process]) -> None:
+def _kill(host: Machine, shims: Iterable[Process]) -> None:
     # A shim's child is its container's first process.
-    processes.send(signal.SIGKILL, list(shims), children=True)
+    processes.send(host, signal.SIGKILL, list(shims), children=True)
 
 
 def alive(layout: Layout) -> dict[Process, str]:

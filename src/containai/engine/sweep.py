@@ -7,28 +7,28 @@ from collections.abc import Container
 
 from containai.engine import shims
 from containai.engine.client import Engine
-from containai.host import files, proc, processes
-from containai.layout import Layout
+from containai.host import files, processes
+from containai.host.machine import Machine
 
 
-def forgotten(layout: Layout) -> None:
+def forgotten(host: Machine) -> None:
     """End, unmount and remove what a running engine has forgotten because something was killed."""
-    engine = Engine(layout)
+    engine = Engine(host)
     shims.end_forgotten(engine)
-    shims.discard_bundles(layout)
+    shims.discard_bundles(host)
     names = engine.docker("ps", "--quiet").out.split()
     form = "{{.NetworkSettings.SandboxKey}}"
     keys = engine.docker("inspect", "--format", form, *names, ok=(0, 1)).out if names else ""
-    unmount_networks(layout, {os.path.basename(key) for key in keys.split()}, shims.STARTING)
+    unmount_networks(host, {os.path.basename(key) for key in keys.split()}, shims.STARTING)
 
 
-def unmount_networks(layout: Layout, used: Container[str] = (), age: float = 0) -> None:
+def unmount_networks(host: Machine, used: Container[str] = (), age: float = 0) -> None:
     """Unmount the network namespaces that a dockerd leaves, but those in use or younger than `age`.
 
     The host's, after `--network host`; those of containers that it forgot when it was killed. Their
     files go too: dockerd removes those of its own containers only, and a minute late.
     """
-    directory = os.path.realpath(os.path.join(layout.engine_exec, "netns"))
+    directory = os.path.realpath(os.path.join(host.layout.engine_exec, "netns"))
     with contextlib.suppress(FileNotFoundError):
         names = set(os.listdir(directory))
         if age:
@@ -40,9 +40,9 @@ def unmount_networks(layout: Layout, used: Container[str] = (), age: float = 0) 
         lines = (files.read("/proc/self/mountinfo") or "").splitlines()
         mounted = {line.split(" ")[4] for line in lines}.intersection(left)
         if mounted:
-            proc.run(["umount", *mounted], root=True, ok=None)
+            host.run(["umount", *mounted], root=True, ok=None)
         if left:
-            proc.run(["rm", "-f", *left], root=True, ok=None)
+            host.run(["rm", "-f", *left], root=True, ok=None)
 
 
 def _changed(path: str) -> float:
@@ -52,13 +52,14 @@ def _changed(path: str) -> float:
         return time.time()
 
 
-def unmount_data(layout: Layout) -> None:
+def unmount_data(host: Machine) -> None:
     """Unmount the data of a stopped engine from themselves.
 
     dockerd mounts them so where mounts are private; after a kill its successor does not undo it.
     """
+    layout = host.layout
     if binds_itself(files.read("/proc/self/mountinfo") or "", layout.engine_data):
-        proc.run(["umount", layout.engine_data], root=True, ok=None)
+        host.run(["umount", layout.engine_data], root=True, ok=None)
 
 
 def binds_itself(mountinfo: str, path: str) -> bool:
@@ -72,11 +73,12 @@ def binds_itself(mountinfo: str, path: str) -> bool:
     return False
 
 
-def clear(layout: Layout) -> None:
+def clear(host: Machine) -> None:
     """Remove what a killed dockerd left: its successor takes any process of that pid for alive.
 
     A zombie counts for it too, and where PID 1 reaps late there is one.
     """
+    layout = host.layout
     containerd = os.path.join(layout.engine_exec, "containerd", "containerd")
     deadline = time.monotonic() + 2
     words = (containerd + ".pid", "containerd", containerd + ".toml")
@@ -86,4 +88,4 @@ def clear(layout: Layout) -> None:
     stale = [layout.engine_pidfile]
     if not processes.of_file(*words):
         stale.append(containerd + ".pid")
-    proc.run(["rm", "-f", *stale], root=True)
+    host.run(["rm", "-f", *stale], root=True)

@@ -9,6 +9,7 @@ import os
 
 from containai.engine import runtimes
 from containai.host import proc, processes, scripts, services
+from containai.host.machine import Machine
 from containai.host.service import Kind, Service
 from containai.layout import Layout
 
@@ -89,18 +90,18 @@ def running(layout: Layout) -> bool:
     return all(each.ready() for each in both(layout))
 
 
-def start(layout: Layout) -> None:
+def start(host: Machine) -> None:
     """Start what is not running and wait until it is ready.
 
     Raises EngineError where a daemon does not start, with what it said.
     """
-    manager = services.manager(layout)
-    for each in both(layout):
+    manager = services.manager(host)
+    for each in both(host.layout):
         manager.start(each)
 
 
-def stop(layout: Layout) -> None:
+def stop(host: Machine) -> None:
     """End our daemons. Their boxes have to be stopped."""
-    manager = services.manager(layout)
-    for each in reversed(both(layout)):
+    manager = services.manager(host)
+    for each in reversed(both(host.layout)):
         manager.stop(each)

@@ -4,24 +4,25 @@ import shlex
 
 from containai.boxes import owner
 from containai.boxes.workspace import Workspace
-from containai.host import machine
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 
-def look(layout: Layout, workspace: Workspace, *, force: bool) -> list[str]:
+def look(host: Machine, workspace: Workspace, *, force: bool) -> list[str]:
     """Return lines that whoever makes a box of the workspace should read.
 
     Raises WorkspaceError for one that is not the caller's, unless that is wanted (`force`).
     """
+    layout = host.layout
     path = workspace.path
     if not force:
-        owner.check(layout, path, owner.Caller.of(layout))
-    left_out = _left_out(path) if workspace.skip_mounts else []
+        owner.check(layout, path, owner.Caller.of(host))
+    left_out = _left_out(host, path) if workspace.skip_mounts else []
     return [*left_out, *_exposed(path), *_others(layout, path)]
 
 
-def _left_out(path: str) -> list[str]:
-    found = machine.mounted_in(path)
+def _left_out(host: Machine, path: str) -> list[str]:
+    found = host.mounted_in(path)
     if not found:
         return []
     return [f"cai: left out of the box, whose directories there are empty: {', '.join(found)}\n"]

@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import Iterator
 
 from containai.host import locks
-from containai.layout import Layout
+from containai.host.machine import Machine
 
 #: How long another may be busy with it, in seconds.
 LOCK_TIMEOUT = 1800.0
 
 
 @contextlib.contextmanager
-def one_at_a_time(layout: Layout) -> Iterator[None]:
+def one_at_a_time(host: Machine) -> Iterator[None]:
     """Keep everybody else from changing how this machine is set up."""
     what = "setting this machine up"
-    with locks.hold(layout.lock_dir, locks.SETUP, wait=LOCK_TIMEOUT, what=what):
+    with locks.hold(host, host.layout.lock_dir, locks.SETUP, wait=LOCK_TIMEOUT, what=what):
         yield

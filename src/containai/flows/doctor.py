@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from containai.errors import ContainAIError
 from containai.flows.alone import one_at_a_time
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.provision import apply, record
 from containai.provision.step import AnyStep
 from containai.work.actions import agreement
@@ -19,15 +19,15 @@ class Mended(NamedTuple):
     error: ContainAIError | None = None
 
 
-def fix(layout: Layout, steps: Sequence[AnyStep], ui: Ui) -> list[Mended]:
+def fix(host: Machine, steps: Sequence[AnyStep], ui: Ui) -> list[Mended]:
     """Make right what is wrong, saying what is done; go on after what cannot be."""
     mended = []
     for step in steps:
         try:
             # Only now, as what mended one before may have broken or mended this one too.
-            finding = step.check(layout)
+            finding = step.check(host)
             if not finding.ok:
-                _mend(layout, apply.Row(step, finding), ui)
+                _mend(host, apply.Row(step, finding), ui)
                 mended.append(Mended(step.title))
         except ContainAIError as failed:
             hint = f"  hint: {failed.hint}\n" if failed.hint else ""
@@ -36,8 +36,8 @@ def fix(layout: Layout, steps: Sequence[AnyStep], ui: Ui) -> list[Mended]:
     return mended
 
 
-def _mend(layout: Layout, row: apply.Row, ui: Ui) -> None:
-    wanted = apply.plan_of(layout, row.step, row.finding)
+def _mend(host: Machine, row: apply.Row, ui: Ui) -> None:
+    wanted = apply.plan_of(host, row.step, row.finding)
     ui.tell(agreement([wanted]))
-    with one_at_a_time(layout), record.of_packages(layout):
-        apply.make_right(layout, row, wanted, ui.step(row.step.title, 1, 1))
+    with one_at_a_time(host), record.of_packages(host):
+        apply.make_right(host, row, wanted, ui.step(row.step.title, 1, 1))

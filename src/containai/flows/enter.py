@@ -16,7 +16,6 @@ from containai.ssh import session
 if TYPE_CHECKING:
     from containai.app import App
     from containai.boxes.locate import Located
-    from containai.images.recipe import Recipe
 
 Argv = list[bytes | str]
 
@@ -83,31 +82,30 @@ def _woken(app: "App", target: Target, command: Sequence[str]) -> Argv:
 def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
     from containai.boxes.limits import Limits
     from containai.config.settings import Settings
-    from containai.flows import admission, setup
+    from containai.flows import admission
     from containai.images import recipe
-    from containai.provision import steps
-    from containai.provision.step import Choices
 
     settings = app.settings
-    image = recipe.wanted(settings)
+    # Its digest is looked up once.
+    reference = recipe.wanted(settings).reference
     located = _located(app, target, wanted)
     if located is not None and located.box is not None:
         workspace = _checked(app.layout, located.workspace)
     else:
         workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
-        if located is None or not _is_set_up(app, image):
+        if located is None or not _is_set_up(app, reference):
             # Before setup, which takes minutes.
-            admission.look(app.layout, workspace, force=wanted.force)
-            setup.set_up(app.layout, steps.steps(Choices(settings)), app.ui)
+            admission.look(app.host, workspace, force=wanted.force)
+            _set_up(app)
     workspace = workspace._replace(skip_mounts=wanted.skip_mounts)
     news: list[str] = []
 
     def admit() -> None:
-        news[:] = admission.look(app.layout, workspace, force=wanted.force)
+        news[:] = admission.look(app.host, workspace, force=wanted.force)
 
     name = app.boxes.bring_up(
         workspace,
-        image.reference,
+        reference,
         app.ui.say,
         target.name,
         Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus)),
@@ -128,16 +126,23 @@ def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
     """Return what the target stands for, or None where no engine can run yet."""
     from containai.boxes import locate
     from containai.engine import configuration, daemon
-    from containai.host import proc
 
-    if configuration.read(app.layout) is None or proc.which("dockerd", root=True) is None:
+    if configuration.read(app.layout) is None or app.host.which("dockerd", root=True) is None:
         return None
-    daemon.start(app.layout)
+    daemon.start(app.host)
     return locate.locate(app.engine, target, force=wanted.force, to_enter=True)
 
 
-def _is_set_up(app: "App", image: "Recipe") -> bool:
+def _is_set_up(app: "App", image: str) -> bool:
     from containai.engine import runtimes
-    from containai.images import build
 
-    return runtimes.read_choice(app.layout) is not None and build.exists(app.engine, image)
+    return runtimes.read_choice(app.layout) is not None and app.engine.image(image) is not None
+
+
+def _set_up(app: "App") -> None:
+    """Set the machine up: only here, as what knows how is much to import."""
+    from containai.flows import setup
+    from containai.provision import steps
+    from containai.provision.step import Choices
+
+    setup.set_up(app.host, steps.steps(app.host, Choices(app.settings)), app.ui)

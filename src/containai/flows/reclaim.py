@@ -10,7 +10,6 @@ from containai.boxes import owner
 from containai.boxes.box import Status
 from containai.engine import configuration, daemon
 from containai.errors import ContainAIError, NotSetUpError, WorkspaceError
-from containai.host import proc
 
 
 class Reclaimed(NamedTuple):
@@ -33,14 +32,14 @@ def reclaim(app: App, given: str | None, *, dry_run: bool) -> Reclaimed:
     uid, gid = owner.of(app.layout, path)
     options = ["--dry-run"] if dry_run else []
     argv = [app.layout.runtime_program, "reclaim", *options, path, str(uid), str(gid)]
-    said = json.loads(proc.run(argv, root=True, timeout=None).out)
+    said = json.loads(app.host.run(argv, root=True, timeout=None).out)
     whose = f"{owner.user_name(uid)}:{owner.group_name(gid)}"
     return Reclaimed(said["changed"], whose, said["problems"])
 
 
 def _refuse_running(app: App, path: str) -> None:
     """Raise ContainAIError where a box runs whose services could lose their files."""
-    if configuration.read(app.layout) is None or not daemon.answering(app.layout):
+    if configuration.read(app.layout) is None or not daemon.answering(app.host):
         return
     for box in boxes.every(app.engine):
         shared = os.path.commonpath([box.workspace or "/", path])

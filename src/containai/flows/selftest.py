@@ -55,11 +55,11 @@ def ways(app: App, box: Box) -> report.Ways:
     def over_ssh(*prefix: str) -> list[send.Answer]:
         command = [*prefix, *send.PYTHON]
         argv = session.ssh_argv(app.layout, box.name, command, terminal=False)
-        return send.run(argv, opened=opened)
+        return send.run(app.host, argv, opened=opened)
 
     def through_engine() -> list[send.Answer]:
         argv = app.engine.argv("exec", "-i", box.container, *send.PYTHON)
-        return send.run(argv, opened=opened, root=app.engine.needs_root)
+        return send.run(app.host, argv, opened=opened, root=app.engine.needs_root)
 
     return {
         "root": lambda: over_ssh("sudo", "-n"),

@@ -4,40 +4,40 @@ from collections.abc import Sequence
 
 from containai.errors import NotSetUpError
 from containai.flows.alone import one_at_a_time
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.provision import apply
 from containai.provision.step import AnyStep
 from containai.work.actions import Plan, agreement
 from containai.work.ui import Ui
 
 
-def preview(layout: Layout, steps: Sequence[AnyStep]) -> list[Plan]:
+def preview(host: Machine, steps: Sequence[AnyStep]) -> list[Plan]:
     """Return what setup would do, and change nothing.
 
     Raises ContainAIError for what no plan can mend.
     """
-    rows = apply.examine(layout, steps)
+    rows = apply.examine(host, steps)
     apply.refuse(rows)
-    return apply.plan(layout, rows)
+    return apply.plan(host, rows)
 
 
-def set_up(layout: Layout, steps: Sequence[AnyStep], ui: Ui) -> bool:
+def set_up(host: Machine, steps: Sequence[AnyStep], ui: Ui) -> bool:
     """Set this machine up, if the user agrees; return whether anything had to be done.
 
     Raises NotSetUpError where nobody agreed.
     """
-    rows = apply.examine(layout, steps)
+    rows = apply.examine(host, steps)
     apply.refuse(rows)
     if all(row.finding.ok for row in rows):
         return False
     wanted = apply.table(rows, missing="missing")
     ui.tell(f"ContainAI needs this on your machine:\n{wanted}")
-    ui.tell(agreement(apply.plan(layout, rows)))
+    ui.tell(agreement(apply.plan(host, rows)))
     if not ui.ask("Do it now?"):
         raise NotSetUpError(
             "this machine is not set up, and nothing was changed",
             hint="run: cai setup --yes",
         )
-    with one_at_a_time(layout):
-        apply.apply(layout, steps, ui.step)
+    with one_at_a_time(host):
+        apply.apply(host, steps, ui.step)
     return True

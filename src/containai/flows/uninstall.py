@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from containai.errors import ContainAIError, NotSetUpError
 from containai.flows.alone import one_at_a_time
+from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.layout import Layout
 from containai.provision import record
@@ -21,31 +22,32 @@ class Uninstalled(NamedTuple):
     packages: list[str]
 
 
-def uninstall(layout: Layout, steps: Sequence[AnyStep], scope: Scope, ui: Ui) -> Uninstalled:
+def uninstall(host: Machine, steps: Sequence[AnyStep], scope: Scope, ui: Ui) -> Uninstalled:
     """Take ContainAI off this machine, as far as the scope goes, if the user agrees.
 
     Raises NotSetUpError where nobody does, ContainAIError where something is in the way or stays.
     """
+    layout = host.layout
     packages = brought(layout)
-    wanted = plan(layout, steps, scope)
+    wanted = plan(host, steps, scope)
     if wanted.actions:
         ui.tell(agreement([wanted]))
         if not ui.ask("Do it now?"):
             raise NotSetUpError("nothing was changed", hint="run: cai uninstall --yes")
-        with one_at_a_time(layout):
-            apply(wanted.actions, ui.step("uninstall", 1, 1))
+        with one_at_a_time(host):
+            apply(host, wanted.actions, ui.step("uninstall", 1, 1))
     return Uninstalled(wanted, packages)
 
 
-def plan(layout: Layout, steps: Sequence[AnyStep], scope: Scope) -> Plan:
+def plan(host: Machine, steps: Sequence[AnyStep], scope: Scope) -> Plan:
     """Return what takes ContainAI off this machine, as far as the scope goes.
 
     Raises ContainAIError where something is in the way; nothing has been changed then.
     """
     actions: list[Action] = []
     for step in reversed(steps):
-        actions += step.undo(layout, scope)
-    return Plan("uninstall", (*actions, *_state(layout, scope)))
+        actions += step.undo(host, scope)
+    return Plan("uninstall", (*actions, *_state(host.layout, scope)))
 
 
 def _state(layout: Layout, scope: Scope) -> list[Action]:
@@ -55,7 +57,7 @@ def _state(layout: Layout, scope: Scope) -> list[Action]:
     return [Run(["rm", "-rf", *left])] if left else []
 
 
-def apply(actions: Sequence[Action], progress: Progress) -> None:
+def apply(host: Machine, actions: Sequence[Action], progress: Progress) -> None:
     """Do it all. What fails is said at the end: the rest goes on, so that a second run has less.
 
     Raises ContainAIError.
@@ -64,7 +66,7 @@ def apply(actions: Sequence[Action], progress: Progress) -> None:
     for action in actions:
         progress(action.brief(), None)
         try:
-            perform(action, progress)
+            perform(host, action, progress)
         except ContainAIError as error:
             failed.append(str(error))
     if failed:

@@ -15,12 +15,15 @@ import time
 import urllib.error
 import urllib.request
 from io import BufferedRandom
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from containai.errors import DownloadError, NoSpaceError
-from containai.host import machine, proc, scripts
+from containai.host import proc, scripts
 from containai.work.actions import Pin
 from containai.work.ui import Progress
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 #: How long a server may take until its first answer, names and redirects included, and how long it
 #: may be silent later on, in seconds. Short: without a network nobody should wait for it.
@@ -53,7 +56,9 @@ def answers(url: str, timeout: float) -> bool:
         return False
 
 
-def fetch(pin: Pin, directory: str, progress: Progress, *, offline: str | None = None) -> str:
+def fetch(
+    host: "Machine", pin: Pin, directory: str, progress: Progress, *, offline: str | None = None
+) -> str:
     """Return the path of the pinned file in `directory`, which root owns; get it if need be.
 
     `offline` is a directory to take it from instead of the network. Raises DownloadError where it
@@ -64,19 +69,21 @@ def fetch(pin: Pin, directory: str, progress: Progress, *, offline: str | None =
         return there
     path = os.path.join(directory, pin.name)
     with tempfile.TemporaryFile(dir=_SPOOL, prefix="cai-") as spool:
-        source = _receive(pin, spool, progress, offline)
+        source = _receive(host, pin, spool, progress, offline)
         _check(pin, spool, source)
-        _keep(pin, spool, path)
+        _keep(host, pin, spool, path)
     return path
 
 
-def _receive(pin: Pin, spool: BufferedRandom, progress: Progress, offline: str | None) -> str:
+def _receive(
+    host: "Machine", pin: Pin, spool: BufferedRandom, progress: Progress, offline: str | None
+) -> str:
     """Copy the file to the spool; return where it came from."""
     if offline is not None:
         source = os.path.join(offline, pin.name)
         try:
             with open(source, "rb") as file:
-                _copy(pin, file, os.fstat(file.fileno()).st_size, spool, progress, source)
+                _copy(host, pin, file, os.fstat(file.fileno()).st_size, spool, progress, source)
         except OSError as failed:
             raise _failure(source, failed, f"put it there; it is published at {pin.url}") from None
         return source
@@ -86,7 +93,7 @@ def _receive(pin: Pin, spool: BufferedRandom, progress: Progress, offline: str |
         with _open(pin.url, ANSWER_TIMEOUT) as answer:
             length = answer.headers.get("Content-Length") or ""
             whole = int(length) if length.isdigit() else None
-            _copy(pin, answer, whole, spool, progress, pin.url)
+            _copy(host, pin, answer, whole, spool, progress, pin.url)
     except (OSError, http.client.HTTPException) as failed:
         raise _failure(pin.url, failed, hint) from None
     return pin.url
@@ -116,6 +123,7 @@ def _open(url: str, timeout: float) -> http.client.HTTPResponse:
 
 
 def _copy(
+    host: "Machine",
     pin: Pin,
     file: IO[bytes],
     whole: int | None,
@@ -125,7 +133,7 @@ def _copy(
 ) -> None:
     if whole is not None and whole > pin.size:
         raise _too_large(pin, source, whole)
-    if whole is not None and machine.free_bytes(_SPOOL) < whole:
+    if whole is not None and host.free_bytes(_SPOOL) < whole:
         raise NoSpaceError(
             f"{_SPOOL} has no room for {pin.name} ({whole >> 20} MiB)", hint="free some space there"
         )
@@ -157,12 +165,12 @@ def _check(pin: Pin, spool: BufferedRandom, source: str) -> None:
         )
 
 
-def _keep(pin: Pin, spool: BufferedRandom, path: str) -> None:
+def _keep(host: "Machine", pin: Pin, spool: BufferedRandom, path: str) -> None:
     # Not spool.seek(): that may stay within Python's buffer, and the child reads the descriptor.
     os.lseek(spool.fileno(), 0, os.SEEK_SET)
     try:
         keep = scripts.argv("host/download.sh", path, pin.sha256)
-        proc.run(keep, stdin_file=spool, root=True)
+        host.run(keep, stdin_file=spool, root=True)
     except proc.ProcessError as failed:
         if "no space left" in failed.done.err.lower():
             raise NoSpaceError(

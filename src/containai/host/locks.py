@@ -11,9 +11,13 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from containai.errors import ContainAIError, PrivilegeError
-from containai.host import proc, scripts
+from containai.host import scripts
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 #: How many locks the boxes have. Names share them: two that do wait for each other, no more.
 BOX_LOCKS = 256
@@ -27,7 +31,7 @@ def of_box(name: str) -> str:
 
 
 @contextlib.contextmanager
-def hold(directory: str, name: str, *, wait: float, what: str) -> Iterator[None]:
+def hold(host: "Machine", directory: str, name: str, *, wait: float, what: str) -> Iterator[None]:
     """Hold one of the machine's locks; `wait` is how long to wait for it, in seconds.
 
     The kernel lets go of it when the process ends, however it ends.
@@ -35,12 +39,12 @@ def hold(directory: str, name: str, *, wait: float, what: str) -> Iterator[None]
     """
     path = os.path.join(directory, name)
     with contextlib.ExitStack() as stack:
-        handle = _opened(directory, path)
+        handle = _opened(host, directory, path)
         stack.callback(os.close, handle)
         take(handle, path, wait=wait, what=what)
         # Who had it may have taken ContainAI off this machine: others lock a new file then.
         while not os.fstat(handle).st_nlink:
-            handle = _opened(directory, path)
+            handle = _opened(host, directory, path)
             stack.callback(os.close, handle)
             take(handle, path, wait=wait, what=what)
         yield
@@ -64,12 +68,12 @@ def take(handle: int, path: str, *, wait: float, what: str) -> None:
             pause = min(pause * 2, 0.1)
 
 
-def _opened(directory: str, path: str) -> int:
+def _opened(host: "Machine", directory: str, path: str) -> int:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with contextlib.suppress(FileNotFoundError):
             return os.open(path, flags)
-        _make(directory)
+        _make(host, directory)
         return os.open(path, flags)
     except OSError as wrong:
         raise ContainAIError(
@@ -78,13 +82,13 @@ def _opened(directory: str, path: str) -> int:
         ) from None
 
 
-def _make(directory: str) -> None:
+def _make(host: "Machine", directory: str) -> None:
     names = [ENGINE, SETUP, CHOICE, *(f"box-{number:02x}" for number in range(BOX_LOCKS))]
     above = directory
     while not os.path.exists(above):
         above = os.path.dirname(above)
     try:
-        proc.run(
+        host.run(
             scripts.argv("host/locks.sh", directory, *names), root=not os.access(above, os.W_OK)
         )
     except PrivilegeError as refused:

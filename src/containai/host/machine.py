@@ -1,100 +1,114 @@
-"""Facts about this machine."""
+"""This machine, as one object: its programs and processes, its facts, and where things are on it.
+
+What is done to the machine goes through it, so that something else can stand in (`host/fake.py`).
+"""
 
 import os
+from collections.abc import Callable, Sequence
 
 from containai.host import files
+from containai.host.proc import Programs
+from containai.layout import Layout
 from containai.work.user import User
 
 
-def invoker() -> User | None:
-    """Return who went through sudo to be root here, or None.
+class Machine(Programs):
+    """The machine that this runs on."""
 
-    Only root is believed: the variable is anybody's to set.
-    """
-    import pwd
+    def __init__(self, layout: Layout, *, elsewhere: Callable[[], Sequence[str]] = tuple) -> None:
+        """`elsewhere` says where programs are that the system's directories do not have."""
+        super().__init__(elsewhere=elsewhere)
+        self.layout = layout
 
-    uid = os.environ.get("SUDO_UID", "")
-    if os.geteuid() != 0 or not uid.isdigit() or uid == "0":
-        return None
-    try:
-        found = pwd.getpwuid(int(uid))
-    except KeyError:
-        return None
-    return User(found.pw_name, found.pw_dir)
+    def invoker(self) -> User | None:
+        """Return who went through sudo to be root here, or None.
 
+        Only root is believed: the variable is anybody's to set.
+        """
+        import pwd
 
-def user_name(uid: int) -> str:
-    """Return the name of a user of this machine, or what else to call one."""
-    import pwd
+        uid = os.environ.get("SUDO_UID", "")
+        if not self.is_root() or not uid.isdigit() or uid == "0":
+            return None
+        try:
+            found = pwd.getpwuid(int(uid))
+        except KeyError:
+            return None
+        return User(found.pw_name, found.pw_dir)
 
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return f"user {uid}" if uid >= 0 else "nobody known"
+    def user_name(self, uid: int) -> str:
+        """Return the name of a user of this machine, or what else to call one."""
+        import pwd
 
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except (KeyError, OverflowError):
+            return f"user {uid}" if uid >= 0 else "nobody known"
 
-def group_members(name: str) -> list[str] | None:
-    """Return the users in a group of that name, or None where there is no such group."""
-    import grp
+    def group_members(self, name: str) -> list[str] | None:
+        """Return the users in a group of that name, or None where there is no such group."""
+        import grp
 
-    try:
-        return list(grp.getgrnam(name).gr_mem)
-    except KeyError:
-        return None
+        try:
+            return list(grp.getgrnam(name).gr_mem)
+        except KeyError:
+            return None
 
+    def is_wsl(self) -> bool:
+        """Whether this is the Windows Subsystem for Linux, by what its kernel says of itself."""
+        return "microsoft" in (files.read("/proc/version") or "").lower()
 
-def is_wsl() -> bool:
-    """Whether this is the Windows Subsystem for Linux, by what its kernel says of itself."""
-    return "microsoft" in (files.read("/proc/version") or "").lower()
+    def selinux_enforcing(self) -> bool:
+        """Whether SELinux is on and denies (selinux(8))."""
+        return (files.read("/sys/fs/selinux/enforce") or "").strip() == "1"
 
+    def has_ipv6(self) -> bool:
+        """Whether the kernel knows IPv6."""
+        return os.path.exists("/proc/sys/net/ipv6/conf/lo")
 
-def selinux_enforcing() -> bool:
-    """Whether SELinux is on and denies (selinux(8))."""
-    return (files.read("/sys/fs/selinux/enforce") or "").strip() == "1"
+    def has_systemd(self) -> bool:
+        """Whether systemd is PID 1 (sd_booted(3): this directory exists exactly then)."""
+        return os.path.isdir("/run/systemd/system")
 
+    def kernel(self) -> tuple[int, int]:
+        """Return the kernel's major and minor version."""
+        major, minor = os.uname().release.split(".")[:2]
+        return int(major), int("".join(c for c in minor if c.isdigit()) or "0")
 
-def has_ipv6() -> bool:
-    """Whether the kernel knows IPv6."""
-    return os.path.exists("/proc/sys/net/ipv6/conf/lo")
+    def os_release(self) -> dict[str, str]:
+        """Return /etc/os-release (os-release(5)) as a dictionary."""
+        import shlex
 
+        pairs = {}
+        for line in (files.read("/etc/os-release") or "").splitlines():
+            key, equals, value = line.partition("=")
+            if equals and not key.startswith("#"):
+                pairs[key] = "".join(shlex.split(value))
+        return pairs
 
-def has_systemd() -> bool:
-    """Whether systemd is PID 1 (sd_booted(3): this directory exists exactly then)."""
-    return os.path.isdir("/run/systemd/system")
+    def mounted_in(self, path: str) -> list[str]:
+        """Return where something is mounted below a directory (proc(5), mountinfo)."""
+        found: dict[str, None] = {}
+        for line in (files.read("/proc/self/mountinfo") or "").splitlines():
+            escaped = line.split(" ")[4].split("\\")
+            point = escaped[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in escaped[1:])
+            if point.startswith(path.rstrip("/") + "/"):
+                found[point] = None
+        return list(found)
 
+    def processors(self) -> list[int]:
+        """Return the numbers of the processors that are online."""
+        return cpu_list(files.read("/sys/devices/system/cpu/online") or "0")
 
-def kernel() -> tuple[int, int]:
-    """Return the kernel's major and minor version."""
-    major, minor = os.uname().release.split(".")[:2]
-    return int(major), int("".join(c for c in minor if c.isdigit()) or "0")
+    def free_bytes(self, path: str) -> int:
+        """Return how much a path's file system has left for us, in bytes.
 
-
-def os_release() -> dict[str, str]:
-    """Return /etc/os-release (os-release(5)) as a dictionary."""
-    import shlex
-
-    pairs = {}
-    for line in (files.read("/etc/os-release") or "").splitlines():
-        key, equals, value = line.partition("=")
-        if equals and not key.startswith("#"):
-            pairs[key] = "".join(shlex.split(value))
-    return pairs
-
-
-def mounted_in(path: str) -> list[str]:
-    """Return where something is mounted below a directory (proc(5), mountinfo)."""
-    found: dict[str, None] = {}
-    for line in (files.read("/proc/self/mountinfo") or "").splitlines():
-        escaped = line.split(" ")[4].split("\\")
-        point = escaped[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in escaped[1:])
-        if point.startswith(path.rstrip("/") + "/"):
-            found[point] = None
-    return list(found)
-
-
-def processors() -> list[int]:
-    """Return the numbers of the processors that are online."""
-    return cpu_list(files.read("/sys/devices/system/cpu/online") or "0")
+        The path need not exist yet; its nearest existing parent counts.
+        """
+        while not os.path.exists(path):
+            path = os.path.dirname(path)
+        seen = os.statvfs(path)
+        return seen.f_bavail * seen.f_frsize
 
 
 def cpu_list(text: str) -> list[int]:
@@ -104,14 +118,3 @@ def cpu_list(text: str) -> list[int]:
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
     return found
-
-
-def free_bytes(path: str) -> int:
-    """Return how much a path's file system has left for us, in bytes.
-
-    The path need not exist yet; its nearest existing parent counts.
-    """
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    seen = os.statvfs(path)
-    return seen.f_bavail * seen.f_frsize

@@ -2,9 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from containai.errors import UnsupportedError
-from containai.host import machine, proc
+from containai.host import proc
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 POLICY = "/usr/sbin/policy-rc.d"
 #: Debian's own way to keep a maintainer script from starting a service (invoke-rc.d(8)): 101 is
@@ -25,9 +29,9 @@ NO_LISTS = (
 )
 
 
-def missing(names: Sequence[str]) -> list[str]:
+def missing(host: "Machine", names: Sequence[str]) -> list[str]:
     """Return those packages that are not installed."""
-    done = proc.run(
+    done = host.run(
         ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n", *names],
         ok=(0, 1),
     )
@@ -35,20 +39,20 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
-def installed() -> list[str]:
+def installed(host: "Machine") -> list[str]:
     """Return the names of all packages that are installed."""
-    done = proc.run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n"])
+    done = host.run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n"])
     return sorted({line.split()[0] for line in done.out.splitlines() if " ii" in line})
 
 
-def has_apt() -> bool:
+def has_apt(host: "Machine") -> bool:
     """Whether this machine's packages are Debian's."""
-    return proc.which("apt-get") is not None
+    return host.which("apt-get") is not None
 
 
-def known(name: str) -> bool:
+def known(host: "Machine", name: str) -> bool:
     """Whether this machine's package lists have a package of that name."""
-    return proc.run(["apt-cache", "show", name], ok=None).code == 0
+    return host.run(["apt-cache", "show", name], ok=None).code == 0
 
 
 def install_argv(names: Sequence[str]) -> list[str]:
@@ -66,36 +70,42 @@ def update_argv() -> list[str]:
     return ["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"]
 
 
-def update(on_line: Callable[[str], None]) -> None:
+def update(host: "Machine", on_line: Callable[[str], None]) -> None:
     """Fetch the package lists."""
-    proc.stream(update_argv(), on_line, root=True)
+    host.stream(update_argv(), on_line, root=True)
 
 
-def ensure(names: Sequence[str], on_line: Callable[[str], None]) -> None:
+def ensure(host: "Machine", names: Sequence[str], on_line: Callable[[str], None]) -> None:
     """Install what is missing. Raises UnsupportedError without apt, ProcessError where it fails."""
-    wanted = missing(names) if has_apt() else [name for name in names if not proc.which(name)]
+    wanted = (
+        missing(host, names) if has_apt(host) else [name for name in names if not host.which(name)]
+    )
     if not wanted:
         return
-    if not has_apt():
+    if not has_apt(host):
         raise UnsupportedError(
             f"{', '.join(wanted)} cannot be installed: this is no Debian or Ubuntu",
             hint="install it with this system's package manager and run the command again",
         )
-    update(on_line)
-    proc.stream(install_argv(wanted), on_line, root=True)
+    update(host, on_line)
+    host.stream(install_argv(wanted), on_line, root=True)
 
 
-def quiet_install_argv(names: Sequence[str], if_known: Sequence[str] = ()) -> list[str]:
+def quiet_install_argv(
+    host: "Machine", names: Sequence[str], if_known: Sequence[str] = ()
+) -> list[str]:
     """Return the command that runs `quiet_install_script`."""
-    return ["sh", "-c", quiet_install_script(names, if_known), "install"]
+    return ["sh", "-c", quiet_install_script(host, names, if_known), "install"]
 
 
-def quiet_offline_argv(directory: str, sums: Mapping[str, str]) -> list[str]:
+def quiet_offline_argv(host: "Machine", directory: str, sums: Mapping[str, str]) -> list[str]:
     """Return the command that runs `quiet_offline_script`."""
-    return ["sh", "-c", quiet_offline_script(directory, sums), "install"]
+    return ["sh", "-c", quiet_offline_script(host, directory, sums), "install"]
 
 
-def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> str:
+def quiet_install_script(
+    host: "Machine", names: Sequence[str], if_known: Sequence[str] = ()
+) -> str:
     """Return the script that installs a daemon's packages, neither enabled nor running.
 
     Of `if_known` those are installed that the archive has: which it has is known only once the
@@ -109,15 +119,16 @@ def quiet_install_script(names: Sequence[str], if_known: Sequence[str] = ()) -> 
         script += f'! apt-cache show {name} >/dev/null 2>&1 || set -- "$@" {name}\n'
     install = proc.describe(install_argv(names))
     return _quietly(
+        host,
         f'{script}{install} "$@" || {{\n'
         "    code=$?\n"
         f"    [ -z \"$lists\" ] || echo '{NO_LISTS}' >&2\n"
         "    exit $code\n"
-        "}\n"
+        "}\n",
     )
 
 
-def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
+def quiet_offline_script(host: "Machine", directory: str, sums: Mapping[str, str]) -> str:
     """Return the script that installs package files, checked where only root writes.
 
     `sums` are the sha256 digests by file name. Nothing is fetched. Runs as root.
@@ -128,6 +139,7 @@ def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
     install = proc.describe(install_argv(NO_ARCHIVE))
     staged = " ".join(f'"$stage"/{proc.describe([name])}' for name in sums)
     return _quietly(
+        host,
         "stage=$(mktemp -d /var/tmp/cai-XXXXXX)\n"
         f'{proc.describe(["cp", "--", *sources])} "$stage"\n'
         'cd "$stage"\n'
@@ -139,7 +151,7 @@ def quiet_offline_script(directory: str, sums: Mapping[str, str]) -> str:
     )
 
 
-def _quietly(install: str, cleanup: str = "") -> str:
+def _quietly(host: "Machine", install: str, cleanup: str = "") -> str:
     """Return a script around an installation that keeps what it brings from being started.
 
     Services that were there before stay as they are. A policy-rc.d of the administrator's stays:
@@ -156,7 +168,7 @@ def _quietly(install: str, cleanup: str = "") -> str:
     script += install
     for name in SERVICES:
         if not _has_service(name):
-            script += _disable(name)
+            script += _disable(host, name)
     return script
 
 
@@ -166,9 +178,9 @@ def _has_service(name: str) -> bool:
     return any(os.path.exists(path) for path in paths)
 
 
-def _disable(name: str) -> str:
+def _disable(host: "Machine", name: str) -> str:
     script = f"update-rc.d {name} disable 2>/dev/null || true\n"
-    if machine.has_systemd():
+    if host.has_systemd():
         # One at a time: systemctl does nothing at all where one of several units is unknown.
         for unit in (f"{name}.service", f"{name}.socket"):
             script += f"systemctl disable --now {unit} 2>/dev/null || true\n"

@@ -43,34 +43,248 @@ class ProcessError(ContainAIError):
         self.done = done
 
 
-def which(program: str, *, root: bool = False) -> str | None:
-    """Return the path of a program: in the system's directories, else in those of `host.path`.
+class Programs:
+    """The programs of this machine: where they are, and how one is started."""
 
-    `root` is for what root runs, or a file of root's names: only root may be able to change it. So
-    it is, too, for whoever is root.
-    """
-    root = root or os.geteuid() == 0
-    for directory in SYSTEM_PATH.split(":"):
-        if _is_program(path := f"{directory}/{program}", root=root):
-            return path
-    for directory in _configured():
-        if _is_program(path := f"{directory}/{program}", root=root):
-            return path
-    return None
+    def __init__(self, path: str = "", elsewhere: Callable[[], Sequence[str]] = tuple) -> None:
+        """`path` is where programs are looked for, not the system's; `elsewhere` what is added."""
+        self.path = path or SYSTEM_PATH
+        self._elsewhere = elsewhere
+
+    def is_root(self) -> bool:
+        """Whether this is root."""
+        return os.geteuid() == 0
+
+    def which(self, program: str, *, root: bool = False) -> str | None:
+        """Return the path of a program: in the system's directories, else in those of `host.path`.
+
+        `root` is for what root runs, or a file of root's names: only root may be able to change it.
+        So it is, too, for whoever is root.
+        """
+        root = root or self.is_root()
+        for directory in self.path.split(":"):
+            if _is_program(path := f"{directory}/{program}", root=root):
+                return path
+        for directory in self._elsewhere():
+            if _is_program(path := f"{directory}/{program}", root=root):
+                return path
+        return None
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Return the environment for a child: of ours, what steers no program (PASSED_ON)."""
+        kept = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
+        # ssh runs a ProxyCommand with the user's shell.
+        return kept | {"PATH": self.path, "SHELL": "/bin/sh"} | extra
+
+    def as_root(self, argv: Sequence[str]) -> list[str]:
+        """Return the argv that runs as root: as it is for root, else behind sudo.
+
+        Raises PrivilegeError where there is no sudo.
+        """
+        if self.is_root():
+            return list(argv)
+        if self.which("sudo", root=True) is None:
+            raise PrivilegeError(
+                f"root is needed for: {describe(argv)}",
+                hint="install sudo and add yourself to its group, or run this command as root",
+            )
+        return ["sudo", "--", *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        ok: Sequence[int] | None = (0,),
+        stdin: str | bytes | None = None,
+        stdin_file: IO[bytes] | None = None,
+        root: bool = False,
+        timeout: float | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        """Run a program to its end and return what it printed.
+
+        `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds;
+        `stdin_file` is read from where its descriptor stands.
+        Raises ProcessError for a missing program, another exit code or a time-out.
+        """
+        import subprocess
+
+        argv, words = self._command(argv, root=root)
+        try:
+            ended = subprocess.run(
+                words,
+                input=stdin.encode() if isinstance(stdin, str) else stdin,
+                stdin=stdin_file or (subprocess.DEVNULL if stdin is None else None),
+                capture_output=True,
+                timeout=timeout,
+                env=env or self.environment(),
+                cwd="/",
+                check=False,
+            )
+        except (FileNotFoundError, PermissionError):
+            raise self._missing(argv[0]) from None
+        except subprocess.TimeoutExpired as late:
+            raise ProcessError(
+                f"no answer within {timeout:g} s from: {describe(argv)}",
+                Done(124, _text(late.stdout), _text(late.stderr)),
+            ) from None
+        done = Done(ended.returncode, _text(ended.stdout), _text(ended.stderr))
+        if ok is not None and done.code not in ok:
+            raise failure(argv, done)
+        return done
+
+    def run_limited(
+        self, argv: Sequence[str], *, stdin: bytes, limit: int, timeout: float, root: bool = False
+    ) -> Done:
+        """Run a program whose output nobody answers for; return what it printed, whatever its code.
+
+        Raises ProcessError for more than `limit` bytes, more than `timeout` seconds, or no program.
+        """
+        import subprocess
+        import time
+
+        argv, words = self._command(argv, root=root)
+        end = time.monotonic() + timeout
+        with open(os.memfd_create("stdin"), "w+b") as given:
+            given.write(stdin)
+            given.seek(0)
+            out = subprocess.PIPE
+            try:
+                child = subprocess.Popen(
+                    words, stdin=given, stdout=out, stderr=out, env=self.environment(), cwd="/"
+                )
+            except (FileNotFoundError, PermissionError):
+                raise self._missing(argv[0]) from None
+        with child:
+            try:
+                said, why = _collected((child.stdout, child.stderr), limit, end)
+                code = child.wait(max(0.0, end - time.monotonic()))
+            except (_TooMuch, subprocess.TimeoutExpired) as wrong:
+                child.kill()
+                much = isinstance(wrong, _TooMuch)
+                what = f"more than {limit} bytes" if much else "longer than allowed"
+                raise ProcessError(f"{what}: {describe(argv)}", Done(124, "", "")) from None
+            except BaseException:
+                child.kill()
+                raise
+        return Done(code, _text(said), _text(why))
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        root: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        """Run a program and hand over every line of its output as it comes (stderr included).
+
+        Raises ProcessError for a missing program or an exit code other than 0. The last 200 lines
+        are in the error. The child ends with us: an interrupt is passed on and waited for.
+        """
+        import signal
+        import subprocess
+
+        argv, words = self._command(argv, root=root)
+        last: list[str] = []
+        try:
+            child = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=env or self.environment(),
+                cwd="/",
+                text=True,
+                errors="replace",
+            )
+        except (FileNotFoundError, PermissionError):
+            raise self._missing(argv[0]) from None
+        with child:
+            assert child.stdout is not None
+            try:
+                for line in child.stdout:
+                    last = [*last[-199:], line]
+                    on_line(line.rstrip("\n"))
+            except BaseException:
+                child.send_signal(signal.SIGTERM)
+                child.wait()
+                raise
+        done = Done(child.returncode, "".join(last), "")
+        if done.code != 0:
+            raise failure(argv, done)
+        return done
+
+    def run_detached(self, argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
+        """Run a program that may leave a process behind, without our pipes; return its code.
+
+        `watch` is called until it ends: every second, and less often the longer that takes, as
+        looking costs a slow machine more than waiting. What it raises ends the program, and is
+        raised.
+        """
+        import select
+        import signal
+        import subprocess
+        import time
+
+        null, words = subprocess.DEVNULL, self._command(argv)[1]
+        child = subprocess.Popen(
+            words,
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            start_new_session=True,
+            env=self.environment(),
+            cwd="/",
+        )
+        end = os.pidfd_open(child.pid)
+        begun = time.monotonic()
+        try:
+            while not select.select([end], [], [], max(1.0, (time.monotonic() - begun) / 10))[0]:
+                watch()
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+        finally:
+            child.wait()
+            os.close(end)
+        return child.returncode
+
+    def start(self, argv: Sequence[str], *, log: str, cwd: str = "/") -> None:
+        """Start a daemon in a session of its own, with its output appended to `log`."""
+        shell = ["sh", "-c", 'exec setsid --fork "$@" </dev/null >>"$0" 2>&1', log, *argv]
+        self.run(["env", "--chdir", cwd, *shell], root=True)
+
+    def replace(self, argv: Sequence[str | bytes]) -> NoReturn:
+        """Become another program; terminal, signals and exit code are then its own."""
+        os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment())
+
+    def _command(self, argv: Sequence[str], *, root: bool = False) -> tuple[list[str], list[str]]:
+        """Return an argv as people see it, and as it is run: with whole paths of programs."""
+        shown = self.as_root(argv) if root else list(argv)
+        sudo = [self._program("sudo", root=True), "--"] if len(shown) > len(argv) else []
+        return shown, [*sudo, self._program(argv[0], root=root), *argv[1:]]
+
+    def _program(self, name: str, *, root: bool = False) -> str:
+        """Return the path of a program. Raises ProcessError where there is none."""
+        path = name if name.startswith("/") else self.which(name, root=root)
+        if path is None:
+            raise self._missing(name)
+        return path
+
+    def _missing(self, name: str) -> ProcessError:
+        return ProcessError(
+            f"the program {name!r} is missing",
+            Done(127, "", ""),
+            hint=f"run: cai setup. Looked for in {self.path}; PATH does not count, other "
+            "directories are named in the setting host.path",
+        )
 
 
 def _is_program(path: str, *, root: bool) -> bool:
     if not os.access(path, os.X_OK) or os.path.isdir(path):
         return False
     return not root or only_root_writes(path)
-
-
-def _configured() -> Sequence[str]:
-    """Return the directories of the setting `host.path`. The warm path does not come here."""
-    from containai.config.settings import Settings
-    from containai.layout import Layout
-
-    return Settings.load(Layout.from_environment().config_file, os.environ).host_path
 
 
 def only_root_writes(path: str) -> bool:
@@ -107,137 +321,11 @@ def only_root_writes(path: str) -> bool:
     return True
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """Return the environment for a child: of ours, what steers no program (PASSED_ON)."""
-    kept = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
-    # ssh runs a ProxyCommand with the user's shell.
-    return kept | {"PATH": SYSTEM_PATH, "SHELL": "/bin/sh"} | extra
-
-
-def _command(argv: Sequence[str], *, root: bool = False) -> tuple[list[str], list[str]]:
-    """Return an argv as people see it, and as it is run: with the whole paths of its programs."""
-    shown = as_root(argv) if root else list(argv)
-    sudo = [_program("sudo", root=True), "--"] if len(shown) > len(argv) else []
-    return shown, [*sudo, _program(argv[0], root=root), *argv[1:]]
-
-
-def _program(name: str, *, root: bool = False) -> str:
-    """Return the path of a program. Raises ProcessError where there is none."""
-    path = name if name.startswith("/") else which(name, root=root)
-    if path is None:
-        raise _missing(name)
-    return path
-
-
-def _missing(name: str) -> ProcessError:
-    return ProcessError(
-        f"the program {name!r} is missing",
-        Done(127, "", ""),
-        hint=f"run: cai setup. Looked for in {SYSTEM_PATH}; PATH does not count, other directories "
-        "are named in the setting host.path",
-    )
-
-
-def as_root(argv: Sequence[str]) -> list[str]:
-    """Return the argv that runs as root: as it is for root, else behind sudo.
-
-    Raises PrivilegeError where there is no sudo.
-    """
-    if os.geteuid() == 0:
-        return list(argv)
-    if which("sudo", root=True) is None:
-        raise PrivilegeError(
-            f"root is needed for: {describe(argv)}",
-            hint="install sudo and add yourself to its group, or run this command as root",
-        )
-    return ["sudo", "--", *argv]
-
-
 def describe(argv: Sequence[str]) -> str:
     """Return the argv as a person would type it."""
     import shlex
 
     return shlex.join(argv)
-
-
-def run(
-    argv: Sequence[str],
-    *,
-    ok: Sequence[int] | None = (0,),
-    stdin: str | bytes | None = None,
-    stdin_file: IO[bytes] | None = None,
-    root: bool = False,
-    timeout: float | None = None,
-    env: dict[str, str] | None = None,
-) -> Done:
-    """Run a program to its end and return what it printed.
-
-    `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds; `stdin_file`
-    is read from where its descriptor stands.
-    Raises ProcessError for a missing program, another exit code or a time-out.
-    """
-    import subprocess
-
-    argv, words = _command(argv, root=root)
-    try:
-        ended = subprocess.run(
-            words,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdin=stdin_file or (subprocess.DEVNULL if stdin is None else None),
-            capture_output=True,
-            timeout=timeout,
-            env=env or environment(),
-            cwd="/",
-            check=False,
-        )
-    except (FileNotFoundError, PermissionError):
-        raise _missing(argv[0]) from None
-    except subprocess.TimeoutExpired as late:
-        raise ProcessError(
-            f"no answer within {timeout:g} s from: {describe(argv)}",
-            Done(124, _text(late.stdout), _text(late.stderr)),
-        ) from None
-    done = Done(ended.returncode, _text(ended.stdout), _text(ended.stderr))
-    if ok is not None and done.code not in ok:
-        raise failure(argv, done)
-    return done
-
-
-def run_limited(
-    argv: Sequence[str], *, stdin: bytes, limit: int, timeout: float, root: bool = False
-) -> Done:
-    """Run a program whose output nobody answers for; return what it printed, whatever its code.
-
-    Raises ProcessError for more than `limit` bytes, more than `timeout` seconds, or no program.
-    """
-    import subprocess
-    import time
-
-    argv, words = _command(argv, root=root)
-    end = time.monotonic() + timeout
-    with open(os.memfd_create("stdin"), "w+b") as given:
-        given.write(stdin)
-        given.seek(0)
-        out = subprocess.PIPE
-        try:
-            child = subprocess.Popen(
-                words, stdin=given, stdout=out, stderr=out, env=environment(), cwd="/"
-            )
-        except (FileNotFoundError, PermissionError):
-            raise _missing(argv[0]) from None
-    with child:
-        try:
-            said, why = _collected((child.stdout, child.stderr), limit, end)
-            code = child.wait(max(0.0, end - time.monotonic()))
-        except (_TooMuch, subprocess.TimeoutExpired) as wrong:
-            child.kill()
-            much = isinstance(wrong, _TooMuch)
-            what = f"more than {limit} bytes" if much else "longer than allowed"
-            raise ProcessError(f"{what}: {describe(argv)}", Done(124, "", "")) from None
-        except BaseException:
-            child.kill()
-            raise
-    return Done(code, _text(said), _text(why))
 
 
 class _TooMuch(Exception):  # noqa: N818 - never leaves this module
@@ -275,98 +363,6 @@ def failure(argv: Sequence[str], done: Done) -> ProcessError:
     # A script would hide what was said; a dry run shows it.
     words = ["…" if "\n" in word else describe([word]) for word in argv]
     return ProcessError(f"{' '.join(words)} ended with code {done.code}{said}", done)
-
-
-def stream(
-    argv: Sequence[str],
-    on_line: Callable[[str], None],
-    *,
-    root: bool = False,
-    env: dict[str, str] | None = None,
-) -> Done:
-    """Run a program and hand over every line of its output as it comes (stderr included).
-
-    Raises ProcessError for a missing program or an exit code other than 0. The last 200 lines are
-    in the error. The child ends with us: an interrupt is passed on and waited for.
-    """
-    import signal
-    import subprocess
-
-    argv, words = _command(argv, root=root)
-    last: list[str] = []
-    try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=env or environment(),
-            cwd="/",
-            text=True,
-            errors="replace",
-        )
-    except (FileNotFoundError, PermissionError):
-        raise _missing(argv[0]) from None
-    with child:
-        assert child.stdout is not None
-        try:
-            for line in child.stdout:
-                last = [*last[-199:], line]
-                on_line(line.rstrip("\n"))
-        except BaseException:
-            child.send_signal(signal.SIGTERM)
-            child.wait()
-            raise
-    done = Done(child.returncode, "".join(last), "")
-    if done.code != 0:
-        raise failure(argv, done)
-    return done
-
-
-def run_detached(argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
-    """Run a program that may leave a process behind, without our pipes; return its code.
-
-    `watch` is called until it ends: every second, and less often the longer that takes, as looking
-    costs a slow machine more than waiting. What it raises ends the program, and is raised.
-    """
-    import select
-    import signal
-    import subprocess
-    import time
-
-    null, words = subprocess.DEVNULL, _command(argv)[1]
-    child = subprocess.Popen(
-        words,
-        stdin=null,
-        stdout=null,
-        stderr=null,
-        start_new_session=True,
-        env=environment(),
-        cwd="/",
-    )
-    end = os.pidfd_open(child.pid)
-    begun = time.monotonic()
-    try:
-        while not select.select([end], [], [], max(1.0, (time.monotonic() - begun) / 10))[0]:
-            watch()
-    except BaseException:
-        os.killpg(child.pid, signal.SIGKILL)
-        raise
-    finally:
-        child.wait()
-        os.close(end)
-    return child.returncode
-
-
-def start(argv: Sequence[str], *, log: str, cwd: str = "/") -> None:
-    """Start a daemon in a session of its own, with its output appended to `log`."""
-    shell = ["sh", "-c", 'exec setsid --fork "$@" </dev/null >>"$0" 2>&1', log, *argv]
-    run(["env", "--chdir", cwd, *shell], root=True)
-
-
-def replace(argv: Sequence[str | bytes]) -> NoReturn:
-    """Become another program; terminal, signals and exit code are then its own."""
-    os.execve(_program(os.fsdecode(argv[0])), list(argv), environment())
 
 
 def _text(raw: bytes | str | None) -> str:

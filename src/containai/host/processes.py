@@ -13,7 +13,10 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 #: The system's own Python.
 PYTHON = "/usr/bin/python3"
@@ -117,17 +120,19 @@ def parent(process: Process) -> int:
         return 0
 
 
-def send(number: signal.Signals, processes: Sequence[Process], *, children: bool = False) -> None:
+def send(
+    host: "Machine", number: signal.Signals, processes: Sequence[Process], *, children: bool = False
+) -> None:
     """Signal those that are still what they were, with their children first if told, as root."""
     if not processes:
         return
     if os.geteuid() == 0:
         _send(number, processes, children=children)
         return
-    from containai.host import files, proc
+    from containai.host import files
 
     argv = [PYTHON, "-IS", "-", asked(number, processes, children=children)]
-    proc.run(argv, stdin=files.read(__file__) or "", root=True, ok=None)
+    host.run(argv, stdin=files.read(__file__) or "", root=True, ok=None)
 
 
 def asked(number: signal.Signals, processes: Sequence[Process], *, children: bool) -> str:

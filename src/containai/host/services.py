@@ -5,13 +5,15 @@ The one decision is in `manager`.
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from containai.errors import EngineError
-from containai.host import machine, proc, processes, scripts, service
+from containai.host import proc, processes, scripts, service
 from containai.host.processes import Process
 from containai.host.service import MAIN_PID, Kind, Service
-from containai.layout import Layout
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 #: For systemctl, on top of what the service itself may take, in seconds.
 _MARGIN = 15.0
@@ -56,28 +58,30 @@ class Services(Protocol):
         """Return root's commands once those files were written, at boot to start what should."""
 
 
-def manager(layout: Layout) -> Services:
+def manager(host: "Machine") -> Services:
     """Return what has services run: systemd, for the machine's own ContainAI where it is PID 1.
 
     Units have one name a machine: another root (a test) has background processes anywhere.
     """
-    if machine.has_systemd() and layout.is_default:
-        return Units(layout)
-    return Background()
+    if host.has_systemd() and host.layout.is_default:
+        return Units(host)
+    return Background(host)
 
 
 class Units:
     """Services as units of systemd."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, host: "Machine") -> None:
+        self.host = host
 
     def start(self, wanted: Service) -> None:
         """As it says above; systemd knows what is wanted."""
         if wanted.ready() or (wanted.optional and wanted.missing):
             return
         timeout = wanted.start_timeout + _MARGIN
-        done = proc.run(["systemctl", "start", wanted.unit], root=True, ok=None, timeout=timeout)
+        done = self.host.run(
+            ["systemctl", "start", wanted.unit], root=True, ok=None, timeout=timeout
+        )
         failed = done.code != 0 or (wanted.kind is not Kind.ONESHOT and not _wait(wanted, None))
         if failed and not wanted.optional:
             raise _failure(self, wanted)
@@ -86,7 +90,7 @@ class Units:
         """As it says above."""
         ok = None if wanted.optional else (0,)
         timeout = wanted.stop_timeout + _MARGIN
-        proc.run(["systemctl", "stop", wanted.unit], root=True, ok=ok, timeout=timeout)
+        self.host.run(["systemctl", "stop", wanted.unit], root=True, ok=ok, timeout=timeout)
 
     def stop_companions(self, wanted: Service) -> None:
         """Stop what would not start by itself at boot."""
@@ -96,12 +100,12 @@ class Units:
 
     def renew(self, wanted: Service) -> None:
         """As it says above: its unit may have changed."""
-        proc.run(["systemctl", "restart", wanted.unit], root=True)
+        self.host.run(["systemctl", "restart", wanted.unit], root=True)
 
     def log(self, wanted: Service, lines: int) -> str:
         """As it says above."""
         argv = ["journalctl", "--unit", wanted.unit, "--no-pager", "--lines", str(lines)]
-        return proc.run(argv, root=True, ok=None).out
+        return self.host.run(argv, root=True, ok=None).out
 
     def logs(self, wanted: Service) -> str:
         """Return what journalctl(1) is asked."""
@@ -117,7 +121,7 @@ class Units:
 
     def files(self, wanted: Sequence[Service]) -> dict[str, str]:
         """Return their units."""
-        return {self.layout.unit_file(each.unit): service.unit(each) for each in wanted}
+        return {self.host.layout.unit_file(each.unit): service.unit(each) for each in wanted}
 
     def enable(self, wanted: Sequence[Service]) -> list[list[str]]:
         """As it says above."""
@@ -127,6 +131,9 @@ class Units:
 
 class Background:
     """Services as background processes, which nobody starts again."""
+
+    def __init__(self, host: "Machine") -> None:
+        self.host = host
 
     def start(self, wanted: Service) -> None:
         """As it says above; first what it wants and needs, then its preparations."""
@@ -139,9 +146,9 @@ class Background:
             for other in wanted.wants + wanted.needs:
                 self.start(other)
             for argv in wanted.prepare:
-                proc.run(argv, root=True)
+                self.host.run(argv, root=True)
             if wanted.kind is Kind.ONESHOT:
-                proc.run(wanted.argv, root=True)
+                self.host.run(wanted.argv, root=True)
                 return
             watched = self._launch(wanted)
         if not _wait(wanted, watched) and not wanted.optional:
@@ -150,7 +157,7 @@ class Background:
     def _launch(self, wanted: Service) -> Sequence[Process]:
         if wanted.launch:
             try:
-                proc.run(wanted.launch, root=True, timeout=wanted.start_timeout)
+                self.host.run(wanted.launch, root=True, timeout=wanted.start_timeout)
             except proc.ProcessError as failed:
                 said = (failed.done.err.strip() or f"code {failed.done.code}").splitlines()[-1]
                 raise _failure(self, wanted, said) from None
@@ -161,14 +168,14 @@ class Background:
         words = ["env", *(f"{key}={value}" for key, value in given.items()), *wanted.argv]
         limits = [f"{key}={text.replace('infinity', 'unlimited')}" for key, text in wanted.limits]
         argv = scripts.argv("host/background.sh", wanted.log, *limits, "--", *words)
-        launched = processes.look(int(proc.run(argv, root=True).out))
+        launched = processes.look(int(self.host.run(argv, root=True).out))
         return () if launched is None else (launched,)
 
     def stop(self, wanted: Service) -> None:
         """As it says above."""
         if wanted.kind is Kind.ONESHOT:
             if wanted.stop and not wanted.missing:
-                proc.run(wanted.stop, root=True)
+                self.host.run(wanted.stop, root=True)
             return
         found = wanted.find()
         if not found:
@@ -191,11 +198,11 @@ class Background:
         if not wanted.stop:
             import signal
 
-            processes.send(signal.SIGTERM, found)
+            processes.send(self.host, signal.SIGTERM, found)
             return
         for each in found:
             argv = [str(each.pid) if word == MAIN_PID else word for word in wanted.stop]
-            proc.run(argv, root=True, timeout=wanted.stop_timeout)
+            self.host.run(argv, root=True, timeout=wanted.stop_timeout)
 
     def _stuck(self, wanted: Service, found: Sequence[Process], why: str) -> EngineError:
         pids = " ".join(str(each.pid) for each in found)
@@ -213,7 +220,7 @@ class Background:
 
     def log(self, wanted: Service, lines: int) -> str:
         """As it says above."""
-        return proc.run(["tail", "-n", str(lines), wanted.log], root=True, ok=None).out
+        return self.host.run(["tail", "-n", str(lines), wanted.log], root=True, ok=None).out
 
     def logs(self, wanted: Service) -> str:
         """Return the file."""

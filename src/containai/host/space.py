@@ -1,7 +1,11 @@
 """Room on a disk: how much each thing takes, and the refusal where there is less."""
 
+from typing import TYPE_CHECKING
+
 from containai.errors import NoSpaceError
-from containai.host import machine
+
+if TYPE_CHECKING:
+    from containai.host.machine import Machine
 
 #: What building an image writes at most before its layers are cleaned, in bytes.
 FOR_IMAGE = 4 << 30
@@ -11,12 +15,14 @@ FOR_PROGRAMS = 1 << 30
 TO_WORK = 256 << 20
 
 
-def require(path: str, needed: int, what: str = "", *, hint: str = "free some space there") -> int:
+def require(
+    host: "Machine", path: str, needed: int, what: str = "", *, hint: str = "free some space there"
+) -> int:
     """Return how many bytes are free at a path. Raises NoSpaceError for less than `needed`.
 
     `what` says what they are needed for.
     """
-    free = machine.free_bytes(path)
+    free = host.free_bytes(path)
     if free < needed:
         purpose = f" for {what}" if what else ""
         raise NoSpaceError(

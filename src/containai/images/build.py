@@ -33,7 +33,9 @@ def ensure(engine: Engine, recipe: Recipe, progress: Progress) -> str:
     """
     if exists(engine, recipe):
         return recipe.reference
-    space.require(engine.layout.engine_data, space.FOR_IMAGE, f"building image {recipe.name}")
+    space.require(
+        engine.host, engine.layout.engine_data, space.FOR_IMAGE, f"building image {recipe.name}"
+    )
     arguments = dict(recipe.arguments)
     try:
         if recipe.parent is not None:
@@ -53,7 +55,7 @@ def load(engine: Engine, recipe: Recipe, archive: str) -> str:
     """
     # Its layers are unpacked beside a copy of the archive.
     needed = 2 * os.path.getsize(archive)
-    space.require(engine.layout.engine_data, needed, f"loading {archive}")
+    space.require(engine.host, engine.layout.engine_data, needed, f"loading {archive}")
     try:
         said = engine.docker("load", "--input", archive, timeout=None).out
     except EngineError as failed:
@@ -105,7 +107,9 @@ def bootstrap_argv(directory: str, image: str, host: str) -> list[str]:
 
 
 def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
-    packages.ensure(("mmdebstrap", "debian-archive-keyring"), lambda line: progress(line, 0.03))
+    packages.ensure(
+        engine.host, ("mmdebstrap", "debian-archive-keyring"), lambda line: progress(line, 0.03)
+    )
     seen = 0
 
     def on_line(line: str) -> None:
@@ -116,7 +120,7 @@ def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
 
     layout = engine.layout
     host = f"unix://{layout.engine_socket}"
-    proc.stream(bootstrap_argv(layout.build_dir, target, host), on_line, root=True)
+    engine.host.stream(bootstrap_argv(layout.build_dir, target, host), on_line, root=True)
 
 
 class BuildProgress:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from containai.errors import ContainAIError
+from containai.host.machine import Machine
 from containai.host.perform import perform
-from containai.layout import Layout
 from containai.provision import record
 from containai.provision.step import AnyStep
 from containai.work.actions import Finding, Plan
@@ -20,14 +20,14 @@ class Row(NamedTuple):
     error: ContainAIError | None = None
 
 
-def examine(layout: Layout, steps: Sequence[AnyStep]) -> list[Row]:
+def examine(host: Machine, steps: Sequence[AnyStep]) -> list[Row]:
     """Check every step, also after one that fails."""
-    return [_row(layout, step) for step in steps]
+    return [_row(host, step) for step in steps]
 
 
-def _row(layout: Layout, step: AnyStep) -> Row:
+def _row(host: Machine, step: AnyStep) -> Row:
     try:
-        return Row(step, step.check(layout))
+        return Row(step, step.check(host))
     except ContainAIError as error:
         return Row(step, Finding(False, str(error), hint=error.hint), error)
 
@@ -39,18 +39,18 @@ def refuse(rows: Sequence[Row]) -> None:
             raise row.error
 
 
-def plan(layout: Layout, rows: Iterable[Row]) -> list[Plan]:
+def plan(host: Machine, rows: Iterable[Row]) -> list[Plan]:
     """Return what would be done for every step that is not right, as things are now."""
-    return [plan_of(layout, row.step, row.finding) for row in rows if not row.finding.ok]
+    return [plan_of(host, row.step, row.finding) for row in rows if not row.finding.ok]
 
 
-def plan_of(layout: Layout, step: AnyStep, finding: Finding[Any]) -> Plan:
+def plan_of(host: Machine, step: AnyStep, finding: Finding[Any]) -> Plan:
     """Return what would be done about what a step's check has just found."""
-    return Plan(step.title, tuple(step.plan(layout, finding)))
+    return Plan(step.title, tuple(step.plan(host, finding)))
 
 
 def apply(
-    layout: Layout, steps: Sequence[AnyStep], progress_of: Callable[[str, int, int], Progress]
+    host: Machine, steps: Sequence[AnyStep], progress_of: Callable[[str, int, int], Progress]
 ) -> None:
     """Make every step right, in order: check it, and where it is wrong, plan, act and check again.
 
@@ -59,15 +59,15 @@ def apply(
     not at all, and a step looks at what is there: after an interruption the next run goes on.
     Raises ContainAIError where a step is still wrong after its plan.
     """
-    with record.of_packages(layout):
+    with record.of_packages(host):
         for number, step in enumerate(steps, 1):
-            before = step.check(layout)
+            before = step.check(host)
             if not before.ok:
                 progress = progress_of(step.title, number, len(steps))
-                make_right(layout, Row(step, before), plan_of(layout, step, before), progress)
+                make_right(host, Row(step, before), plan_of(host, step, before), progress)
 
 
-def make_right(layout: Layout, row: Row, wanted: Plan, progress: Progress) -> None:
+def make_right(host: Machine, row: Row, wanted: Plan, progress: Progress) -> None:
     """Carry out the plan for what was found just before, and check again.
 
     Raises ContainAIError where the step is wrong even then, unless it is optional.
@@ -75,12 +75,12 @@ def make_right(layout: Layout, row: Row, wanted: Plan, progress: Progress) -> No
     step, before, _ = row
     try:
         for action in wanted.actions:
-            perform(action, progress)
+            perform(host, action, progress)
     except ContainAIError as failed:
         if not before.optional:
             raise
         progress(f"going on without: {failed}", None)
-    after = step.check(layout)
+    after = step.check(host)
     if not after.passes:
         raise ContainAIError(
             f"{step.title} is still not right: {after.seen}", hint=after.hint or "run: cai doctor"

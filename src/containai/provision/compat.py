@@ -10,7 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from containai.host import files, machine, proc
+from containai.host import files, proc
+from containai.host.machine import Machine
 
 Version = tuple[int, ...]
 
@@ -172,13 +173,13 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in found.groups() if part) if found else ()
 
 
-def gather(sysbox: Version) -> Facts:
+def gather(host: Machine, sysbox: Version) -> Facts:
     """Return the facts of this machine; `sysbox` is the version that would be used."""
     return Facts(
-        kernel=machine.kernel(),
-        docker=version_of("dockerd"),
-        containerd=version_of("containerd"),
-        runc=version_of("runc"),
+        kernel=host.kernel(),
+        docker=version_of(host, "dockerd"),
+        containerd=version_of(host, "containerd"),
+        runc=version_of(host, "runc"),
         sysbox=sysbox,
         modules=os.path.exists("/proc/modules"),
         resource=may(files.read("/proc/self/status") or "", _CAP_SYS_RESOURCE),
@@ -201,10 +202,10 @@ def in_sysbox(mountinfo: str) -> bool:
     )
 
 
-def version_of(program: str) -> Version:
+def version_of(host: Machine, program: str) -> Version:
     """Return the version that a program says it is, () where it is missing or does not say."""
     try:
-        return parse_version(proc.run([program, "--version"], ok=None, timeout=60).out)
+        return parse_version(host.run([program, "--version"], ok=None, timeout=60).out)
     except proc.ProcessError:
         # Missing, or too slow to tell.
         return ()

@@ -5,8 +5,8 @@ import re
 from typing import NamedTuple
 
 from containai.errors import ContainAIError, UnsupportedError
-from containai.host import download, files, machine, packages
-from containai.layout import Layout
+from containai.host import download, files, packages
+from containai.host.machine import Machine
 from containai.work.actions import Action, Fetch, Pin, Run, WriteFile
 
 #: Docker's archive, and the key that signs it: the file is the same for Debian and Ubuntu, of the
@@ -49,15 +49,15 @@ PROVIDERS = {each.name: each for each in (DOCKER_CE, DISTRO)}
 AUTO = "auto"
 
 
-def choose(name: str, *, archive: str = ARCHIVE) -> Provider:
+def choose(host: Machine, name: str, *, archive: str = ARCHIVE) -> Provider:
     """Return the provider to use.
 
     Raises UnsupportedError where docker-ce is asked for and would push out packages that are here.
     """
     theirs = sorted({*DISTRO.packages.values(), *DISTRO.if_known.values()})
-    in_the_way = sorted(set(theirs) - set(packages.missing(theirs)))
+    in_the_way = sorted(set(theirs) - set(packages.missing(host, theirs)))
     if name == AUTO:
-        if in_the_way or release() is None or not reachable(archive):
+        if in_the_way or release(host) is None or not reachable(host, archive):
             return DISTRO
         return DOCKER_CE
     if name == DOCKER_CE.name and in_the_way:
@@ -65,7 +65,7 @@ def choose(name: str, *, archive: str = ARCHIVE) -> Provider:
             f"docker-ce would push out {', '.join(in_the_way)}, which this machine has",
             hint='engine.provider = "distro" adds to them instead',
         )
-    if name == DOCKER_CE.name and release() is None:
+    if name == DOCKER_CE.name and release(host) is None:
         raise UnsupportedError(
             "Docker publishes no packages for this distribution",
             hint='engine.provider = "distro"',
@@ -73,38 +73,39 @@ def choose(name: str, *, archive: str = ARCHIVE) -> Provider:
     return PROVIDERS[name]
 
 
-def release() -> tuple[str, str] | None:
+def release(host: Machine) -> tuple[str, str] | None:
     """Return this machine's distribution and release as Docker's archive names them, or None."""
-    found = machine.os_release()
+    found = host.os_release()
     name, codename = found.get("ID", ""), found.get("VERSION_CODENAME", "")
     return (name, codename) if name in ("debian", "ubuntu") and codename else None
 
 
-def reachable(archive: str) -> bool:
+def reachable(host: Machine, archive: str) -> bool:
     """Whether the archive has something for this release, and answers soon."""
-    distribution, codename = release() or ("", "")
+    distribution, codename = release(host) or ("", "")
     return download.answers(f"{archive}/{distribution}/dists/{codename}/Release", REACH_TIMEOUT)
 
 
-def add_archive(layout: Layout, archive: str = ARCHIVE) -> list[Action]:
+def add_archive(host: Machine, archive: str = ARCHIVE) -> list[Action]:
     """Return what makes apt know Docker's archive, and trust its key for that one only."""
+    layout = host.layout
     if any(archive in (files.read(path) or "") for path in _sources()):
         # Two entries for one archive with different keys are an error for apt.
         return []
-    distribution, _ = release() or ("", "")
+    distribution, _ = release(host) or ("", "")
     pin = Pin(f"{archive}/{distribution}/gpg", KEY_SHA256, KEY_SIZE)
     keyring = os.path.join(layout.root, KEYRING)
     fetch = Fetch(pin, os.path.join(layout.downloads, "docker"))
     return [
         fetch,
         Run(["install", "-D", "-m", "644", fetch.path, keyring]),
-        WriteFile(os.path.join(layout.root, SOURCES), sources(archive, keyring)),
+        WriteFile(os.path.join(layout.root, SOURCES), sources(host, archive, keyring)),
     ]
 
 
-def sources(archive: str, keyring: str) -> str:
+def sources(host: Machine, archive: str, keyring: str) -> str:
     """Return apt's description of Docker's archive (sources.list(5), deb822)."""
-    distribution, codename = release() or ("", "")
+    distribution, codename = release(host) or ("", "")
     return (
         "# Written by cai.\nTypes: deb\n"
         f"URIs: {archive}/{distribution}\nSuites: {codename}\nComponents: stable\n"
@@ -120,7 +121,7 @@ def _sources() -> list[str]:
     return ["/etc/apt/sources.list", *found]
 
 
-def offline(directory: str) -> Action:
+def offline(host: Machine, directory: str) -> Action:
     """Return what installs the packages in a directory, each as its SHA256SUMS vouches for it.
 
     Raises ContainAIError where a package is not listed, or the list is not one.
@@ -145,7 +146,7 @@ def offline(directory: str) -> Action:
         )
     wanted = {name: sums[name] for name in there}
     title = f"install packages of {directory}: {' '.join(wanted)}"
-    return Run(packages.quiet_offline_argv(directory, wanted), title=title)
+    return Run(packages.quiet_offline_argv(host, directory, wanted), title=title)
 
 
 def checksums(text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from containai.host import files, packages
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 #: Packages that setup brought, dependencies included.
@@ -27,29 +28,31 @@ def read(layout: Layout) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write(layout: Layout, values: dict[str, Any]) -> None:
+def write(host: Machine, values: dict[str, Any]) -> None:
     """Write the record, as root, if it is another one."""
+    layout = host.layout
     if values != read(layout):
         text = json.dumps(values, indent=4, sort_keys=True) + "\n"
-        files.write_as_root(layout.install_record, text)
+        files.write_as_root(host, layout.install_record, text)
 
 
 @contextlib.contextmanager
-def of_packages(layout: Layout) -> Iterator[None]:
+def of_packages(host: Machine) -> Iterator[None]:
     """Record which packages come within the context.
 
     What was there before is written first: a run that is killed leaves it to the next.
     """
-    if not packages.has_apt():
+    layout = host.layout
+    if not packages.has_apt(host):
         yield
         return
     found = read(layout)
-    before = found.get(_BEFORE) or packages.installed()
-    write(layout, found | {_BEFORE: before})
+    before = found.get(_BEFORE) or packages.installed(host)
+    write(host, found | {_BEFORE: before})
     try:
         yield
     finally:
         found = read(layout)
-        came = set(packages.installed()) - set(before)
+        came = set(packages.installed(host)) - set(before)
         ours = sorted(came | set(found.get(PACKAGES, ())))
-        write(layout, {k: v for k, v in found.items() if k != _BEFORE} | {PACKAGES: ours})
+        write(host, {k: v for k, v in found.items() if k != _BEFORE} | {PACKAGES: ours})

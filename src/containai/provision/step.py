@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from containai.config.settings import Settings
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.work.actions import Action, Finding
 
 
@@ -38,13 +38,13 @@ class Step(Protocol[Data]):
     holds: str
     otherwise: str
 
-    def check(self, layout: Layout) -> Finding[Data]:
+    def check(self, host: Machine) -> Finding[Data]:
         """Look, and change nothing. Raises a ContainAIError for what no plan can mend."""
 
-    def plan(self, layout: Layout, finding: Finding[Data]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Data]) -> list[Action]:
         """Return what would make right what its check has just found; nothing where it is."""
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Return what takes it away again; nothing where there is nothing of it."""
 
 
@@ -55,10 +55,10 @@ AnyStep = Step[Any]
 class Fact:
     """A step that only looks: its check says what is not as it has to be, or raises."""
 
-    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
         """Nothing of ours would make it right."""
         return []
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Nothing of it is ours."""
         return []

@@ -9,6 +9,7 @@ from typing import Any
 
 import containai
 from containai.host import files, proc
+from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.work.actions import Finding
 
@@ -52,13 +53,13 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
-def program(found: str | None, name: str) -> str:
+def program(host: Machine, found: str | None, name: str) -> str:
     """Return the path of a program of root's for an installed file that names `found`, if any.
 
     The same program by another path is no other: users differ in `host.path`, and a program can be
     in several directories.
     """
-    own = proc.which(name, root=True)
+    own = host.which(name, root=True)
     usable = found is not None and os.access(found, os.X_OK) and proc.only_root_writes(found)
     if found is not None and usable and (own is None or os.path.samefile(own, found)):
         return found

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from containai.errors import HostKeyError, SshConnectError
 from containai.host import files, proc
+from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.ssh import session
 from containai.ssh.setup import CONTROL_PERSIST
@@ -13,24 +14,39 @@ from containai.ssh.setup import CONTROL_PERSIST
 #: How long sshd may take from the start of the box, in seconds. It takes half a second, and some
 #: minutes on a slow and busy machine; a box that dies ends the wait at once.
 READY_TIMEOUT = 300.0
+#: How long it may then take to let us in, in seconds, which ssh itself waits for endlessly. sshd
+#: waits for two minutes (sshd_config(5), LoginGraceTime).
+LOGIN_TIMEOUT = 150.0
 
 
-def open_master(layout: Layout, box: str, still_alive: Callable[[], None]) -> None:
+def open_master(host: Machine, box: str, still_alive: Callable[[], None]) -> None:
     """Wait for a box's sshd and open the control connection, which stays behind by itself.
 
     `still_alive` is called every second or less often and raises when the box has died.
     Raises HostKeyError where the box shows another key than the pinned one, and SshConnectError
-    where it says nothing within READY_TIMEOUT seconds, or refuses our key.
+    where it says nothing within READY_TIMEOUT seconds, refuses our key, or stops in the middle.
     """
-    import tempfile
+    import time
 
+    deadline = time.monotonic() + READY_TIMEOUT + LOGIN_TIMEOUT
+
+    def watch() -> None:
+        still_alive()
+        if time.monotonic() > deadline:
+            raise SshConnectError(
+                f"sshd in the box {box!r} answers, and does not go on",
+                hint="try again; if it stays so: cai doctor",
+            )
+
+    layout = host.layout
     files.private_directory(layout.control_dir)
     files.remove(layout.control_socket(box))
-    with tempfile.NamedTemporaryFile("r", dir=files.TEMPORARY, prefix="cai-ssh-") as log:
-        code = proc.run_detached(master_argv(layout, box, log.name), still_alive)
+    with files.temporary_directory() as directory:
+        log = os.path.join(directory, "log")
+        code = host.run_detached(master_argv(layout, box, log), watch)
         if code == 0:
             return
-        said = log.read().strip()
+        said = (files.read(log) or "").strip()
     if "did not pass back a connection" in said:
         raise SshConnectError(
             f"sshd in the box {box!r} did not answer within {READY_TIMEOUT:g} s",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from containai.errors import SshSetupError
 from containai.host import files, proc
+from containai.host.machine import Machine
 from containai.layout import AGENT_USER, Layout
 from containai.ssh import session
 
@@ -89,14 +90,15 @@ def has_include(layout: Layout) -> bool:
     return with_include(config, layout.ssh_blocks) == config
 
 
-def withdraw(layout: Layout) -> None:
+def withdraw(host: Machine) -> None:
     """Take our Include out of the user's configuration, and end every box's control connection.
 
     A configuration that has nothing else is removed: it was made for the Include.
     """
+    layout = host.layout
     with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
         for box in published(layout):
-            close(layout, box)
+            close(host, box)
         old = files.read(layout.ssh_config)
         new = without_include(old or "", layout.ssh_blocks)
         if old is not None and new != old:
@@ -139,30 +141,29 @@ def pinned_key(known_hosts: str, box: str) -> str | None:
     return None
 
 
-def new_key() -> KeyPair:
+def new_key(host: Machine) -> KeyPair:
     """Make an ed25519 key pair. Raises ProcessError where ssh-keygen is missing."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(dir=files.TEMPORARY, prefix="cai-") as directory:
+    with files.temporary_directory() as directory:
         path = os.path.join(directory, "key")
-        proc.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "containai", "-f", path])
+        host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "containai", "-f", path])
         return KeyPair(
             files.read(path) or "", " ".join((files.read(path + ".pub") or "").split()[:2])
         )
 
 
-def ensure_user(layout: Layout) -> str:
+def ensure_user(host: Machine) -> str:
     """Put this user's key, directories and Include in place; return the public key's line.
 
     Raises SshSetupError where something of that cannot be written.
     """
+    layout = host.layout
     try:
         with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
             files.private_directory(layout.config_dir)
             # Dotfile managers make ~/.ssh a link.
             files.private_directory(os.path.realpath(os.path.dirname(layout.ssh_config)))
             files.private_directory(layout.ssh_blocks)
-            _ensure_key(layout)
+            _ensure_key(host)
             old = files.read(layout.ssh_config) or ""
             new = with_include(old, layout.ssh_blocks)
             if new != old:
@@ -175,14 +176,15 @@ def ensure_user(layout: Layout) -> str:
         ) from None
 
 
-def _ensure_key(layout: Layout) -> None:
+def _ensure_key(host: Machine) -> None:
+    layout = host.layout
     private, public = layout.ssh_key, layout.ssh_key + ".pub"
     if not os.path.exists(private):
-        pair = new_key()
+        pair = new_key(host)
         files.write(private, pair.private, 0o600)
         files.write(public, pair.public + " containai\n")
     elif not os.path.exists(public):
-        files.write(public, proc.run(["ssh-keygen", "-y", "-P", "", "-f", private]).out)
+        files.write(public, host.run(["ssh-keygen", "-y", "-P", "", "-f", private]).out)
 
 
 def publish(layout: Layout, box: str, block: str, host_key: str) -> None:
@@ -191,9 +193,10 @@ def publish(layout: Layout, box: str, block: str, host_key: str) -> None:
     files.write(layout.ssh_block(box), block, 0o600)
 
 
-def forget(layout: Layout, box: str) -> None:
+def forget(host: Machine, box: str) -> None:
     """Close a box's control connection; remove its host block and its pinned key."""
-    close(layout, box)
+    layout = host.layout
+    close(host, box)
     files.remove(layout.ssh_block(box))
     if os.path.exists(layout.known_hosts):
         _pin(layout, box, None)
@@ -207,11 +210,12 @@ def _pin(layout: Layout, box: str, key: str | None) -> None:
             files.write(layout.known_hosts, new, 0o600)
 
 
-def close(layout: Layout, box: str) -> None:
+def close(host: Machine, box: str) -> None:
     """End a box's control connection, if there is one, and with it the sessions in it."""
+    layout = host.layout
     socket = layout.control_socket(box)
     if session.has_own_directory(layout) and os.path.exists(socket):
         argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "exit", box]
         with contextlib.suppress(proc.ProcessError):
-            proc.run(argv, ok=None, timeout=5)
+            host.run(argv, ok=None, timeout=5)
         files.remove(socket)

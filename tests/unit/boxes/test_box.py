@@ -7,6 +7,8 @@ from containai.boxes import box
 from containai.boxes.box import NOBODY, Box, Status, find, is_box, named_volumes
 from containai.engine.container import Container
 from containai.errors import NameTakenError
+from containai.host.fake import FakeMachine
+from harness.host import HOST
 
 LABELS = {
     "containai.managed": "true",
@@ -44,7 +46,7 @@ class Answers:
     """An engine that knows one container."""
 
     def __init__(self, layout, found):
-        self.layout, self.found = layout, found
+        self.host, self.layout, self.found = FakeMachine(layout), layout, found
 
     def container(self, name):
         known = name in (self.found["Name"][1:], self.found["Id"])
@@ -173,10 +175,10 @@ def test_only_what_is_gone_is_gone(tmp_path, monkeypatch):
 def test_whose_box_it_is(uid, to_root, refused):
     seen = Box.from_container(container(inspected()))
     if not refused:
-        box.refuse_others(seen, uid, to_root=to_root)
+        box.refuse_others(HOST, seen, uid, to_root=to_root)
         return
     with pytest.raises(NameTakenError, match="belongs to "):
-        box.refuse_others(seen._replace(owner=1000), uid, to_root=to_root)
+        box.refuse_others(HOST, seen._replace(owner=1000), uid, to_root=to_root)
 
 
 def test_of_another_workspace(layout):

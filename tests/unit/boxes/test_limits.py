@@ -4,6 +4,7 @@ from containai.boxes import limits
 from containai.boxes.limits import Limits
 from containai.errors import UsageError
 from containai.host import machine
+from harness.host import HOST
 
 GIB = 1 << 30
 
@@ -66,4 +67,4 @@ def test_processors_that_are_offline_are_not_used():
 def test_cpu_list():
     assert machine.cpu_list("0-2,5\n") == [0, 1, 2, 5]
     assert machine.cpu_list("") == []
-    assert len(machine.processors()) >= 1
+    assert len(HOST.processors()) >= 1

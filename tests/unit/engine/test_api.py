@@ -9,6 +9,7 @@ from containai.engine import api
 from containai.engine.client import Engine
 from containai.engine.container import Container
 from containai.errors import EngineError, NoSpaceError
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 FOUND = {"Id": "1", "Name": "/a"}
@@ -35,7 +36,7 @@ def engine(tmp_path):
 
     with socketserver.ThreadingUnixStreamServer(layout.engine_socket, Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield Engine(layout), table, asked
+        yield Engine(Machine(layout)), table, asked
         server.shutdown()
 
 
@@ -124,7 +125,7 @@ def test_a_change_that_fails_says_what_the_engine_said(engine, answer, error, wo
 def test_a_change_without_an_engine_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Engine, "needs_root", False)
     with pytest.raises(EngineError, match="no answer from the engine"):
-        Engine(Layout(str(tmp_path), str(tmp_path), 0)).start("a")
+        Engine(Machine(Layout(str(tmp_path), str(tmp_path), 0))).start("a")
 
 
 def test_listener(engine, tmp_path):

@@ -12,6 +12,7 @@ from containai.engine import configuration, daemon
 from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import service
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 MACHINE = Layout("/", "/home/u", 1000)
@@ -76,7 +77,7 @@ def units(dockerd):
     engine, network = (
         service.unit(each)
         for each in (
-            daemon.service(MACHINE, NETWORK, dockerd),
+            daemon.service(Machine(MACHINE), NETWORK, dockerd),
             daemon.network_service(MACHINE, NETWORK),
         )
     )
@@ -89,7 +90,9 @@ def test_units():
 
 
 def test_units_of_what_the_engine_wants():
-    texts = {part.unit: service.unit(part) for part in daemon.parts(MACHINE, NETWORK, "/d")}
+    texts = {
+        part.unit: service.unit(part) for part in daemon.parts(Machine(MACHINE), NETWORK, "/d")
+    }
     assert set(texts) == {
         MACHINE.engine_unit,
         MACHINE.network_unit,

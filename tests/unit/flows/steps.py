@@ -17,15 +17,15 @@ class Switch:
         self.checks = 0
         self.planned_for = []
 
-    def check(self, layout):
+    def check(self, host):
         self.checks += 1
         return Finding(self.right, f"looked at {self.checks} times", data=self.checks)
 
-    def plan(self, layout, finding):
+    def plan(self, host, finding):
         self.planned_for.append(finding)
         return [Do(f"make {self.title} right", self._turn, ("$ turn it",))]
 
-    def undo(self, layout, scope):
+    def undo(self, host, scope):
         return [Do(f"undo {self.title}", self._back)] if self.right else []
 
     def _turn(self, progress):

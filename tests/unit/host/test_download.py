@@ -9,8 +9,11 @@ import threading
 import pytest
 
 from containai.errors import DownloadError, NoSpaceError
-from containai.host import download, machine
+from containai.host import download
+from containai.host.machine import Machine
+from containai.host.proc import Programs
 from containai.work.actions import Pin
+from harness.host import HOST
 
 #: Larger than a chunk, and no multiple of one. Its last byte is none that tests put there.
 CONTENT = os.urandom(700_000) + b"\1"
@@ -79,7 +82,7 @@ def server(monkeypatch):
 @pytest.fixture
 def keep(monkeypatch):
     """Run what is meant for root as whoever runs the tests."""
-    monkeypatch.setattr(download.proc, "as_root", list)
+    monkeypatch.setattr(Programs, "as_root", lambda host, argv: list(argv))
 
 
 def pin(server, path="whole.deb", size=1 << 20, digest=DIGEST):
@@ -89,7 +92,7 @@ def pin(server, path="whole.deb", size=1 << 20, digest=DIGEST):
 
 def fetch(wanted, directory, **more):
     seen = []
-    path = download.fetch(wanted, str(directory), lambda *each: seen.append(each), **more)
+    path = download.fetch(HOST, wanted, str(directory), lambda *each: seen.append(each), **more)
     return path, seen
 
 
@@ -174,7 +177,7 @@ def test_a_transfer_that_never_ends_is_given_up(server, keep, tmp_path, monkeypa
 
 
 def test_no_room_is_said_before_the_transfer(server, keep, tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(Machine, "free_bytes", lambda host, path: 1000)
     assert "no room" in refused(pin(server), tmp_path / "kept", NoSpaceError)
 
 

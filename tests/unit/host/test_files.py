@@ -8,6 +8,7 @@ import pytest
 
 from containai.errors import ContainAIError, NoSpaceError
 from containai.host import files
+from harness.host import HOST
 
 HOLDER = """
 import sys
@@ -123,8 +124,8 @@ def test_lock_is_free_after_an_error(tmp_path):
 def test_write_as_root(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     path = tmp_path / "new dir" / "x'y"
-    files.write_as_root(str(path), "a\n", 0o640)
-    files.write_as_root(str(path), "b\n", 0o640)
+    files.write_as_root(HOST, str(path), "a\n", 0o640)
+    files.write_as_root(HOST, str(path), "b\n", 0o640)
     assert path.read_text(encoding="utf-8") == "b\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert os.listdir(path.parent) == ["x'y"]

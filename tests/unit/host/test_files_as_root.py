@@ -6,13 +6,14 @@ import stat
 import pytest
 
 from containai.host import files
+from harness.host import HOST
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_directories_and_file_are_readable_by_all(tmp_path):
     old = os.umask(0o077)
     try:
-        files.write_as_root(str(tmp_path / "a" / "b" / "file"), "text", 0o644)
+        files.write_as_root(HOST, str(tmp_path / "a" / "b" / "file"), "text", 0o644)
     finally:
         os.umask(old)
     for part, mode in (("a", 0o755), ("a/b", 0o755), ("a/b/file", 0o644)):

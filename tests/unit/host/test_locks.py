@@ -10,20 +10,24 @@ import pytest
 
 from containai.errors import ContainAIError, PrivilegeError
 from containai.host import locks
+from harness.host import HOST
 from harness.waiting import until
 
 HOLD = """
 import sys
 from containai.host import locks
-with locks.hold(sys.argv[1], sys.argv[2], wait=0, what="x"):
+from harness.host import HOST
+with locks.hold(HOST, sys.argv[1], sys.argv[2], wait=0, what="x"):
     print(flush=True)
     sys.stdin.read()
 """
+#: A child finds the tests' harness where we do.
+CHILD = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def hold(directory, name, what="x"):
     """Hold a lock for a moment."""
-    with locks.hold(directory, name, wait=0, what=what):
+    with locks.hold(HOST, directory, name, wait=0, what=what):
         pass
 
 
@@ -34,7 +38,8 @@ def directory(tmp_path):
 
 def test_one_at_a_time_and_which_lock_is_named(directory):
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", HOLD, directory, locks.SETUP], **pipes) as child:
+    argv = [sys.executable, "-c", HOLD, directory, locks.SETUP]
+    with subprocess.Popen(argv, env=CHILD, **pipes) as child:
         child.stdout.readline()
         with pytest.raises(ContainAIError, match="busy with this") as seen:
             hold(directory, locks.SETUP, "this")
@@ -72,9 +77,9 @@ def test_a_lock_that_was_removed_while_one_waited_for_it_is_taken_anew(directory
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     argv = [sys.executable, "-c", HOLD.replace("wait=0", "wait=60"), directory, locks.SETUP]
     with contextlib.ExitStack() as first:
-        first.enter_context(locks.hold(directory, locks.SETUP, wait=0, what="x"))
+        first.enter_context(locks.hold(HOST, directory, locks.SETUP, wait=0, what="x"))
         before = os.stat(f"{directory}/setup").st_ino
-        child = subprocess.Popen(argv, **pipes)
+        child = subprocess.Popen(argv, env=CHILD, **pipes)
         until(lambda: _has_open(child.pid, before))
         shutil.rmtree(directory)
     assert child.stdout.readline() == b"\n"
@@ -101,10 +106,14 @@ def test_a_link_is_not_followed(directory, tmp_path):
     assert (tmp_path / "victim").read_text(encoding="utf-8") == "kept"
 
 
-def test_where_root_cannot_be_had(directory, monkeypatch):
-    def no_root(argv, *, root):
+def test_where_root_cannot_be_had(host, directory):
+    def no_root():
         raise PrivilegeError("no sudo")
 
-    monkeypatch.setattr(locks.proc, "run", no_root)
-    with pytest.raises(PrivilegeError, match="root is needed to make"):
-        hold(directory, locks.SETUP, "x")
+    host.answer("sh", act=no_root)
+    with (
+        pytest.raises(PrivilegeError, match="root is needed to make"),
+        locks.hold(host, directory, locks.SETUP, wait=0, what="x"),
+    ):
+        pass
+    assert [words[0].removeprefix("#") or words[1] for words in host.ran] == ["sh"]

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from containai.host import packages
+from harness.host import HOST
 
 NAMES = ["docker.io", "runc"]
 
@@ -51,14 +52,15 @@ def run(tmp_path, policy):
 
 
 @pytest.mark.parametrize("systemd", [True, False])
-def test_script_is_valid(monkeypatch, policy, systemd):
-    monkeypatch.setattr(packages.machine, "has_systemd", lambda: systemd)
-    script = packages.quiet_install_script(NAMES)
+def test_script_is_valid(host, policy, systemd):
+    host.systemd = systemd
+    script = packages.quiet_install_script(host, NAMES)
+    assert ("systemctl" in script) is systemd
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
 
 def test_installation_is_guarded_and_the_guard_goes(run, policy):
-    code, log = run(packages.quiet_install_script(NAMES))
+    code, log = run(packages.quiet_install_script(HOST, NAMES))
     assert code == 0
     at = next(index for index, line in enumerate(log) if line.startswith("apt-get install"))
     assert log[at].endswith("docker.io runc")
@@ -67,7 +69,7 @@ def test_installation_is_guarded_and_the_guard_goes(run, policy):
 
 
 def test_installs_what_the_archive_has_after_its_lists_are_fetched(run):
-    code, log = run(packages.quiet_install_script(NAMES, ["docker-cli", "unknown"]))
+    code, log = run(packages.quiet_install_script(HOST, NAMES, ["docker-cli", "unknown"]))
     assert code == 0
     words = [line.split()[:2] for line in log if line.startswith("apt-")]
     assert words == [
@@ -77,7 +79,7 @@ def test_installs_what_the_archive_has_after_its_lists_are_fetched(run):
 
 
 def test_guard_goes_when_the_installation_fails(run, policy):
-    code, log = run(packages.quiet_install_script(NAMES), code=100)
+    code, log = run(packages.quiet_install_script(HOST, NAMES), code=100)
     assert code == 100
     assert "guarded" in log
     assert not policy.exists()
@@ -88,13 +90,13 @@ def test_guard_goes_when_the_installation_fails(run, policy):
     ("update", "code", "said"), [(0, 100, False), (100, 100, True), (100, 0, False)]
 )
 def test_says_that_lists_were_not_fetched_where_that_mattered(run, capfd, update, code, said):
-    assert run(packages.quiet_install_script(NAMES), code=code, update=update)[0] == code
+    assert run(packages.quiet_install_script(HOST, NAMES), code=code, update=update)[0] == code
     assert (packages.NO_LISTS in capfd.readouterr().err) is said
 
 
 def test_policy_of_the_administrator_is_left_alone(run, policy):
     policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
-    script = packages.quiet_install_script(NAMES)
+    script = packages.quiet_install_script(HOST, NAMES)
     assert str(policy) not in script
     assert run(script)[0] == 0
     assert policy.read_text(encoding="utf-8") == "#!/bin/sh\nexit 101\n"
@@ -102,7 +104,7 @@ def test_policy_of_the_administrator_is_left_alone(run, policy):
 
 def test_what_came_is_disabled_and_what_was_there_is_not(run, monkeypatch):
     monkeypatch.setattr(packages, "_has_service", lambda name: name == "docker")
-    _, log = run(packages.quiet_install_script(NAMES))
+    _, log = run(packages.quiet_install_script(HOST, NAMES))
     assert "update-rc.d containerd disable" in log
     assert not any("docker disable" in line or "docker.service" in line for line in log)
 
@@ -143,7 +145,7 @@ def debs(tmp_path):
 
 
 def test_offline_installation_is_guarded_checked_and_leaves_nothing(run, policy, debs):
-    code, log = run(packages.quiet_offline_script(*debs))
+    code, log = run(packages.quiet_offline_script(HOST, *debs))
     assert code == 0
     assert log[0].startswith("apt-get install")
     assert re.search(r"SourceParts=/dev/null /var/tmp/cai-\w+/x_1\.deb$", log[0])
@@ -154,7 +156,7 @@ def test_offline_installation_is_guarded_checked_and_leaves_nothing(run, policy,
 
 def test_offline_package_that_was_changed_is_not_installed(run, policy, debs):
     directory, sums = debs
-    script = packages.quiet_offline_script(directory, sums)
+    script = packages.quiet_offline_script(HOST, directory, sums)
     with open(os.path.join(directory, "x_1.deb"), "a", encoding="utf-8") as file:
         file.write("!")
     code, log = run(script)

@@ -2,30 +2,36 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from containai.app import App
 from containai.errors import PrivilegeError
 from containai.host import proc
-from containai.host.proc import ProcessError
+from containai.host.proc import ProcessError, Programs
+from harness.ui import Silent
 
 
 def test_run():
     argv = ["sh", "-c", "cat; echo err >&2"]
-    assert proc.run(argv, stdin="in\n") == proc.Done(0, "in\n", "err\n")
+    assert Programs().run(argv, stdin="in\n") == proc.Done(0, "in\n", "err\n")
 
 
 def test_stdin_is_empty_unless_given():
-    assert proc.run(["cat"], timeout=5).out == ""
+    assert Programs().run(["cat"], timeout=5).out == ""
 
 
 def test_output_that_is_not_utf8():
-    assert proc.run(["printf", "\\377"]).out == "\ufffd"
+    assert Programs().run(["printf", "\\377"]).out == "\ufffd"
 
 
 def is_missing():
-    for attempt in (lambda: proc.run(["no-such-program"]), lambda: proc.stream(["no-such"], print)):
+    for attempt in (
+        lambda: Programs().run(["no-such-program"]),
+        lambda: Programs().stream(["no-such"], print),
+    ):
         with pytest.raises(ProcessError, match="is missing") as caught:
             attempt()
         assert caught.value.done.code == 127
@@ -45,15 +51,15 @@ def test_program_that_may_not_be_executed(tmp_path, monkeypatch):
 def test_exit_code():
     argv = ["sh", "-c", "echo out; echo why >&2; exit 3"]
     with pytest.raises(ProcessError, match="ended with code 3: why") as caught:
-        proc.run(argv)
+        Programs().run(argv)
     assert caught.value.done == proc.Done(3, "out\n", "why\n")
-    assert proc.run(argv, ok=(0, 3)).code == 3
-    assert proc.run(argv, ok=None).code == 3
+    assert Programs().run(argv, ok=(0, 3)).code == 3
+    assert Programs().run(argv, ok=None).code == 3
 
 
 def test_error_has_the_last_lines_only():
     with pytest.raises(ProcessError) as caught:
-        proc.run(["sh", "-c", "seq 100; exit 1"])
+        Programs().run(["sh", "-c", "seq 100; exit 1"])
     assert "100" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 6
 
@@ -61,14 +67,14 @@ def test_error_has_the_last_lines_only():
 def test_timeout():
     begun = time.monotonic()
     with pytest.raises(ProcessError, match=r"no answer within 0\.2 s") as caught:
-        proc.run(["sh", "-c", "echo so far; exec sleep 60"], timeout=0.2)
+        Programs().run(["sh", "-c", "echo so far; exec sleep 60"], timeout=0.2)
     assert caught.value.done == proc.Done(124, "so far\n", "")
     assert time.monotonic() - begun < 10
 
 
 def test_stream():
     seen = []
-    done = proc.stream(["sh", "-c", "echo a; echo b >&2; printf c"], seen.append)
+    done = Programs().stream(["sh", "-c", "echo a; echo b >&2; printf c"], seen.append)
     assert seen == ["a", "b", "c"]
     assert done.out == "a\nb\nc"
 
@@ -77,14 +83,14 @@ def test_stream_hands_lines_over_as_they_come():
     ended = []
     argv = ["sh", "-c", "echo first; sleep 0.3; echo last"]
     times = []
-    proc.stream(argv, lambda line: times.append(time.monotonic()))
+    Programs().stream(argv, lambda line: times.append(time.monotonic()))
     ended.append(time.monotonic())
     assert ended[0] - times[0] > 0.2
 
 
 def test_stream_that_fails():
     with pytest.raises(ProcessError, match="ended with code 5: x"):
-        proc.stream(["sh", "-c", "echo x; exit 5"], lambda line: None)
+        Programs().stream(["sh", "-c", "echo x; exit 5"], lambda line: None)
 
 
 def test_stream_ends_its_child_with_us(tmp_path):
@@ -93,7 +99,7 @@ def test_stream_ends_its_child_with_us(tmp_path):
 
     argv = ["sh", "-c", 'echo $$ >"$0"; echo; exec sleep 60', str(tmp_path / "pid")]
     with pytest.raises(KeyboardInterrupt):
-        proc.stream(argv, interrupt)
+        Programs().stream(argv, interrupt)
     pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -114,22 +120,22 @@ def test_environment_does_not_steer_a_child(monkeypatch):
     passed_on = {"HOME": "/h", "TERM": "vt100", "LC_ALL": "C", "https_proxy": "http://p"}
     for name, value in passed_on.items():
         monkeypatch.setenv(name, value)
-    said = dict(line.split("=", 1) for line in proc.run(["env"]).out.splitlines())
+    said = dict(line.split("=", 1) for line in Programs().run(["env"]).out.splitlines())
     assert passed_on.items() <= said.items()
     assert "/evil" not in said.values()
-    assert proc.environment(DOCKER_BUILDKIT="0")["DOCKER_BUILDKIT"] == "0"
+    assert Programs().environment(DOCKER_BUILDKIT="0")["DOCKER_BUILDKIT"] == "0"
 
 
 def test_a_proxy_command_is_not_run_by_the_users_shell(monkeypatch):
     monkeypatch.setenv("SHELL", "/evil")
-    assert proc.environment()["SHELL"] == "/bin/sh"
+    assert Programs().environment()["SHELL"] == "/bin/sh"
 
 
 def test_a_child_is_not_in_the_current_directory(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     seen = []
-    proc.stream(["pwd"], seen.append)
-    assert [proc.run(["pwd"]).out.strip(), limited("pwd").out.strip(), *seen] == ["/"] * 3
+    Programs().stream(["pwd"], seen.append)
+    assert [Programs().run(["pwd"]).out.strip(), limited("pwd").out.strip(), *seen] == ["/"] * 3
 
 
 def program(path):
@@ -150,43 +156,44 @@ def test_path_does_not_say_where_programs_are(monkeypatch, tmp_path, path):
         monkeypatch.delenv("PATH")
     else:
         monkeypatch.setenv("PATH", path.format(tmp_path))
-    assert proc.which("sneaky") is None
-    assert proc.run(["echo", "well"]).out == "well\n"
-    assert proc.run(["sh", "-c", "exec env echo well"]).out == "well\n"
-    assert proc.environment()["PATH"] == proc.SYSTEM_PATH
+    assert Programs().which("sneaky") is None
+    assert Programs().run(["echo", "well"]).out == "well\n"
+    assert Programs().run(["sh", "-c", "exec env echo well"]).out == "well\n"
+    assert Programs().environment()["PATH"] == proc.SYSTEM_PATH
 
 
 @pytest.fixture
-def configured(tmp_path, monkeypatch):
-    """A directory of programs that the user's settings name."""
+def configured(layout, tmp_path):
+    """A directory of programs that the user's settings name, and the machine by those."""
     directory = tmp_path / "own"
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    config = tmp_path / "home/.config/containai/config.toml"
+    config = Path(layout.config_file)
     config.parent.mkdir(parents=True)
     config.write_text(f'host.path = ["{directory}"]\n', encoding="utf-8")
-    return directory
+    return directory, App(layout, Silent()).host
 
 
 def test_a_setting_names_other_directories(configured):
-    assert proc.which("sneaky") is None
-    sneaky = program(configured / "sneaky")
-    program(configured / "echo")
-    assert proc.which("sneaky") == sneaky
-    assert proc.run(["sneaky"]).out == "evil\n"
+    directory, host = configured
+    assert host.which("sneaky") is None
+    sneaky = program(directory / "sneaky")
+    program(directory / "echo")
+    assert host.which("sneaky") == sneaky
+    assert host.run(["sneaky"]).out == "evil\n"
     # What the system has is the system's.
-    assert proc.run(["echo", "well"]).out == "well\n"
+    assert host.run(["echo", "well"]).out == "well\n"
 
 
 def test_what_others_can_write_is_not_run_by_root(configured, own_root):
-    sneaky = program(configured / "sneaky")
-    os.chmod(configured, 0o777)
+    directory, host = configured
+    sneaky = program(directory / "sneaky")
+    os.chmod(directory, 0o777)
     with pytest.raises(ProcessError, match="'sneaky' is missing") as caught:
-        proc.run(["sneaky"], root=True)
+        host.run(["sneaky"], root=True)
     assert "host.path" in caught.value.hint
-    assert proc.which("sneaky", root=True) is None
-    os.chmod(configured, 0o755)
+    assert host.which("sneaky", root=True) is None
+    os.chmod(directory, 0o755)
     if os.geteuid() == 0:
-        assert proc.which("sneaky", root=True) == sneaky
+        assert host.which("sneaky", root=True) == sneaky
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
@@ -215,10 +222,10 @@ def test_only_root_writes(tmp_path):
 
 def test_as_root(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert proc.as_root(("ls", "x")) == ["ls", "x"]
+    assert Programs().as_root(("ls", "x")) == ["ls", "x"]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(proc, "which", lambda program, root: f"/bin/{program}")
-    assert proc.as_root(["ls", "x"]) == ["sudo", "--", "ls", "x"]
+    monkeypatch.setattr(Programs, "which", lambda host, program, root: f"/bin/{program}")
+    assert Programs().as_root(["ls", "x"]) == ["sudo", "--", "ls", "x"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a sudo that others own is none")
@@ -230,39 +237,39 @@ def test_sudo_is_told_where_a_program_is(tmp_path, monkeypatch):
     monkeypatch.setattr(proc, "SYSTEM_PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("PATH", "/evil")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    said = proc.run(["env", "x"], root=True).out.split()
+    said = Programs().run(["env", "x"], root=True).out.split()
     assert said == ["--", "/usr/bin/env", "x", proc.SYSTEM_PATH]
     sudo.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
     with pytest.raises(ProcessError, match="sudo -- env x ended with code 3"):
-        proc.run(["env", "x"], root=True)
+        Programs().run(["env", "x"], root=True)
     os.chown(sudo, 1000, 1000)
     with pytest.raises(PrivilegeError):
-        proc.run(["env", "x"], root=True)
+        Programs().run(["env", "x"], root=True)
 
 
 def test_as_root_without_sudo(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(proc, "which", lambda program, root: None)
+    monkeypatch.setattr(Programs, "which", lambda host, program, root: None)
     with pytest.raises(PrivilegeError, match="ls 'a b'") as caught:
-        proc.as_root(["ls", "a b"])
+        Programs().as_root(["ls", "a b"])
     assert caught.value.exit_code == 18
     assert "sudo" in caught.value.hint
 
 
 def test_run_detached_does_not_wait_for_what_stays_behind():
     begun = time.monotonic()
-    assert proc.run_detached(["sh", "-c", "sleep 3 & exit 4"]) == 4
+    assert Programs().run_detached(["sh", "-c", "sleep 3 & exit 4"]) == 4
     assert time.monotonic() - begun < 2
 
 
 def test_replace():
-    script = "from containai.host import proc; proc.replace(['sh', b'-c', 'exit 9'])"
+    script = "from containai.host.proc import Programs; Programs().replace(['sh', b'-c', 'exit 9'])"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
 
 
 def limited(script, **options):
     given: dict[str, Any] = {"stdin": b"", "limit": 1000, "timeout": 20.0} | options
-    return proc.run_limited(["sh", "-c", script], **given)
+    return Programs().run_limited(["sh", "-c", script], **given)
 
 
 def test_limited_passes_everything_on():
@@ -286,4 +293,4 @@ def test_limited_ends_what_takes_too_long(script):
 
 def test_limited_without_a_program():
     with pytest.raises(proc.ProcessError, match="missing"):
-        proc.run_limited(["/nowhere/x"], stdin=b"", limit=1, timeout=1)
+        Programs().run_limited(["/nowhere/x"], stdin=b"", limit=1, timeout=1)

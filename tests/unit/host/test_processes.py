@@ -14,6 +14,7 @@ import pytest
 from containai.engine import shims
 from containai.host import processes
 from containai.host.processes import Process
+from harness.host import HOST
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="plays root's daemons")
@@ -116,15 +117,16 @@ def alive(pid):
 
 
 @pytest.mark.parametrize("through", ["here", "sudo"])
-def test_a_signal_reaches_what_was_found_and_nothing_else(program, through, monkeypatch):
-    if through == "sudo":
+def test_a_signal_reaches_what_was_found_and_nothing_else(program, through):
+    def send(number, found):
+        if through == "here":
+            processes.send(HOST, number, found)
+            return
         # As whoever is not root, but for sudo itself.
-        def send(number, found, *, children=False):
-            source = open(processes.__file__, "rb").read()  # noqa: SIM115
-            argv = [processes.PYTHON, "-IS", "-", processes.asked(number, found, children=children)]
-            subprocess.run(argv, input=source, check=True)
-    else:
-        send = processes.send
+        source = open(processes.__file__, "rb").read()  # noqa: SIM115
+        argv = [processes.PYTHON, "-IS", "-", processes.asked(number, found, children=False)]
+        subprocess.run(argv, input=source, check=True)
+
     with running([program]) as pid:
         found = processes.look(pid, SHIM)
         # The pid is another's by now; it became another program; it says something else.
@@ -148,7 +150,7 @@ def test_children_go_first(program, tmp_path):
         child = int(shim.stdout.readline())
         looked_at = processes.look(shim.pid, SHIM)
         assert looked_at is not None
-        processes.send(signal.SIGKILL, [looked_at], children=True)
+        processes.send(HOST, signal.SIGKILL, [looked_at], children=True)
         assert shim.wait() == -signal.SIGKILL
     assert eventually(lambda: not alive(child))
 

@@ -7,6 +7,7 @@ import pytest
 
 import containai
 from containai.host import proc, scripts
+from containai.host.proc import Programs
 
 PACKAGE = os.path.dirname(containai.__file__)
 NAMES = [
@@ -26,4 +27,4 @@ def test_an_error_names_the_script_and_not_its_text(tmp_path):
     argv = scripts.argv("host/write.sh", str(tmp_path / "file" / "x"), "no mode")
     (tmp_path / "file").touch()
     with pytest.raises(proc.ProcessError, match=r"^sh -c … host/write\.sh "):
-        proc.run(argv, stdin="")
+        Programs().run(argv, stdin="")

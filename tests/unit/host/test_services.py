@@ -7,9 +7,11 @@ import pytest
 
 from containai.errors import EngineError
 from containai.host import processes, services
+from containai.host.fake import FakeMachine
 from containai.host.service import MAIN_PID, Kind, Service
 from containai.host.services import Background, Units
 from containai.layout import Layout
+from harness.host import HOST
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="services are root's")
 
@@ -38,7 +40,7 @@ def script(tmp_path):
 
     yield make
     for each in made:
-        processes.send(signal.SIGKILL, each.find())
+        processes.send(HOST, signal.SIGKILL, each.find())
 
 
 STAYS = 'touch "$ready"; trap \'rm "$ready"; exit\' TERM; while :; do sleep .05; done\n'
@@ -46,7 +48,7 @@ STAYS = 'touch "$ready"; trap \'rm "$ready"; exit\' TERM; while :; do sleep .05;
 
 @ROOT
 def test_start_and_stop(script):
-    it, manager = script(STAYS), Background()
+    it, manager = script(STAYS), Background(HOST)
     manager.stop(it)
     manager.start(it)
     [process] = it.find()
@@ -71,7 +73,7 @@ def test_what_it_is_started_with(script, tmp_path):
     other = script(STAYS)._replace(ready=wanted)
     cleared = {"clear": lambda: order.append("cleared")}
     it = script(text, environment=(("A", "b c"),), limits=(("core", "1:infinity"),), wants=(other,))
-    Background().start(it._replace(**cleared, prepare=(("touch", str(tmp_path / "prepared")),)))
+    Background(HOST).start(it._replace(**cleared, prepare=(("touch", str(tmp_path / "prepared")),)))
     assert order == ["wanted", "cleared"]
     assert (tmp_path / "prepared").exists()
     core, given, ignored = seen.read_text().splitlines()
@@ -85,22 +87,22 @@ def test_what_it_is_started_with(script, tmp_path):
 def test_one_that_ends_says_why(script):
     it = script("echo reason >&2; exit 3\n")
     with pytest.raises(EngineError, match=r"the program does not start: its log.*\n  reason") as no:
-        Background().start(it)
+        Background(HOST).start(it)
     assert it.log in no.value.hint
-    Background().start(it._replace(optional=True))
+    Background(HOST).start(it._replace(optional=True))
 
 
 @ROOT
 def test_one_that_is_not_there():
     it = Service("it", "it.service", "/log", 1.0, 1.0, argv=("/none",))
     with pytest.raises(EngineError, match="/none is missing"):
-        Background().start(it)
-    Background().start(it._replace(optional=True))
+        Background(HOST).start(it)
+    Background(HOST).start(it._replace(optional=True))
 
 
 @ROOT
 def test_a_stop_of_its_own(script, tmp_path):
-    it, manager = script(STAYS), Background()
+    it, manager = script(STAYS), Background(HOST)
     manager.start(it)
     [process] = it.find()
     kill = ("sh", "-c", f'echo "$1" >"{tmp_path}/told"; kill "$1"', "sh", MAIN_PID)
@@ -112,9 +114,9 @@ def test_a_stop_of_its_own(script, tmp_path):
 @ROOT
 def test_one_that_does_not_end(script):
     it = script("trap '' TERM; " + STAYS.replace("trap", ": trap"), stop_timeout=0.1)
-    Background().start(it)
+    Background(HOST).start(it)
     with pytest.raises(EngineError, match=r"the program \(pid \d+\) did not end"):
-        Background().stop(it)
+        Background(HOST).stop(it)
 
 
 @ROOT
@@ -125,27 +127,15 @@ def test_a_one_shot_and_its_companions(tmp_path):
         kind=Kind.ONESHOT, argv=("/usr/bin/touch", path), stop=("rm", path), at_boot=True,
     )  # fmt: skip
     it = once._replace(kind=Kind.SIMPLE, wants=(once,))
-    Background().start(once)
+    Background(HOST).start(once)
     assert os.path.exists(path)
-    Background().stop_companions(it)
+    Background(HOST).stop_companions(it)
     assert not os.path.exists(path)
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """Return the commands that were run; nothing is."""
-    commands = []
-
-    def run(argv, **_):
-        commands.append(" ".join(argv))
-        return services.proc.Done(0, "", "")
-
-    monkeypatch.setattr(services.proc, "run", run)
-    return commands
-
-
-def test_units(asked):
-    manager = Units(Layout("/", "/h", 1000))
+def test_units():
+    host = FakeMachine(Layout("/", "/h", 1000))
+    manager = Units(host)
     states = iter([False, False, True])
     it = Service("it", "it.service", "/log", 1.0, 1.0, ready=lambda: next(states), argv=("/bin/a",))
     boot = it._replace(unit="boot.service", at_boot=True)
@@ -153,28 +143,28 @@ def test_units(asked):
     manager.stop(it)
     manager.renew(it)
     manager.stop_companions(it._replace(wants=(boot, it)))
-    assert asked == [
-        "systemctl start it.service",
-        "systemctl stop it.service",
-        "systemctl restart it.service",
-        "systemctl stop it.service",
+    assert host.ran == [
+        ("#", "systemctl", "start", "it.service"),
+        ("#", "systemctl", "stop", "it.service"),
+        ("#", "systemctl", "restart", "it.service"),
+        ("#", "systemctl", "stop", "it.service"),
     ]
     assert list(manager.files([it])) == ["/etc/systemd/system/it.service"]
     assert manager.enable([it, boot])[1] == ["systemctl", "enable", "boot.service"]
     assert manager.logs(it) == "journalctl --unit it.service"
 
 
-def test_the_decision(monkeypatch, layout):
+def test_the_decision(host):
+    own = FakeMachine(Layout("/", "/h", 0))
     for booted in (False, True):
-        monkeypatch.setattr(services.machine, "has_systemd", lambda now=booted: now)
-        assert isinstance(services.manager(layout), Background)
-        own = services.manager(Layout("/", "/h", 0))
-        assert isinstance(own, Units if booted else Background)
+        host.systemd = own.systemd = booted
+        assert isinstance(services.manager(host), Background)
+        assert isinstance(services.manager(own), Units if booted else Background)
 
 
 @ROOT
 def test_an_interpreter_may_stand_before_it(script):
     it = script(STAYS)
-    Background().start(it)
+    Background(HOST).start(it)
     assert len(processes.started_as(it.argv[0], "a word")) == 1
     assert processes.started_as(it.argv[0], "another") == []

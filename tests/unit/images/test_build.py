@@ -8,7 +8,7 @@ import pytest
 from containai.config.settings import Settings
 from containai.engine.container import Image
 from containai.errors import ImageError, NoSpaceError
-from containai.host import space
+from containai.host.fake import FakeMachine
 from containai.host.proc import Done
 from containai.images import build, recipe
 from containai.images.build import BuildProgress
@@ -142,7 +142,9 @@ class LoadingEngine:
 
     layout = Layout("/nowhere", "/nowhere/home", 0)
 
-    def __init__(self, recipe, said="Loaded image: example.com/it:latest\n"):
+    def __init__(self, recipe, said="Loaded image: example.com/it:latest\n", free=8):
+        self.host = FakeMachine(self.layout)
+        self.host.free = free
         self.recipe, self.said = recipe, said
         self.tagged = {}
 
@@ -156,8 +158,7 @@ class LoadingEngine:
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch):
-    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 8)
+def archive(tmp_path):
     (tmp_path / "image.tar").write_bytes(b"1234")
     return str(tmp_path / "image.tar")
 
@@ -181,9 +182,8 @@ def test_archive_of_another_image_is_refused(archive, engine, seen):
     assert engine.tagged == {}
 
 
-def test_archive_needs_twice_its_size(archive, monkeypatch):
-    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 7)
-    engine: Any = LoadingEngine("")
+def test_archive_needs_twice_its_size(archive):
+    engine: Any = LoadingEngine("", free=7)
     with pytest.raises(NoSpaceError, match="loading"):
         build.load(engine, BASE, archive)
 
@@ -193,7 +193,9 @@ class BuildingEngine:
 
     layout = Layout("/nowhere", "/nowhere/home", 0)
 
-    def __init__(self, *images):
+    def __init__(self, *images, free=1 << 40):
+        self.host = FakeMachine(self.layout)
+        self.host.free = free
         self.images, self.built = set(images), []
 
     def image(self, reference):
@@ -216,16 +218,14 @@ def test_what_is_there_is_not_built():
     assert engine.built == []
 
 
-def test_another_root_builds_anew(monkeypatch):
-    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
+def test_another_root_builds_anew():
     other = recipe.find("base", "example.com/debian")
     engine: Any = BuildingEngine(BASE.reference, "example.com/debian")
     assert build.ensure(engine, other, nothing) == other.reference
     assert engine.built == [(other.reference, "ROOT=example.com/debian")]
 
 
-def test_an_image_is_built_on_its_parent(monkeypatch, tmp_path):
-    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 40)
+def test_an_image_is_built_on_its_parent(tmp_path):
     child = Recipe("sdks", str(tmp_path), BASE, (("VERSION", "1"),))
     engine: Any = BuildingEngine(Settings().image_root)
     assert build.ensure(engine, child, nothing) == child.reference
@@ -238,9 +238,8 @@ def test_an_image_is_built_on_its_parent(monkeypatch, tmp_path):
     assert f"{LABEL_RECIPE}={child.digest}" in words
 
 
-def test_no_room_is_said_before_anything_is_written(monkeypatch):
-    monkeypatch.setattr(space.machine, "free_bytes", lambda path: 1 << 30)
-    engine: Any = BuildingEngine()
+def test_no_room_is_said_before_anything_is_written():
+    engine: Any = BuildingEngine(free=1 << 30)
     with pytest.raises(NoSpaceError, match=r"1024 MiB left, 4096 .* building image base"):
         build.ensure(engine, BASE, nothing)
     assert engine.built == []

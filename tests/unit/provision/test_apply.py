@@ -3,13 +3,10 @@
 import pytest
 
 from containai.errors import ContainAIError
-from containai.layout import Layout
 from containai.provision import apply as going
 from containai.provision.steps import lxcfs as lxcfs_step
 from containai.provision.steps import resolver as resolver_step
 from containai.work.actions import Do, Finding
-
-LAYOUT = Layout("/nonexistent", "/nonexistent", 0)
 
 
 class Broken:
@@ -18,63 +15,60 @@ class Broken:
     def __init__(self, *, optional, raises):
         self.optional, self.raises = optional, raises
 
-    def check(self, layout):
+    def check(self, host):
         return Finding(False, "gone", self.optional)
 
-    def plan(self, layout, finding):
+    def plan(self, host, finding):
         def act(progress):
             if self.raises:
                 raise ContainAIError("no such package")
 
         return [Do("make it", act)]
 
-    def undo(self, layout, scope):
+    def undo(self, host, scope):
         return []
 
 
-def apply(layout, step):
+def apply(host, step):
     said = []
-    going.apply(layout, [step], lambda title, number, of: lambda what, share: said.append(what))
+    going.apply(host, [step], lambda title, number, of: lambda what, share: said.append(what))
     return said
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_setup_ends_where_a_step_stays_wrong(layout, own_root, raises):
+def test_setup_ends_where_a_step_stays_wrong(host, raises):
     with pytest.raises(ContainAIError, match=r"no such package|still not right: gone"):
-        apply(layout, Broken(optional=False, raises=raises))
+        apply(host, Broken(optional=False, raises=raises))
 
 
-def test_setup_goes_on_without_what_is_optional_and_says_so(layout, own_root):
-    assert apply(layout, Broken(optional=True, raises=True)) == [
-        "going on without: no such package"
-    ]
-    assert apply(layout, Broken(optional=True, raises=False)) == []
+def test_setup_goes_on_without_what_is_optional_and_says_so(host):
+    assert apply(host, Broken(optional=True, raises=True)) == ["going on without: no such package"]
+    assert apply(host, Broken(optional=True, raises=False)) == []
 
 
 @pytest.mark.parametrize(
     ("missing", "apt", "ok"),
     [("", True, True), ("program", True, False), ("program", False, True), ("fuse", True, True)],
 )
-def test_lxcfs_is_offered_where_installing_helps(monkeypatch, missing, apt, ok):
+def test_lxcfs_is_offered_where_installing_helps(host, monkeypatch, missing, apt, ok):
     monkeypatch.setattr(lxcfs_step.lxcfs, "PROGRAM", "program")
     monkeypatch.setattr(lxcfs_step.lxcfs, "missing", lambda: missing)
-    monkeypatch.setattr(lxcfs_step.packages, "has_apt", lambda: True)
-    monkeypatch.setattr(lxcfs_step.packages, "known", lambda name: apt and name == "lxcfs")
-    found = lxcfs_step.Lxcfs().check(LAYOUT)
+    host.answer("apt-cache", "show", code=100)
+    host.answer("apt-cache", "show", "lxcfs", code=0 if apt else 100)
+    found = lxcfs_step.Lxcfs().check(host)
     assert found.ok is ok
     assert found.optional is bool(missing)
     assert ("optional" in found.seen) is bool(missing)
-    plan = lxcfs_step.Lxcfs().plan(LAYOUT, found)
+    plan = lxcfs_step.Lxcfs().plan(host, found)
     assert len(plan) == (not ok)
     assert all(" lxcfs " in action.describe() for action in plan)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_resolver_is_offered_where_installing_helps(monkeypatch, known):
+def test_resolver_is_offered_where_installing_helps(host, monkeypatch, known):
     monkeypatch.setattr(resolver_step.resolver, "PROGRAM", "/no/such/program")
-    monkeypatch.setattr(resolver_step.packages, "has_apt", lambda: True)
-    monkeypatch.setattr(resolver_step.packages, "known", lambda name: known)
-    found = resolver_step.Resolver().check(LAYOUT)
+    host.answer("apt-cache", "show", code=0 if known else 100)
+    found = resolver_step.Resolver().check(host)
     assert (found.ok, found.passes) == (not known, True)
-    plan = resolver_step.Resolver().plan(LAYOUT, found)
+    plan = resolver_step.Resolver().plan(host, found)
     assert [" dnsmasq-base " in action.describe() for action in plan] == [True] * known

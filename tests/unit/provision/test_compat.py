@@ -2,6 +2,7 @@ import pytest
 
 from containai.provision import compat
 from containai.provision.compat import EMBEDDED, SYSBOX, Facts, Verdict, known
+from harness.host import HOST
 
 #: A machine of which no row speaks.
 PLAIN = Facts((6, 8), (28, 0, 4), (1, 7, 24), (1, 2, 4), (0, 7, 1))
@@ -99,13 +100,13 @@ def test_versions_are_read(printed, version):
 
 
 def test_a_program_that_is_missing_or_says_nothing_has_no_version(tmp_path):
-    assert compat.version_of(str(tmp_path / "nothing")) == ()
+    assert compat.version_of(HOST, str(tmp_path / "nothing")) == ()
     said = tmp_path / "said"
     said.write_text("#!/bin/sh\nexit 1\n")
     said.chmod(0o755)
-    assert compat.version_of(str(said)) == ()
+    assert compat.version_of(HOST, str(said)) == ()
     said.write_text("#!/bin/sh\necho Docker version 26.1.5+dfsg1, build a72d7cd\n")
-    assert compat.version_of(str(said)) == (26, 1, 5)
+    assert compat.version_of(HOST, str(said)) == (26, 1, 5)
 
 
 def test_a_missing_capability_is_seen():
@@ -123,7 +124,7 @@ def test_a_container_of_sysbox_knows_itself():
 
 
 def test_this_machine_is_read():
-    facts = compat.gather((0, 7, 1))
+    facts = compat.gather(HOST, (0, 7, 1))
     assert facts.kernel >= (5, 19)
     assert facts.sysbox == (0, 7, 1)
     assert facts.nested is False

@@ -7,51 +7,44 @@ from containai.errors import ContainAIError, UnsupportedError
 from containai.provision import providers
 from containai.work.actions import Fetch, Run, WriteFile
 
-RELEASE = ("debian", "trixie")
-
 
 @pytest.fixture
-def machine(monkeypatch):
-    """Return a function that says what the machine has: packages, a release, a way to Docker's."""
-
-    def have(installed=(), release=RELEASE, reachable=True):
-        monkeypatch.setattr(
-            providers.packages, "missing", lambda names: [n for n in names if n not in installed]
-        )
-        monkeypatch.setattr(providers, "release", lambda: release)
-        monkeypatch.setattr(providers, "reachable", lambda archive: reachable)
-        monkeypatch.setattr(providers, "_sources", list)
-
-    return have
+def machine(host, monkeypatch):
+    """Return a machine without Docker's packages that has a way to Docker's archive."""
+    monkeypatch.setattr(providers.download, "answers", lambda url, timeout: True)
+    monkeypatch.setattr(providers, "_sources", list)
+    return host
 
 
-def test_auto_takes_the_first_that_can_be_reached(machine):
-    machine()
-    assert providers.choose("auto") is providers.DOCKER_CE
-    machine(reachable=False)
-    assert providers.choose("auto") is providers.DISTRO
-    machine(release=None)
-    assert providers.choose("auto") is providers.DISTRO
+def test_auto_takes_the_first_that_can_be_reached(machine, monkeypatch):
+    assert providers.choose(machine, "auto") is providers.DOCKER_CE
+    machine.release = {"ID": "arch"}
+    assert providers.choose(machine, "auto") is providers.DISTRO
+    machine.release = {"ID": "ubuntu", "VERSION_CODENAME": "noble"}
+    assert providers.choose(machine, "auto") is providers.DOCKER_CE
+    asked = []
+    monkeypatch.setattr(providers.download, "answers", lambda url, timeout: asked.append(url))
+    assert providers.choose(machine, "auto") is providers.DISTRO
+    assert asked == [f"{providers.ARCHIVE}/ubuntu/dists/noble/Release"]
 
 
 @pytest.mark.parametrize("package", ["docker.io", "containerd", "runc", "docker-cli"])
 def test_nothing_is_pushed_out(machine, package):
-    machine(installed=[package])
-    assert providers.choose("auto") is providers.DISTRO
-    assert providers.choose("distro") is providers.DISTRO
+    machine.answer("dpkg-query", "--show", out=f"{package} ii \n")
+    assert providers.choose(machine, "auto") is providers.DISTRO
+    assert providers.choose(machine, "distro") is providers.DISTRO
     with pytest.raises(UnsupportedError, match=package):
-        providers.choose("docker-ce")
+        providers.choose(machine, "docker-ce")
 
 
 def test_docker_ce_for_no_release(machine):
-    machine(release=None)
+    machine.release = {"ID": "arch"}
     with pytest.raises(UnsupportedError, match="no packages"):
-        providers.choose("docker-ce")
+        providers.choose(machine, "docker-ce")
 
 
 def test_archive_is_added_with_its_key_for_it_alone(machine, layout):
-    machine()
-    key, place, sources = providers.add_archive(layout)
+    key, place, sources = providers.add_archive(machine)
     assert isinstance(key, Fetch)
     assert providers.KEY_SHA256 in key.describe()
     keyring = f"{layout.root}/etc/apt/keyrings/containai-docker.asc"
@@ -63,12 +56,11 @@ def test_archive_is_added_with_its_key_for_it_alone(machine, layout):
     )
 
 
-def test_archive_that_is_there_is_left_alone(machine, layout, monkeypatch, tmp_path):
-    machine()
+def test_archive_that_is_there_is_left_alone(machine, monkeypatch, tmp_path):
     theirs = tmp_path / "docker.list"
     theirs.write_text("deb [signed-by=/k] https://download.docker.com/linux/debian trixie stable\n")
     monkeypatch.setattr(providers, "_sources", lambda: [str(theirs)])
-    assert providers.add_archive(layout) == []
+    assert providers.add_archive(machine) == []
 
 
 @pytest.fixture
@@ -81,10 +73,10 @@ def packages(tmp_path):
     return tmp_path, lines
 
 
-def test_offline(packages):
+def test_offline(host, packages):
     directory, lines = packages
     (directory / "SHA256SUMS").write_text("".join(lines))
-    action = providers.offline(str(directory))
+    action = providers.offline(host, str(directory))
     assert isinstance(action, Run)
     assert action.root
     assert all(line in action.argv[2] for line in lines)
@@ -100,16 +92,18 @@ def test_offline(packages):
         (lambda lines: [lines[0].replace("a_", "../a_"), lines[1]], "no line of a SHA256SUMS"),
     ],
 )
-def test_offline_directory_that_is_not_whole(packages, edit, said):
+def test_offline_directory_that_is_not_whole(host, packages, edit, said):
     directory, lines = packages
     if (text := edit(lines)) is not None:
         (directory / "SHA256SUMS").write_text("".join(text))
     with pytest.raises(ContainAIError, match=said):
-        providers.offline(str(directory))
+        providers.offline(host, str(directory))
 
 
-def test_offline_directory_without_packages(tmp_path):
-    (tmp_path / "SHA256SUMS").write_text("")
+def test_offline_directory_without_packages(host, tmp_path):
+    directory = tmp_path / "packages"
+    directory.mkdir()
+    (directory / "SHA256SUMS").write_text("")
     with pytest.raises(ContainAIError, match="it has no package"):
-        providers.offline(str(tmp_path))
-    assert os.listdir(tmp_path) == ["SHA256SUMS"]
+        providers.offline(host, str(directory))
+    assert os.listdir(directory) == ["SHA256SUMS"]

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from containai.errors import HostKeyError, SshConnectError
-from containai.host import proc
+from containai.host.fake import FakeMachine
+from containai.host.proc import Programs
 from containai.layout import Layout
 from containai.ssh import connect, dial
 
@@ -86,15 +87,17 @@ def test_nobody_listens():
         ("", SshConnectError, "it said nothing"),
     ],
 )
-def test_what_ssh_says_becomes_an_error(tmp_path, monkeypatch, said, error, words):
-    def run_detached(argv, watch):
+def test_what_ssh_says_becomes_an_error(tmp_path, said, error, words):
+    host = FakeMachine(Layout("/", str(tmp_path), os.getuid()))
+
+    def say():
+        argv = host.ran[-1]
         with open(argv[argv.index("-E") + 1], "w", encoding="utf-8") as log:
             log.write(said)
-        return 255
 
-    monkeypatch.setattr(proc, "run_detached", run_detached)
+    host.answer("ssh", code=255, act=say)
     with pytest.raises(error, match=words):
-        connect.open_master(Layout("/", str(tmp_path), os.getuid()), "box", lambda: None)
+        connect.open_master(host, "box", lambda: None)
 
 
 def test_a_program_that_is_watched_ends_with_what_the_watch_raises():
@@ -104,5 +107,5 @@ def test_a_program_that_is_watched_ends_with_what_the_watch_raises():
         raise LookupError("the box died")
 
     with pytest.raises(LookupError, match="the box died"):
-        proc.run_detached(["sh", "-c", "sleep 300 & sleep 300"], watch)
+        Programs().run_detached(["sh", "-c", "sleep 300 & sleep 300"], watch)
     assert time.monotonic() - begun < 200

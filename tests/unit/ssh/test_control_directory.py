@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from containai.errors import ContainAIError
-from containai.host import proc
+from containai.host.fake import FakeMachine
 from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.provision.steps.user import Keys
@@ -52,24 +52,26 @@ def a_link_of_anothers(layout, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 @pytest.mark.parametrize("make", [made_by_another, a_link, a_link_of_anothers])
-def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make, monkeypatch):
+def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make):
+    host = FakeMachine(shared)
     make(shared, tmp_path)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(shared.control_socket("box"))
         listening.listen()
         listening.settimeout(0)
         assert not session.is_live(shared, "box")
-        monkeypatch.setattr(proc, "run", lambda *_, **__: pytest.fail("ssh would talk to it"))
-        setup.close(shared, "box")
+        setup.close(host, "box")
+        assert host.ran == []
         with pytest.raises(ContainAIError, match="is not a directory of yours") as caught:
-            connect.open_master(shared, "box", lambda: None)
+            connect.open_master(host, "box", lambda: None)
+        assert host.ran == []
         assert ("XDG_RUNTIME_DIR" in caught.value.hint) == (make is not a_link)
         with pytest.raises(BlockingIOError):
             listening.accept()
     os.makedirs(shared.config_dir)
     with pytest.raises(ContainAIError, match="is not a directory of yours"):
-        Keys().check(shared)
-    removed = [each for each in Keys().undo(shared, Scope(purge=True)) if isinstance(each, Run)]
+        Keys().check(host)
+    removed = [each for each in Keys().undo(host, Scope(purge=True)) if isinstance(each, Run)]
     named = any(shared.control_dir in each.argv for each in removed)
     assert named == (make is a_link)
 

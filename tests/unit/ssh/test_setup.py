@@ -7,8 +7,10 @@ import pytest
 
 from containai.errors import ContainAIError
 from containai.host import files
+from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.ssh import setup
+from harness.host import HOST
 
 BLOCKS = "/home/u/.ssh/containai.d"
 LINE = 'Include "/home/u/.ssh/containai.d/*.conf"\n'
@@ -132,7 +134,7 @@ def test_known_hosts_edits_match_the_alias_exactly():
 
 
 def test_new_key_is_a_pair():
-    first, second = setup.new_key(), setup.new_key()
+    first, second = setup.new_key(HOST), setup.new_key(HOST)
     assert first.private.startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     assert first.public.split()[0] == "ssh-ed25519"
     assert len(first.public.split()) == 2
@@ -146,7 +148,7 @@ def mine(layout):
 
 
 def test_ensure_user(mine):
-    public = setup.ensure_user(mine)
+    public = setup.ensure_user(Machine(mine))
     assert public.startswith("ssh-ed25519 ")
     for directory in (mine.config_dir, os.path.dirname(mine.ssh_config), mine.ssh_blocks):
         assert mode(directory) == 0o700
@@ -154,21 +156,21 @@ def test_ensure_user(mine):
     assert mode(mine.ssh_config) == 0o600
     assert files.read(mine.ssh_config) == f'Include "{mine.ssh_blocks}/*.conf"\n'
     private = files.read(mine.ssh_key)
-    assert setup.ensure_user(mine) == public
+    assert setup.ensure_user(Machine(mine)) == public
     assert files.read(mine.ssh_key) == private
     left = os.listdir(os.path.dirname(mine.ssh_key))
     assert sorted(left) == ["id_containai", "id_containai.pub"]
 
 
 def test_ensure_user_makes_a_lost_public_key_again(mine):
-    public = setup.ensure_user(mine)
+    public = setup.ensure_user(Machine(mine))
     os.unlink(mine.ssh_key + ".pub")
-    assert setup.ensure_user(mine).split()[:2] == public.split()[:2]
+    assert setup.ensure_user(Machine(mine)).split()[:2] == public.split()[:2]
 
 
 def test_ensure_user_closes_open_directories(mine):
     os.makedirs(mine.config_dir, mode=0o755)
-    setup.ensure_user(mine)
+    setup.ensure_user(Machine(mine))
     assert mode(mine.config_dir) == 0o700
 
 
@@ -177,7 +179,7 @@ def test_config_that_is_a_link_stays_one(mine, tmp_path):
     target.write_text("Host a\n", encoding="utf-8")
     os.mkdir(os.path.dirname(mine.ssh_config), 0o700)
     os.symlink(target, mine.ssh_config)
-    setup.ensure_user(mine)
+    setup.ensure_user(Machine(mine))
     assert os.path.islink(mine.ssh_config)
     assert target.read_text(encoding="utf-8") == (f'Include "{mine.ssh_blocks}/*.conf"\nHost a\n')
 
@@ -196,13 +198,13 @@ def test_private_directory_refuses_a_file(tmp_path):
 
 
 def test_publish_and_forget(mine):
-    setup.ensure_user(mine)
+    setup.ensure_user(Machine(mine))
     setup.publish(mine, "a", "Host a\n", "ssh-ed25519 A")
     setup.publish(mine, "b", "Host b\n", "ssh-ed25519 B")
     assert files.read(mine.ssh_block("a")) == "Host a\n"
     assert mode(mine.ssh_block("a")) == mode(mine.known_hosts) == 0o600
-    setup.forget(mine, "a")
-    setup.forget(mine, "a")
+    setup.forget(Machine(mine), "a")
+    setup.forget(Machine(mine), "a")
     assert not os.path.exists(mine.ssh_block("a"))
     assert files.read(mine.known_hosts) == "containai-b ssh-ed25519 B\n"
 

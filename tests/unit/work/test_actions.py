@@ -19,6 +19,7 @@ from containai.work.actions import (
     dry_run,
 )
 from containai.work.user import User
+from harness.host import HOST
 
 PIN = Pin("https://example.org/a/x.deb", "ab" * 32, 1)
 
@@ -98,14 +99,14 @@ def test_what_fails_ends_only_its_trial():
         Attempted(Do("three", lambda _: done.append(3)), trial),
         Do("four", lambda _: done.append(4)),
     ):
-        perform(action, lambda *_: None)
+        perform(HOST, action, lambda *_: None)
     assert (done, trial.failed) == ([1, 4], "no")
 
 
 def test_what_is_known_only_later_is_said_and_does_nothing():
     later = Later("the subnet")
     assert later.describe() == "(known only later: the subnet)"
-    perform(later, lambda *_: None)
+    perform(HOST, later, lambda *_: None)
 
 
 def test_a_finding_tells_everybody_the_same_whatever_was_measured():

@@ -18,10 +18,10 @@ def run(app: App, *, fix: bool, attack: str | None) -> Report:
     from containai.provision import apply, steps
     from containai.provision.step import Choices
 
-    wanted = steps.checks(Choices(app.settings))
+    wanted = steps.checks(app.host, Choices(app.settings))
     if fix:
-        doctor.fix(app.layout, wanted, app.ui)
-    rows = apply.examine(app.layout, wanted)
+        doctor.fix(app.host, wanted, app.ui)
+    rows = apply.examine(app.host, wanted)
     if checks.is_fine(rows):
         return Report(checks.value(rows), [apply.table(rows)])
     note = Note("something is missing or wrong", "run: cai doctor --fix")

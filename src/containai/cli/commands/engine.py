@@ -12,8 +12,8 @@ def start(app: App) -> Report:
     """Start the engine, and sweep up what a killed one forgot."""
     from containai.engine import daemon, sweep
 
-    daemon.start(app.layout)
-    sweep.forgotten(app.layout)
+    daemon.start(app.host)
+    sweep.forgotten(app.host)
     return Report({"running": True, "socket": app.layout.engine_socket})
 
 
@@ -21,7 +21,7 @@ def stop(app: App) -> Report:
     """Shut all boxes down, then the engine."""
     from containai.engine import daemon
 
-    daemon.stop(app.layout)
+    daemon.stop(app.host)
     return Report({"running": False, "socket": app.layout.engine_socket})
 
 
@@ -29,7 +29,7 @@ def status(app: App) -> Report:
     """Say whether the engine runs."""
     from containai.engine import configuration, daemon
 
-    up = configuration.read(app.layout) is not None and daemon.answering(app.layout)
+    up = configuration.read(app.layout) is not None and daemon.answering(app.host)
     socket = app.layout.engine_socket
     text = f"{'running' if up else 'stopped'}  {socket}\n"
     return Report({"running": up, "socket": socket}, [text], 0 if up else STOPPED)
@@ -39,7 +39,7 @@ def logs(app: App, *, lines: int) -> Report:
     """Return the last lines of the engine's log."""
     from containai.engine import daemon
 
-    text = daemon.log(app.layout, lines=lines)
+    text = daemon.log(app.host, lines=lines)
     return Report({"lines": text.splitlines()}, [text])
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
+from containai.host.machine import Machine
 
 if TYPE_CHECKING:
     from containai.boxes.box import Box
@@ -20,7 +21,7 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
 
     listed: list[Box] = []
     if configuration.read(app.layout) is not None:
-        daemon.start(app.layout)
+        daemon.start(app.host)
         listed = boxes.every(app.engine) if all else boxes.own(app.engine)
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
@@ -30,21 +31,22 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     ]
     if not listed:
         notes.append(Note("there are no boxes yet", "make one: cai run"))
-    return Report([_value(box) for box in listed], [_table(listed, owners=all)], notes=notes)
+    return Report(
+        [_value(box) for box in listed], [_table(app.host, listed, owners=all)], notes=notes
+    )
 
 
 def _value(box: "Box") -> dict[str, Any]:
     return box._asdict() | {"status": str(box.status)}
 
 
-def _table(listed: "list[Box]", *, owners: bool) -> Table:
-    from containai.host import machine
+def _table(host: Machine, listed: "list[Box]", *, owners: bool) -> Table:
 
     head = ["BOX", *["OWNER"] * owners, "STATUS", "SSH", "WORKSPACE"]
     rows = [
         [
             box.name,
-            *[machine.user_name(box.owner)] * owners,
+            *[host.user_name(box.owner)] * owners,
             str(box.status),
             f"127.0.0.1:{box.ssh_port}" if box.ssh_port else "-",
             box.workspace,

@@ -26,12 +26,12 @@ def run(
 
     chosen = Choices(app.settings, image_archive=image_archive or "", offline_dir=offline_dir or "")
     if dry_run:
-        plans = setup.preview(app.layout, steps.steps(chosen))
+        plans = setup.preview(app.host, steps.steps(app.host, chosen))
         text = dry_run_of(plans)
         return Report({"changed": False, "plan": text.splitlines()}, [text])
-    if not setup.set_up(app.layout, steps.steps(chosen), app.ui):
+    if not setup.set_up(app.host, steps.steps(app.host, chosen), app.ui):
         return Report({"changed": False}, ["everything is set up; nothing was changed\n"])
-    rows = apply.examine(app.layout, steps.checks(chosen))
+    rows = apply.examine(app.host, steps.checks(app.host, chosen))
     views = [apply.table(rows), "set up\n", _advice(app)]
     value = {"changed": True, "checks": checks.value(rows)}
     return Report(value, views, 0 if checks.is_fine(rows) else FOUND)
@@ -41,9 +41,7 @@ def _advice(app: App) -> str:
     """Return how to do without sudo, for whoever has to go through it."""
     import getpass
 
-    from containai.host import machine
-
-    user = machine.invoker()
+    user = app.host.invoker()
     if user is None and not app.engine.needs_root:
         return ""
     name, group = user.name if user is not None else getpass.getuser(), app.layout.engine_group

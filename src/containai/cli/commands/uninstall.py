@@ -16,11 +16,11 @@ def run(
     from containai.provision.step import Choices, Scope
 
     scope = Scope(containers=containers, volumes=volumes, images=images, purge=purge)
-    wanted = steps.checks(Choices(app.settings))
+    wanted = steps.checks(app.host, Choices(app.settings))
     if dry_run:
-        text = uninstall.plan(app.layout, wanted, scope).describe() or "nothing to do\n"
+        text = uninstall.plan(app.host, wanted, scope).describe() or "nothing to do\n"
         return Report({"changed": False, "plan": text.splitlines()}, [text])
-    done = uninstall.uninstall(app.layout, wanted, scope, app.ui)
+    done = uninstall.uninstall(app.host, wanted, scope, app.ui)
     if not done.plan.actions:
         return Report({"changed": False}, ["nothing of ContainAI is set up here\n"])
     value = {"changed": True, "packages": done.packages}

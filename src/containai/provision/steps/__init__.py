@@ -1,6 +1,6 @@
 """The steps of `cai setup`, a module a family, in the order they build on each other."""
 
-from containai.host import machine
+from containai.host.machine import Machine
 from containai.provision.step import AnyStep, Choices
 from containai.provision.steps.boxes import Contents
 from containai.provision.steps.choice import RuntimeChoice
@@ -17,14 +17,14 @@ from containai.provision.steps.sysbox import Attempt, Sysbox
 from containai.provision.steps.user import Context, Entries, Keys
 
 
-def steps(choices: Choices) -> list[AnyStep]:
+def steps(host: Machine, choices: Choices) -> list[AnyStep]:
     """Return the steps of a whole setup.
 
     ssh is the user's own affair: through sudo, it is left to that user's first command.
     """
     # Without a network, a package that is only wanted is not waited for.
     wanted: list[AnyStep] = [] if choices.offline_dir else [Lxcfs(), Resolver()]
-    own: list[AnyStep] = [Keys()] if machine.invoker() is None else []
+    own: list[AnyStep] = [Keys()] if host.invoker() is None else []
     settings = choices.settings
     attempt = Attempt(settings.engine_runtime, offline=choices.offline_dir or None)
     return [
@@ -48,9 +48,9 @@ def steps(choices: Choices) -> list[AnyStep]:
     ]
 
 
-def checks(choices: Choices) -> list[AnyStep]:
+def checks(host: Machine, choices: Choices) -> list[AnyStep]:
     """Return what doctor looks at: the steps of setup, and what users made with it since.
 
     Uninstall goes through them backwards.
     """
-    return [*steps(choices), Holes(), Entries(), Contents()]
+    return [*steps(host, choices), Holes(), Entries(), Contents()]

@@ -4,8 +4,7 @@ from containai.boxes import box
 from containai.engine import configuration, daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
-from containai.host import machine, proc
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.provision.step import Fact, Scope
 from containai.work.actions import Action, Finding, Run
 
@@ -17,12 +16,12 @@ class Contents(Fact):
     holds = "none of your boxes is broken"
     otherwise = "`cai rm --name NAME`"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Look for boxes of this user that are broken."""
-        if proc.which("docker") is None or not daemon.answering(layout):
+        if host.which("docker") is None or not daemon.answering(host):
             return Finding(False, "not checked: the engine does not answer")
-        every = box.every(Engine(layout))
-        boxes = [each for each in every if each.belongs_to(layout.uid)]
+        every = box.every(Engine(host))
+        boxes = [each for each in every if each.belongs_to(host.layout.uid)]
         broken = [f"{each.name}: {', '.join(each.problems)}" for each in boxes if each.problems]
         if broken:
             return Finding(False, "; ".join(broken), hint="remove it: cai rm --name NAME")
@@ -31,16 +30,17 @@ class Contents(Fact):
         beside = f"; {others} of other users" if others else ""
         return Finding(True, f"{len(boxes)}, of which {running} run{beside}")
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove what the scope names; a purge takes the whole of the engine's data later.
 
         Raises ContainAIError where containers run and may not be removed, EngineError where an
         engine that does not answer keeps that from being seen.
         """
-        if proc.which("docker") is None or configuration.read(layout) is None:
+        layout = host.layout
+        if host.which("docker") is None or configuration.read(layout) is None:
             return []
-        engine = Engine(layout)
-        if not daemon.answering(layout):
+        engine = Engine(host)
+        if not daemon.answering(host):
             if shims.alive(layout) or scope[:3] != Scope()[:3]:
                 raise EngineError(
                     "the engine does not answer: what it holds cannot be seen",
@@ -48,7 +48,7 @@ class Contents(Fact):
                 )
             return []
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
-        others = _of_others(layout, box.every(engine))
+        others = _of_others(host, box.every(engine))
         if running and not scope.containers:
             named = [others.get(each, each) for each in running]
             raise ContainAIError(
@@ -58,12 +58,12 @@ class Contents(Fact):
         return _removals(engine, scope, running, list(others.values()))
 
 
-def _of_others(layout: Layout, boxes: list[box.Box]) -> dict[str, str]:
+def _of_others(host: Machine, boxes: list[box.Box]) -> dict[str, str]:
     """Return the boxes of other users, by name, with whose each is."""
     return {
-        each.name: f"{each.name} ({machine.user_name(each.owner)}'s)"
+        each.name: f"{each.name} ({host.user_name(each.owner)}'s)"
         for each in boxes
-        if not each.belongs_to(layout.uid)
+        if not each.belongs_to(host.layout.uid)
     }
 
 

@@ -7,6 +7,7 @@ from containai.engine.client import Engine
 from containai.engine.runtimes import Choice
 from containai.errors import UnsupportedError
 from containai.host import files
+from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.images import recipe
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
@@ -39,12 +40,13 @@ class RuntimeChoice:
         self.attempt = attempt
         self.settings = settings
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Compare the choice with what is asked for, and with the versions it was made for."""
+        layout = host.layout
         choice = runtimes.read_choice(layout)
         if choice is None or not self.attempt.settled(layout):
             return Finding(False, "to be probed")
-        now = _versions(choice.runtime)
+        now = _versions(host, choice.runtime)
         changed = [
             f"{name} {was} is now {now[name]}"
             for name, was in choice.versions.items()
@@ -52,10 +54,11 @@ class RuntimeChoice:
         ]
         if changed:
             return Finding(False, f"{choice.runtime} is to be probed again: {', '.join(changed)}")
-        return Finding(True, f"{choice.runtime}: {choice.why}{_notes(choice.runtime)}")
+        return Finding(True, f"{choice.runtime}: {choice.why}{_notes(host, choice.runtime)}")
 
-    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
         """Probe, and make what passes the engine's default."""
+        layout = host.layout
         if finding.ok:
             return []
         details = (
@@ -66,29 +69,30 @@ class RuntimeChoice:
             "# take away a Sysbox of ours that does not pass and that no box uses",
         )
         title = "probe the runtimes: boot a box, run and build in its Docker"
-        return [Do(title, lambda progress: self._choose(layout, progress), details)]
+        return [Do(title, lambda progress: self._choose(host, progress), details)]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Forget the choice."""
+        layout = host.layout
         there = files.read(layout.runtime_choice) is not None
         return [Run(["rm", "-f", layout.runtime_choice])] if there else []
 
-    def _choose(self, layout: Layout, progress: Progress) -> None:
-        refused = self.attempt.refusal(layout)
+    def _choose(self, host: Machine, progress: Progress) -> None:
+        refused = self.attempt.refusal(host)
         if refused:
-            self._clean(layout, progress)
-        engine = Engine(layout)
+            self._clean(host, progress)
+        engine = Engine(host)
         reference = recipe.wanted(self.settings).reference
         reasons = [f"{SYSBOX_RUNC}: {refused}"] if refused else []
-        for runtime in self._candidates(layout, refused):
+        for runtime in self._candidates(host.layout, refused):
             problem = probe.probe(engine, reference, runtime, lambda text: progress(text, None))
             if not problem:
                 why = "; ".join(["it passed its probe", *reasons])
-                _record(layout, Choice(runtime, why, _versions(runtime)), progress)
+                _record(host, Choice(runtime, why, _versions(host, runtime)), progress)
                 return
             if runtime == SYSBOX_RUNC:
                 self.attempt.give_up(f"a box does not work: {problem}", HINT)
-                self._clean(layout, progress)
+                self._clean(host, progress)
             reasons.append(f"{runtime}: {problem}")
         raise UnsupportedError(
             "no runtime works on this machine: " + "; ".join(reasons),
@@ -101,30 +105,30 @@ class RuntimeChoice:
             return [SYSBOX_RUNC] if self.attempt.asked == "sysbox" else [SYSBOX_RUNC, RUNTIME]
         return [RUNTIME]
 
-    def _clean(self, layout: Layout, progress: Progress) -> None:
+    def _clean(self, host: Machine, progress: Progress) -> None:
         """Take away what was installed of a Sysbox that no box uses, and tell the engine."""
-        containers = Engine(layout).containers()
+        containers = Engine(host).containers()
         if not any(container.runtime == SYSBOX_RUNC for container in containers):
-            for action in Sysbox(self.attempt).undo(layout, Scope()):
-                perform(action, progress)
-        _configure(layout, progress)
+            for action in Sysbox(self.attempt).undo(host, Scope()):
+                perform(host, action, progress)
+        _configure(host, progress)
 
 
-def _record(layout: Layout, choice: Choice, progress: Progress) -> None:
-    perform(WriteFile(layout.runtime_choice, runtimes.choice_text(choice)), progress)
-    _configure(layout, progress)
+def _record(host: Machine, choice: Choice, progress: Progress) -> None:
+    perform(host, WriteFile(host.layout.runtime_choice, runtimes.choice_text(choice)), progress)
+    _configure(host, progress)
 
 
-def _configure(layout: Layout, progress: Progress) -> None:
+def _configure(host: Machine, progress: Progress) -> None:
     steps: tuple[AnyStep, ...] = (EngineFiles(), EngineRunning())
     for step in steps:
-        for action in step.plan(layout, step.check(layout)):
-            perform(action, progress)
+        for action in step.plan(host, step.check(host)):
+            perform(host, action, progress)
 
 
-def _versions(runtime: str) -> dict[str, str]:
+def _versions(host: Machine, runtime: str) -> dict[str, str]:
     """Return what a new probe is made for: its change can make a runtime work, or stop working."""
-    facts = compat.gather(compat.parse_version(VERSION))
+    facts = compat.gather(host, compat.parse_version(VERSION))
     seen = {"kernel": facts.kernel[:2], "docker": facts.docker[:2]}
     if runtime == SYSBOX_RUNC:
         seen["sysbox"] = facts.sysbox
@@ -132,8 +136,8 @@ def _versions(runtime: str) -> dict[str, str]:
     return {name: ".".join(map(str, version)) for name, version in seen.items()}
 
 
-def _notes(runtime: str) -> str:
+def _notes(host: Machine, runtime: str) -> str:
     rows = compat.SYSBOX if runtime == SYSBOX_RUNC else compat.EMBEDDED
-    facts = compat.gather(compat.parse_version(VERSION))
+    facts = compat.gather(host, compat.parse_version(VERSION))
     found = compat.known(rows, facts, Verdict.DOUBTFUL, Verdict.BREAKS, Verdict.WORKS)
     return "".join(f"; {row.verdict}: {row.what} ({row.source})" for row in found)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from containai.engine import configuration, daemon, resolver, runtimes
 from containai.engine import network as networks
 from containai.errors import ContainAIError
-from containai.host import files, machine, proc, services
+from containai.host import files, services
+from containai.host.machine import Machine
 from containai.host.service import Service
 from containai.layout import Layout
 from containai.provision import record, versions
@@ -23,24 +24,26 @@ class Group:
     holds = "the group `containai` is there; its members are shown"
     otherwise = "it is made, with nobody in it"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Look whether it is there, and who is in it."""
-        members = machine.group_members(layout.engine_group)
+        layout = host.layout
+        members = host.group_members(layout.engine_group)
         if members is None:
             return Finding(False, f"there is no group {layout.engine_group}")
         who = ", ".join(members) if members else "nobody"
         return Finding(True, f"{layout.engine_group}: {who}")
 
-    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
         """Make it. Nobody is put into it: whoever is in it is root on this machine."""
         if finding.ok:
             return []
-        group = Run(["groupadd", "--system", layout.engine_group])
-        return [_note(layout, record.GROUP, ours=True), group]
+        group = Run(["groupadd", "--system", host.layout.engine_group])
+        return [_note(host, record.GROUP, ours=True), group]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove it if setup made it."""
-        there = machine.group_members(layout.engine_group) is not None
+        layout = host.layout
+        there = host.group_members(layout.engine_group) is not None
         ours = there and record.read(layout).get(record.GROUP)
         return [Run(["groupdel", layout.engine_group])] if ours else []
 
@@ -78,44 +81,44 @@ class EngineFiles:
         """`host_ports`: the ports to open to boxes; None leaves open what is open."""
         self.host_ports = host_ports
 
-    def check(self, layout: Layout) -> Finding[Outdated]:
+    def check(self, host: Machine) -> Finding[Outdated]:
         """Compare with what this version writes. Raises EngineError where no subnet is free."""
+        layout = host.layout
         if newer := versions.newer(layout):
             return newer
-        before, network = _subnet(layout), network_of(layout)
-        wrong = [
-            file for file in self._wanted(layout, network) if files.read(file.path) != file.text
-        ]
+        before, network = _subnet(layout), network_of(host)
+        wrong = [file for file in self._wanted(host, network) if files.read(file.path) != file.text]
         if not wrong:
             return Finding(True, layout.engine_config)
         taken = before is not None and network.boxes != before
         outdated = Outdated(
             wrong,
-            _unknown(layout),
+            _unknown(host),
             subnet_is_taken=taken and daemon.running_pid(layout) is not None,
-            enable=services.manager(layout).enable(_parts(layout, network)),
+            enable=services.manager(host).enable(_parts(host, network)),
             makes_directories=not any(map(os.path.exists, CONTAINERD_DIRECTORIES)),
         )
         seen = "to write: " + ", ".join(file.path for file in wrong)
         return Finding(False, seen, data=outdated)
 
-    def plan(self, layout: Layout, finding: Finding[Outdated]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Outdated]) -> list[Action]:
         """Write what differs."""
         outdated = finding.data
         if outdated is None:
             return []
         actions: list[Action] = []
         if outdated.subnet_is_taken:
-            actions.append(_stop(layout, "stop the engine: somebody else has its subnet now"))
+            actions.append(_stop(host, "stop the engine: somebody else has its subnet now"))
         actions += [Later(what) for what in outdated.unknown]
         actions += outdated.files
         actions += map(Run, outdated.enable)
         if outdated.makes_directories:
-            actions.append(_note(layout, record.CONTAINERD, ours=True))
+            actions.append(_note(host, record.CONTAINERD, ours=True))
         return actions
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove the units and what they run; the configuration goes with a purge."""
+        layout = host.layout
         units = [layout.engine_unit_file, layout.unit_file(layout.network_unit)]
         units += [layout.unit_file(each) for each in (layout.lxcfs_unit, layout.resolver_unit)]
         there = [path for path in units if os.path.exists(path)]
@@ -136,14 +139,15 @@ class EngineFiles:
             if empty:
                 actions.append(Run(["rmdir", "--ignore-fail-on-non-empty", *empty]))
             # Whoever makes them from now on is somebody else.
-            actions.append(_note(layout, record.CONTAINERD, ours=False))
+            actions.append(_note(host, record.CONTAINERD, ours=False))
         return actions
 
-    def _wanted(self, layout: Layout, chosen: networks.Network) -> list[WriteFile]:
+    def _wanted(self, host: Machine, chosen: networks.Network) -> list[WriteFile]:
+        layout = host.layout
         there, runtime = runtimes.programs(layout), runtimes.chosen(layout)
         resolves = resolver.is_there()
         config_text = configuration.text(layout, chosen, there, runtime, resolves=resolves)
-        units = services.manager(layout).files(_parts(layout, chosen))
+        units = services.manager(host).files(_parts(host, chosen))
         # Units before the programs: those of an older version know less of what they are asked.
         wanted = [WriteFile(path, text) for path, text in units.items()]
         wanted += [
@@ -156,39 +160,41 @@ class EngineFiles:
         return wanted
 
 
-def _parts(layout: Layout, network: networks.Network) -> list[Service]:
+def _parts(host: Machine, network: networks.Network) -> list[Service]:
     """Return what is started, by the dockerd that an installed unit starts if that is another's."""
-    unit = files.read(layout.engine_unit_file) or ""
+    unit = files.read(host.layout.engine_unit_file) or ""
     started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
-    dockerd = versions.program(started[1] if started else None, "dockerd")
-    return daemon.parts(layout, network, dockerd)
+    dockerd = versions.program(host, started[1] if started else None, "dockerd")
+    return daemon.parts(host, network, dockerd)
 
 
-def _note(layout: Layout, what: str, *, ours: bool) -> Action:
+def _note(host: Machine, what: str, *, ours: bool) -> Action:
     """Return the action that records whether setup made something."""
+    layout = host.layout
 
     def note(progress: Progress) -> None:
-        record.write(layout, record.read(layout) | {what: ours})
+        record.write(host, record.read(layout) | {what: ours})
 
     title = f"record that {what} is {'' if ours else 'not '}ours"
     return Do(title, note, (f'# "{what}": {str(ours).lower()} in {layout.install_record}',))
 
 
-def _stop(layout: Layout, title: str) -> Do:
-    stop = services.manager(layout).stop_shown(daemon.service(layout, None))
+def _stop(host: Machine, title: str) -> Do:
+    stop = services.manager(host).stop_shown(daemon.service(host, None))
     details = (
         "every box shuts down through its own systemd first",
         *stop,
         "the shims of its containers, lxcfs and the resolver are ended, what they mounted is "
         "unmounted",
     )
-    return Do(title, lambda _: daemon.stop(layout), details)
+    return Do(title, lambda _: daemon.stop(host), details)
 
 
-def _unknown(layout: Layout) -> list[str]:
+def _unknown(host: Machine) -> list[str]:
     """Return what decides about the files and is decided by steps that are still to be done."""
+    layout = host.layout
     unknown = []
-    if proc.which("dockerd", root=True) is None:
+    if host.which("dockerd", root=True) is None:
         unknown.append("the path of dockerd, here as Debian has it")
     if not resolver.is_there():
         unknown.append("whether there is a resolver for boxes")
@@ -207,12 +213,13 @@ def _subnet(layout: Layout) -> str | None:
     return None if subnet is None else str(subnet)
 
 
-def network_of(layout: Layout) -> networks.Network:
+def network_of(host: Machine) -> networks.Network:
     """Return the network that is configured, or another where there is none that is free."""
+    layout = host.layout
     subnet = _subnet(layout)
     # Somebody may have taken ours while the engine, and with it our bridge, was down.
-    if subnet is None or networks.user_of(networks.routes(), subnet, layout.bridge):
-        return networks.choose(layout)
+    if subnet is None or networks.user_of(networks.routes(host), subnet, layout.bridge):
+        return networks.choose(host)
     return networks.of(subnet)
 
 
@@ -228,36 +235,38 @@ class Network:
 
     title = "network"
     holds = (
-        "the bridge has its address and no IPv6; our tables are there, with the pins of running "
-        "boxes and the host's open ports; every firewall that drops what is forwarded or comes "
-        "in has our rules"
+        "the bridge has its address, a MAC that stays, and no IPv6; our tables are there, with "
+        "the pins of running boxes and the host's open ports; every firewall that drops what is "
+        "forwarded or comes in has our rules"
     )
     otherwise = "they are made"
 
-    def check(self, layout: Layout) -> Finding[Missing]:
+    def check(self, host: Machine) -> Finding[Missing]:
         """Look as root: rules are not for everybody's eyes."""
+        layout = host.layout
         config = configuration.read(layout)
         if config is None or not os.path.exists(layout.network_program):
-            missing = Missing(network_of(layout), config is not None)
+            missing = Missing(network_of(host), config is not None)
             return Finding(False, "not set up yet", data=missing)
         network = networks.of(config["fixed-cidr"])
-        wrong = networks.missing(layout, network)
+        wrong = networks.missing(host, network)
         if wrong:
             return Finding(False, "missing: " + ", ".join(wrong), data=Missing(network, True))
         ports = ", ".join((files.read(layout.opened_ports) or "").splitlines())
         opened = f"; the host's ports that are open to boxes: {ports}" if ports else ""
         return Finding(True, f"{layout.bridge} {network.address}{opened}")
 
-    def plan(self, layout: Layout, finding: Finding[Missing]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Missing]) -> list[Action]:
         """Make it."""
         if finding.data is None:
             return []
         network, is_configured = finding.data
         later = [] if is_configured else [Later("the subnet: the first that is free then")]
-        return [*later, Run(networks.argv(layout, network, "up"))]
+        return [*later, Run(networks.argv(host.layout, network, "up"))]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove it; the firewall is then as if it had never been."""
+        layout = host.layout
         config = configuration.read(layout)
         if config is None or not os.path.exists(layout.network_program):
             return []
@@ -271,41 +280,43 @@ class EngineRunning:
     holds = "it answers, and has read that configuration"
     otherwise = "it is started, or exchanged while boxes live on"
 
-    def check(self, layout: Layout) -> Finding[networks.Network]:
+    def check(self, host: Machine) -> Finding[networks.Network]:
         """Ask it; compare the configuration that it has read with the one that is written."""
-        if proc.which("docker") is None or not daemon.answering(layout):
-            return Finding(False, "not running", data=network_of(layout))
+        layout = host.layout
+        if host.which("docker") is None or not daemon.answering(host):
+            return Finding(False, "not running", data=network_of(host))
         if files.read(layout.engine_running_config) != files.read(layout.engine_config):
             seen = "runs with an older configuration"
-            return Finding(False, seen, data=network_of(layout))
+            return Finding(False, seen, data=network_of(host))
         return Finding(True, layout.engine_socket)
 
-    def plan(self, layout: Layout, finding: Finding[networks.Network]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
         """Start it, or exchange a running one; boxes live on."""
         if finding.data is None:
             return []
 
         def start(progress: Progress) -> None:
             progress("starting the engine", None)
-            daemon.renew(layout)
+            daemon.renew(host)
 
-        details = _start_details(layout, finding.data)
+        details = _start_details(host, finding.data)
         return [Do("start the engine and wait until it answers", start, details)]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Stop it, and all boxes through their own systemd."""
+        layout = host.layout
         left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
         if scope.purge:
             left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
         there = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
-        if configuration.read(layout) is not None and proc.which("docker"):
-            actions.append(_stop(layout, "stop the engine and every box"))
+        if configuration.read(layout) is not None and host.which("docker"):
+            actions.append(_stop(host, "stop the engine and every box"))
         return actions + ([Run(["rm", "-rf", *there])] if there else [])
 
 
-def _start_details(layout: Layout, network: networks.Network) -> tuple[str, ...]:
+def _start_details(host: Machine, network: networks.Network) -> tuple[str, ...]:
     exchange = "a dockerd of ours that runs is ended with SIGTERM first; boxes live on"
-    wait = f"wait until it answers on {layout.engine_socket}"
-    engine = daemon.service(layout, network, "dockerd")
-    return (exchange, *services.manager(layout).start_shown(engine), wait)
+    wait = f"wait until it answers on {host.layout.engine_socket}"
+    engine = daemon.service(host, network, "dockerd")
+    return (exchange, *services.manager(host).start_shown(engine), wait)

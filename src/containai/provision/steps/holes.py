@@ -2,7 +2,7 @@
 
 from containai.attack.holes import CONTAINERD, DOCKER, RUNC, Hole, final, has_hole, parse_runc
 from containai.host import proc
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.provision import compat
 from containai.provision.step import Fact
 from containai.work.actions import Finding
@@ -23,9 +23,13 @@ class Holes(Fact):
     )
     otherwise = "update runc"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Compare the versions with what is known."""
-        return judged(_told("runc"), compat.version_of("containerd"), compat.version_of("dockerd"))
+        return judged(
+            _told(host, "runc"),
+            compat.version_of(host, "containerd"),
+            compat.version_of(host, "dockerd"),
+        )
 
 
 def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Finding[None]:
@@ -58,8 +62,8 @@ def _harmless(hole: Hole) -> str:
     return hole.harmless or (_NOBODY if hole.needs_host_root else "")
 
 
-def _told(program: str) -> str:
+def _told(host: Machine, program: str) -> str:
     try:
-        return proc.run([program, "--version"], ok=None, timeout=60).out
+        return host.run([program, "--version"], ok=None, timeout=60).out
     except proc.ProcessError:
         return ""

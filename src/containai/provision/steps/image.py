@@ -4,8 +4,8 @@ from containai.config.settings import Settings
 from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import proc
+from containai.host.machine import Machine
 from containai.images import build, recipe
-from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.work.actions import Action, Do, Finding
 from containai.work.ui import Progress
@@ -21,42 +21,43 @@ class Image:
         self.title = f"image {settings.image_name}"
         self.settings, self.archive = settings, archive
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Ask the engine for the image of this version's recipe."""
-        if proc.which("docker") is None or not daemon.answering(layout):
+        if host.which("docker") is None or not daemon.answering(host):
             return Finding(False, "unknown until the engine runs")
         wanted = recipe.wanted(self.settings)
-        there = build.exists(Engine(layout), wanted)
+        there = build.exists(Engine(host), wanted)
         return Finding(there, wanted.reference if there else "not built yet")
 
-    def plan(self, layout: Layout, finding: Finding[None]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
         """Build it, or load it where an archive of it was given."""
         if finding.ok:
             return []
 
         def make(progress: Progress) -> None:
-            build.ensure(Engine(layout), recipe.wanted(self.settings), progress)
+            build.ensure(Engine(host), recipe.wanted(self.settings), progress)
 
         def load(progress: Progress) -> None:
             progress(f"loading {self.archive}", None)
-            build.load(Engine(layout), recipe.wanted(self.settings), self.archive)
+            build.load(Engine(host), recipe.wanted(self.settings), self.archive)
 
         if self.archive:
-            return [Do(f"load {self.title} from {self.archive}", load, self._loading(layout))]
-        return [Do(f"build {self.title}", make, self._building(layout))]
+            return [Do(f"load {self.title} from {self.archive}", load, self._loading(host))]
+        return [Do(f"build {self.title}", make, self._building(host))]
 
-    def _loading(self, layout: Layout) -> tuple[str, ...]:
-        engine, wanted = Engine(layout), recipe.wanted(self.settings).reference
+    def _loading(self, host: Machine) -> tuple[str, ...]:
+        engine, wanted = Engine(host), recipe.wanted(self.settings).reference
         return (
             f"# {proc.describe(engine.argv('load', '--input', self.archive))}",
             f"# {proc.describe(engine.argv('tag', 'IMAGE', wanted))}, of the image in it that is "
             "of this version's recipe",
         )
 
-    def _building(self, layout: Layout) -> tuple[str, ...]:
-        engine, wanted = Engine(layout), recipe.wanted(self.settings)
-        host = f"unix://{layout.engine_socket}"
-        bootstrap = build.bootstrap_argv(layout.build_dir, build.BOOTSTRAPPED, host)
+    def _building(self, host: Machine) -> tuple[str, ...]:
+        layout = host.layout
+        engine, wanted = Engine(host), recipe.wanted(self.settings)
+        socket = f"unix://{layout.engine_socket}"
+        bootstrap = build.bootstrap_argv(layout.build_dir, build.BOOTSTRAPPED, socket)
         make = engine.argv(
             *build.build_words(wanted, dict(wanted.arguments) | {recipe.ROOT: "ROOT"})
         )
@@ -68,6 +69,6 @@ class Image:
             f"# {proc.describe(make)}",
         )
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Images go with the engine's data."""
         return []

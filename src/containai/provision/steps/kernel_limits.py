@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.host import files, scripts
-from containai.layout import Layout
+from containai.host.machine import Machine
 from containai.provision.step import Scope
 from containai.work.actions import Action, Finding, Run, WriteFile
 
@@ -61,8 +61,9 @@ class KernelLimits:
     def __init__(self, kernel: str = "/proc/sys") -> None:
         self._kernel = kernel
 
-    def check(self, layout: Layout) -> Finding[TooSmall]:
+    def check(self, host: Machine) -> Finding[TooSmall]:
         """Compare the file, and the running kernel, with what is wanted."""
+        layout = host.layout
         low = self._low()
         shown = ", ".join(f"{each.name} {now}, wanted {each.least}" for each, now in low)
         before = files.read(layout.sysctl_file)
@@ -79,12 +80,12 @@ class KernelLimits:
         seen = f"too small for many boxes: {shown}"
         return Finding(False, seen, optional=True, hint=hint, data=TooSmall("", raised))
 
-    def plan(self, layout: Layout, finding: Finding[TooSmall]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[TooSmall]) -> list[Action]:
         """Write the file; raise what the running kernel has lower."""
         if finding.data is None:
             return []
         text, low = finding.data
-        actions: list[Action] = [WriteFile(layout.sysctl_file, text)] if text else []
+        actions: list[Action] = [WriteFile(host.layout.sysctl_file, text)] if text else []
         if low:
             words = [word for each in low for word in (self._path(each), str(each.least))]
             title = "raise " + ", ".join(f"{each.name} to {each.least}" for each in low)
@@ -93,8 +94,9 @@ class KernelLimits:
             )
         return actions
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove the file. What runs stays as it is until the next boot: others may need it."""
+        layout = host.layout
         if not os.path.exists(layout.sysctl_file):
             return []
         actions: list[Action] = [Run(["rm", "-f", layout.sysctl_file])]

@@ -5,8 +5,8 @@ import os
 from containai.boxes import ports
 from containai.config.values import PortRange
 from containai.errors import UnsupportedError
-from containai.host import machine, space
-from containai.layout import Layout
+from containai.host import space
+from containai.host.machine import Machine
 from containai.provision.step import Fact
 from containai.work.actions import Finding
 
@@ -21,9 +21,9 @@ class Kernel(Fact):
     holds = "5.19 or newer"
     otherwise = "code 19"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Raises UnsupportedError for a kernel that is too old."""
-        seen = machine.kernel()
+        seen = host.kernel()
         if seen < MINIMUM_KERNEL:
             raise UnsupportedError(
                 f"kernel {seen[0]}.{seen[1]} is too old: boxes need "
@@ -43,17 +43,17 @@ class System(Fact):
     )
     otherwise = "nothing is changed, code 19"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Raises UnsupportedError where SELinux is enforcing."""
-        if machine.selinux_enforcing():
+        if host.selinux_enforcing():
             raise UnsupportedError(
                 "SELinux is enforcing here, and boxes were never tried under it",
                 hint="for a try at your own risk: sudo setenforce 0",
             )
-        name = machine.os_release().get("PRETTY_NAME", "an unknown Linux")
-        if machine.has_systemd():
+        name = host.os_release().get("PRETTY_NAME", "an unknown Linux")
+        if host.has_systemd():
             return Finding(True, f"{name}, systemd")
-        where = " in WSL" if machine.is_wsl() else ""
+        where = " in WSL" if host.is_wsl() else ""
         return Finding(True, f"{name}{where}, no systemd: the engine is a background process")
 
 
@@ -64,12 +64,13 @@ class Space(Fact):
     holds = "5 GiB before the first setup, 256 MiB afterwards"
     otherwise = "code 20, before anything is written"
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Raises NoSpaceError where setup would fill the disk."""
+        layout = host.layout
         fresh = not os.path.exists(layout.engine_config)
         needed = space.FOR_IMAGE + space.FOR_PROGRAMS if fresh else space.TO_WORK
         hint = "free some space there" if fresh else "free some space: cai ls, cai rm"
-        free = space.require(layout.engine_data, needed, hint=hint)
+        free = space.require(host, layout.engine_data, needed, hint=hint)
         return Finding(True, f"{free / (1 << 30):.1f} GiB left at {layout.engine_data}")
 
 
@@ -83,7 +84,7 @@ class Ports(Fact):
     def __init__(self, ports: PortRange) -> None:
         self.range = ports
 
-    def check(self, layout: Layout) -> Finding[None]:
+    def check(self, host: Machine) -> Finding[None]:
         """Raises PortsExhaustedError where every port of the range is taken."""
         port = ports.choose(self.range, ())
         return Finding(True, f"{self.range.first}-{self.range.last}, {port} is free")

@@ -5,8 +5,8 @@ import re
 
 from containai.engine import lxcfs, resolver
 from containai.errors import UnsupportedError
-from containai.host import packages, proc
-from containai.layout import Layout
+from containai.host import packages
+from containai.host.machine import Machine
 from containai.provision import providers
 from containai.provision.step import Scope
 from containai.work.actions import Action, Finding, Run
@@ -46,56 +46,58 @@ class Programs:
     def __init__(self, provider: str = providers.AUTO, offline_dir: str = "") -> None:
         self.provider, self.offline_dir = provider, offline_dir
 
-    def check(self, layout: Layout) -> Finding[list[str]]:
+    def check(self, host: Machine) -> Finding[list[str]]:
         """Look for each program, and at the versions of Docker's."""
-        missing = self._missing()
+        missing = self._missing(host)
         if missing:
             return Finding(False, "missing: " + ", ".join(missing) + _snap(), data=missing)
-        return Finding(True, ", ".join(map(_version, providers.DISTRO.packages)))
+        return Finding(True, ", ".join(_version(host, name) for name in providers.DISTRO.packages))
 
     @staticmethod
-    def _missing() -> list[str]:
+    def _missing(host: Machine) -> list[str]:
         wanted = [*providers.DISTRO.packages, *PACKAGES]
-        missing = [name for name in wanted if proc.which(name, root=name not in USERS) is None]
+        missing = [name for name in wanted if host.which(name, root=name not in USERS) is None]
         return missing + ([] if os.path.exists(PYTHON) else [PYTHON])
 
-    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
         """Install what is missing. Raises UnsupportedError on a system without apt."""
         missing = finding.data
         if missing is None:
             return []
-        if not packages.has_apt():
+        if not packages.has_apt(host):
             raise UnsupportedError(
                 f"{', '.join(missing)}: missing, and this system's packages are not Debian's",
                 hint="install Docker's engine with its package manager, then run cai again; what "
                 "is in a directory of its own is found by the setting host.path",
             )
         if self.offline_dir:
-            return [providers.offline(self.offline_dir)]
+            return [providers.offline(host, self.offline_dir)]
         actions: list[Action] = []
         provider = providers.DISTRO
         if not set(missing).isdisjoint(provider.packages):
-            provider = providers.choose(self.provider)
+            provider = providers.choose(host, self.provider)
         if provider is providers.DOCKER_CE:
-            actions += providers.add_archive(layout)
+            actions += providers.add_archive(host)
         brings = PACKAGES | provider.packages
         names = {brings.get(program, "python3") for program in missing}
         if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
         if_known += [] if resolver.is_there() else [DNSMASQ]
-        install = packages.quiet_install_argv(sorted(names), if_known)
+        install = packages.quiet_install_argv(host, sorted(names), if_known)
         title = "install " + " ".join(sorted({*names, *if_known}))
         return [*actions, Run(install, title=title)]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Packages stay, as others may use them by now; Docker's archive goes with a purge."""
-        ours = (os.path.join(layout.root, each) for each in (providers.SOURCES, providers.KEYRING))
+        ours = (
+            os.path.join(host.layout.root, each) for each in (providers.SOURCES, providers.KEYRING)
+        )
         there = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-f", *there])] if there and scope.purge else []
 
 
-def _version(program: str) -> str:
-    said = proc.run([program, "--version"], ok=None)
+def _version(host: Machine, program: str) -> str:
+    said = host.run([program, "--version"], ok=None)
     found = re.search(r"\d+\.\d+\.\d+\S*", said.out + said.err)
     return f"{program} {found[0].rstrip(',') if found else 'of an unknown version'}"
 

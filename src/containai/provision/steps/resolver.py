@@ -2,8 +2,8 @@
 
 from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
-from containai.host import packages, proc, services
-from containai.layout import Layout
+from containai.host import packages, services
+from containai.host.machine import Machine
 from containai.provision.step import Scope
 from containai.provision.steps.programs import DNSMASQ
 from containai.work.actions import Action, Do, Finding, Run
@@ -19,16 +19,17 @@ class Resolver:
     )
     otherwise = "it is installed and started"
 
-    def check(self, layout: Layout) -> Finding[networks.Network]:
+    def check(self, host: Machine) -> Finding[networks.Network]:
         """Look for the program; ask it where the engine runs."""
+        layout = host.layout
         if not resolver.is_there():
             seen = (
                 f"{resolver.PROGRAM} is missing; optional: without it boxes do not follow this "
                 "machine's resolver, and cannot use one on a loopback address"
             )
-            installable = packages.has_apt() and packages.known(DNSMASQ)
+            installable = packages.has_apt(host) and packages.known(host, DNSMASQ)
             return Finding(not installable, seen, optional=True)
-        network = self._network(layout)
+        network = self._network(host)
         if network is None:
             return Finding(True, f"{resolver.PROGRAM}, started with the engine")
         if not resolver.answers(layout, network):
@@ -36,25 +37,25 @@ class Resolver:
         return Finding(True, f"{network.host}, asks whom {layout.host_resolver} names")
 
     @staticmethod
-    def _network(layout: Layout) -> networks.Network | None:
+    def _network(host: Machine) -> networks.Network | None:
         """Return the network of an engine that runs and was told of the resolver, or None."""
-        config = configuration.read(layout)
-        if config is None or not config.get("dns") or proc.which("docker") is None:
+        config = configuration.read(host.layout)
+        if config is None or not config.get("dns") or host.which("docker") is None:
             return None
-        return networks.of(str(config["fixed-cidr"])) if daemon.answering(layout) else None
+        return networks.of(str(config["fixed-cidr"])) if daemon.answering(host) else None
 
-    def plan(self, layout: Layout, finding: Finding[networks.Network]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
         """Install it, or start it."""
         if finding.ok:
             return []
         network = finding.data
         if network is None:
-            return [Run(packages.quiet_install_argv([DNSMASQ]), title=f"install {DNSMASQ}")]
-        manager, wanted = services.manager(layout), resolver.service(layout, network)
+            return [Run(packages.quiet_install_argv(host, [DNSMASQ]), title=f"install {DNSMASQ}")]
+        manager, wanted = services.manager(host), resolver.service(host.layout, network)
         details = tuple(manager.start_shown(wanted))
         title = "start the resolver of boxes, and wait until it answers"
         return [Do(title, lambda _: manager.start(wanted), details)]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """It ends with the engine; packages stay, as others may use them by now."""
         return []

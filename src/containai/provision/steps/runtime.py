@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import containai
 from containai.engine import lxcfs
 from containai.host import files
+from containai.host.machine import Machine
 from containai.layout import RUNTIME, Layout
 from containai.provision import versions
 from containai.provision.step import Scope
@@ -29,11 +30,12 @@ class Runtime:
     holds = "the files of the embedded runtime are of this version, where only root writes"
     otherwise = "they are written"
 
-    def check(self, layout: Layout) -> Finding[Missing]:
+    def check(self, host: Machine) -> Finding[Missing]:
         """Compare what is installed with what this version ships."""
+        layout = host.layout
         if found := versions.newer(layout):
             return found
-        runc = versions.program(_runc(_settings(layout)), "runc")
+        runc = versions.program(host, _runc(_settings(layout)), "runc")
         wanted = _files(layout, runc)
         if all(files.read(each.path) == each.text for each in wanted):
             return Finding(True, layout.runtime_program)
@@ -41,8 +43,9 @@ class Runtime:
         seen = versions.difference(layout) if there else "not installed"
         return Finding(False, seen, data=Missing(wanted, os.path.exists(runc), _closed(layout)))
 
-    def plan(self, layout: Layout, finding: Finding[Missing]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Missing]) -> list[Action]:
         """Write its files, then compile them."""
+        layout = host.layout
         if finding.data is None:
             return []
         (launcher, *others), has_runc, closed = finding.data
@@ -52,8 +55,9 @@ class Runtime:
         # The launcher last: what daemon.json names is never there without its library.
         return [*later, *others, Run(compile_argv), Run(state), *closed, launcher]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
+        layout = host.layout
         ours = [layout.runtime_dir] + ([layout.runtime_state] if scope.purge else [])
         found = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-rf", *found])] if found else []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from containai.engine import runtimes, sysbox
 from containai.errors import DownloadError, NoSpaceError, UnsupportedError
 from containai.host import files, packages, proc, scripts, services
+from containai.host.machine import Machine
 from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
 from containai.provision import compat
 from containai.provision.compat import Verdict
@@ -82,16 +83,17 @@ class Attempt:
             return False
         return not self.settled(layout) or runtimes.chosen(layout) == SYSBOX_RUNC
 
-    def refusal(self, layout: Layout) -> str:
+    def refusal(self, host: Machine) -> str:
         """Return why Sysbox is not even tried, or was given up; "" where nothing is against it.
 
         Raises UnsupportedError where it was asked for by name.
         """
+        layout = host.layout
         if self.trial.failed:
             return self.trial.failed
         if not self.wants_sysbox(layout) or self.settled(layout):
             return ""
-        reason, hint = objection(layout, self)
+        reason, hint = objection(host, self)
         if reason and self.asked == "sysbox":
             raise _unusable(reason, hint)
         return reason
@@ -113,17 +115,18 @@ def _unusable(reason: str, hint: str) -> UnsupportedError:
     return UnsupportedError(f"Sysbox cannot be used here: {reason}", hint=hint)
 
 
-def objection(layout: Layout, attempt: Attempt) -> tuple[str, str]:
+def objection(host: Machine, attempt: Attempt) -> tuple[str, str]:
     """Return what is known against Sysbox on this machine, or "", and advice."""
+    layout = host.layout
     if attempt.asked == "auto" and not layout.is_default:
         # Its sockets are there once a machine; a ContainAI of a test must not take them.
         return "there is one Sysbox a machine, and this root is not the machine's", ""
     version = compat.parse_version(VERSION)
     if _is_hosts(layout):
-        version = compat.version_of(runtimes.HOST_SYSBOX)
+        version = compat.version_of(host, runtimes.HOST_SYSBOX)
     elif os.uname().machine not in attempt.releases:
         return f"there is no release for {os.uname().machine}", ""
-    broken = compat.known(compat.SYSBOX, compat.gather(version), Verdict.BREAKS)
+    broken = compat.known(compat.SYSBOX, compat.gather(host, version), Verdict.BREAKS)
     return (f"{broken[0].what} ({broken[0].source})", broken[0].advice) if broken else ("", "")
 
 
@@ -151,37 +154,39 @@ class Sysbox:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
 
-    def check(self, layout: Layout) -> Finding[Lacking]:
+    def check(self, host: Machine) -> Finding[Lacking]:
         """Raises UnsupportedError where Sysbox was asked for and is known not to work here."""
-        refused = self.attempt.refusal(layout)
+        layout = host.layout
+        refused = self.attempt.refusal(host)
         if refused or not self.attempt.wants_sysbox(layout):
             return Finding(True, f"not used: {refused or 'the embedded runtime is chosen'}")
         if _is_hosts(layout):
             return Finding(True, f"the host's own: {runtimes.HOST_SYSBOX}")
         if not self._is_installed(layout):
-            absent = [name for program, name in PROGRAMS.items() if proc.which(program) is None]
+            absent = [name for program, name in PROGRAMS.items() if host.which(program) is None]
             lacking = Lacking(False, absent)
             return Finding(False, f"{VERSION} is not installed", data=lacking)
         if not sysbox.running(layout):
             return Finding(False, "its daemons do not run", data=Lacking(True, []))
         return Finding(True, f"{VERSION} in {layout.sysbox_dir}")
 
-    def plan(self, layout: Layout, finding: Finding[Lacking]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Lacking]) -> list[Action]:
         """Fetch, unpack and start it; where it is only wished for, a failure is no error."""
         if finding.data is None:
             return []
         lacking = finding.data
-        actions = [] if lacking.is_installed else self._install(layout, lacking)
-        return self.attempt.of([*actions, _start(layout)])
+        actions = [] if lacking.is_installed else self._install(host, lacking)
+        return self.attempt.of([*actions, _start(host)])
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Stop the daemons, remove all that is theirs; the packages stay."""
+        layout = host.layout
         actions: list[Action] = []
-        both, manager = sysbox.both(layout), services.manager(layout)
+        both, manager = sysbox.both(layout), services.manager(host)
         if sysbox.running(layout):
             details = tuple(line for daemon in both for line in manager.stop_shown(daemon))
             title = "end sysbox-mgr and sysbox-fs, and wait until they have ended"
-            actions.append(Do(title, lambda _: sysbox.stop(layout), details))
+            actions.append(Do(title, lambda _: sysbox.stop(host), details))
         units = [layout.unit_file(daemon.unit) for daemon in both]
         if any(map(os.path.exists, units)):
             names = [daemon.unit for daemon in both]
@@ -208,7 +213,8 @@ class Sysbox:
         release = files.read(os.path.join(layout.sysbox_dir, "release")) or ""
         return pin is not None and release.strip() == pin.sha256
 
-    def _install(self, layout: Layout, lacking: Lacking) -> list[Action]:
+    def _install(self, host: Machine, lacking: Lacking) -> list[Action]:
+        layout = host.layout
         pin = self.attempt.releases[os.uname().machine]
         fetch = Fetch(pin, layout.downloads, self.attempt.offline)
         argv = _unpack_argv(layout, pin)
@@ -217,7 +223,7 @@ class Sysbox:
             fetch,
             Do(
                 f"unpack {fetch.path} to {layout.sysbox_dir}",
-                lambda _: unpack(layout, pin),
+                lambda _: unpack(host, pin),
                 (f"# {proc.describe(argv)}",),
             ),
             Run(
@@ -230,19 +236,19 @@ class Sysbox:
         if lacking.packages:
             actions.append(Run(packages.update_argv()))
             actions.append(Run(packages.install_argv(lacking.packages)))
-        both, manager = sysbox.both(layout), services.manager(layout)
+        both, manager = sysbox.both(layout), services.manager(host)
         actions += [WriteFile(path, text) for path, text in manager.files(both).items()]
         actions += map(Run, manager.enable(both))
         return actions
 
 
-def _start(layout: Layout) -> Do:
+def _start(host: Machine) -> Do:
     def start(progress: Progress) -> None:
         progress("starting sysbox-mgr and sysbox-fs", None)
-        sysbox.start(layout)
+        sysbox.start(host)
 
-    manager = services.manager(layout)
-    details = tuple(line for each in sysbox.both(layout) for line in manager.start_shown(each))
+    manager = services.manager(host)
+    details = tuple(line for each in sysbox.both(host.layout) for line in manager.start_shown(each))
     return Do("start sysbox-mgr and sysbox-fs, and wait until they are ready", start, details)
 
 
@@ -251,13 +257,14 @@ def _unpack_argv(layout: Layout, pin: Pin) -> list[str]:
     return scripts.argv(f"{_HERE}/unpack-sysbox.sh", package, layout.sysbox_dir, pin.sha256)
 
 
-def unpack(layout: Layout, pin: Pin) -> None:
+def unpack(host: Machine, pin: Pin) -> None:
     """Put the programs of a fetched package in their place, whole or not at all.
 
     Raises NoSpaceError, or DownloadError where the package is not what it should be.
     """
+    layout = host.layout
     try:
-        proc.run(_unpack_argv(layout, pin), root=True)
+        host.run(_unpack_argv(layout, pin), root=True)
     except proc.ProcessError as failed:
         said = failed.done.err.strip()
         if "no space left" in said.lower():

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from containai.boxes import box
 from containai.engine import daemon
 from containai.engine.client import Engine
-from containai.host import files, locks, machine, proc
+from containai.host import files, locks
+from containai.host.machine import Machine
 from containai.layout import DOCKER_CONTEXT, Layout
 from containai.provision.step import Scope
 from containai.ssh import setup as ssh
@@ -37,33 +38,33 @@ class Context:
     holds = "`docker-containai` leads to the engine; through sudo, that of who called it"
     otherwise = "it is made"
 
-    def check(self, layout: Layout) -> Finding[Other]:
+    def check(self, host: Machine) -> Finding[Other]:
         """Read it where Docker's client keeps it."""
-        seen = context_host(self._home(layout))
-        if seen == f"unix://{layout.engine_socket}":
+        seen = context_host(self._home(host))
+        if seen == f"unix://{host.layout.engine_socket}":
             return Finding(True, DOCKER_CONTEXT)
-        other = Other(machine.invoker(), is_there=seen is not None)
+        other = Other(host.invoker(), is_there=seen is not None)
         said = f"{DOCKER_CONTEXT} leads to {seen}" if seen else "not there"
         return Finding(False, said, data=other)
 
     @staticmethod
-    def _home(layout: Layout) -> str:
-        user = machine.invoker()
-        return user.home if user is not None else layout.home
+    def _home(host: Machine) -> str:
+        user = host.invoker()
+        return user.home if user is not None else host.layout.home
 
-    def plan(self, layout: Layout, finding: Finding[Other]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[Other]) -> list[Action]:
         """Make it, or lead it to the engine."""
         if finding.data is None:
             return []
         verb = "update" if finding.data.is_there else "create"
         words = ["--description", "ContainAI's own engine", "--docker"]
-        host = f"host=unix://{layout.engine_socket}"
-        argv = ["docker", "context", verb, DOCKER_CONTEXT, *words, host]
+        socket = f"host=unix://{host.layout.engine_socket}"
+        argv = ["docker", "context", verb, DOCKER_CONTEXT, *words, socket]
         return [Run(argv, root=False, user=finding.data.user)]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove it, and Docker's directories where nothing else is in them."""
-        home, user = self._home(layout), machine.invoker()
+        home, user = self._home(host), host.invoker()
         if context_host(home) is None:
             return []
         empty = [os.path.join(home, ".docker", each) for each in ("contexts/meta", "contexts", "")]
@@ -96,16 +97,18 @@ class Keys:
     holds = "key, `Include` and directories are there, and closed to others"
     otherwise = "they are made and closed"
 
-    def check(self, layout: Layout) -> Finding[list[str]]:
+    def check(self, host: Machine) -> Finding[list[str]]:
         """Look at each of them."""
+        layout = host.layout
         open_paths = _open_paths(layout)
         wrong = [*_missing(layout), *(f"{path} is open to others" for path in open_paths)]
         if not wrong:
             return Finding(True, layout.ssh_key)
         return Finding(False, "; ".join(wrong), data=open_paths)
 
-    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
         """Put in place what is missing; close what is open to others."""
+        layout = host.layout
         if finding.data is None:
             return []
         closed = [Run(["chmod", "go-rwx", path], root=False) for path in finding.data]
@@ -118,13 +121,14 @@ class Keys:
         )
         make = Do(
             f"make {layout.ssh_key}, {layout.ssh_blocks} and the Include in {layout.ssh_config}",
-            lambda _: ssh.ensure_user(layout),
+            lambda _: ssh.ensure_user(host),
             details,
         )
         return [*closed, make]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove the Include and the host blocks; key and settings go with a purge."""
+        layout = host.layout
         found: list[Action] = []
         if os.path.exists(layout.ssh_blocks) or ssh.has_include(layout):
             details = (
@@ -133,7 +137,7 @@ class Keys:
                 "remove the file if nothing else is in it",
             )
             title = f"take the Include out of {layout.ssh_config}"
-            found.append(Do(title, lambda _: ssh.withdraw(layout), details))
+            found.append(Do(title, lambda _: ssh.withdraw(host), details))
         ours = [layout.ssh_blocks, layout.control_dir]
         if scope.purge:
             ours += [layout.config_dir, layout.state_dir]
@@ -185,24 +189,25 @@ class Entries:
     )
     otherwise = "`--fix` removes them"
 
-    def check(self, layout: Layout) -> Finding[list[str]]:
+    def check(self, host: Machine) -> Finding[list[str]]:
         """Compare with the engine; one that does not answer proves nothing."""
-        names = ssh.published(layout)
+        names = ssh.published(host.layout)
         if not names:
             return Finding(True, "none")
-        if proc.which("docker") is None or not daemon.answering(layout):
+        if host.which("docker") is None or not daemon.answering(host):
             return Finding(False, "not checked: the engine does not answer")
-        stale = sorted(names - self._boxes(layout))
+        stale = sorted(names - self._boxes(host))
         if stale:
             return Finding(False, "of boxes that are gone: " + ", ".join(stale), data=stale)
         return Finding(True, f"{len(names)}, each of a box")
 
     @staticmethod
-    def _boxes(layout: Layout) -> set[str]:
-        return {own.name for own in box.own(Engine(layout))}
+    def _boxes(host: Machine) -> set[str]:
+        return {own.name for own in box.own(Engine(host))}
 
-    def plan(self, layout: Layout, finding: Finding[list[str]]) -> list[Action]:
+    def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
         """Forget them. Nothing where the engine does not answer."""
+        layout = host.layout
         if finding.data is None:
             return []
         stale = finding.data
@@ -211,15 +216,17 @@ class Entries:
             for name in stale:
                 # Somebody may be making a box of that name by now.
                 what = f"the box {name}"
-                with locks.hold(layout.lock_dir, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
-                    if name not in self._boxes(layout):
-                        ssh.forget(layout, name)
+                with locks.hold(
+                    host, layout.lock_dir, locks.of_box(name), wait=LOCK_TIMEOUT, what=what
+                ):
+                    if name not in self._boxes(host):
+                        ssh.forget(host, name)
 
         title = f"forget host block and pinned key of {', '.join(stale)}"
         blocks = tuple(f"$ rm {layout.ssh_block(name)}" for name in stale)
         lines = f"remove the lines of {', '.join(map(ssh.host_alias, stale))} in "
         return [Do(title, forget, (*blocks, lines + layout.known_hosts))]
 
-    def undo(self, layout: Layout, scope: Scope) -> list[Action]:
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """They go with the rest of ssh."""
         return []

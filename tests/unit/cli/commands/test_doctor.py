@@ -13,10 +13,10 @@ class Fixed:
     def __init__(self, title, finding):
         self.title, self.finding = title, finding
 
-    def check(self, layout):
+    def check(self, host):
         return self.finding
 
-    def plan(self, layout, finding):
+    def plan(self, host, finding):
         raise AssertionError("doctor changes nothing")
 
 
@@ -26,7 +26,7 @@ def setup_of(monkeypatch, tmp_path):
 
     def fix(*findings):
         rows = [Fixed(f"step {n}", finding) for n, finding in enumerate(findings, 1)]
-        monkeypatch.setattr(steps, "checks", lambda choices: rows)
+        monkeypatch.setattr(steps, "checks", lambda host, choices: rows)
 
     return fix
 

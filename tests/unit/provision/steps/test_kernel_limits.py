@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from containai.host.fake import FakeMachine
 from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.provision.steps import kernel_limits
@@ -39,9 +40,9 @@ def kernel(tmp_path):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine's own layout, with its files elsewhere."""
+    """The machine's own ContainAI, with its files elsewhere."""
     monkeypatch.setattr(Layout, "sysctl_file", str(tmp_path / "etc" / "00-containai.conf"))
-    return Layout("/", str(tmp_path), 1000)
+    return FakeMachine(Layout("/", str(tmp_path), 1000))
 
 
 def settings(layout):
@@ -83,20 +84,20 @@ def test_only_what_is_too_small_is_raised(kernel, machine):
     assert (found.ok, found.optional) == (False, True)
     assert f"{INSTANCES.name} 128, wanted {INSTANCES.least}" in found.seen
     apply(step.plan(machine, found))
-    assert settings(machine) == {INSTANCES.name: str(INSTANCES.least)}
+    assert settings(machine.layout) == {INSTANCES.name: str(INSTANCES.least)}
     assert value(kernel, INSTANCES) == INSTANCES.least
     assert value(kernel, WATCHES) == WATCHES.least * 2
     assert step.check(machine).ok
     # What it holds stays in it, though by now the kernel has it.
     kernel(WATCHES, 5)
     apply(step.plan(machine, step.check(machine)))
-    assert settings(machine).keys() == {INSTANCES.name, WATCHES.name}
+    assert settings(machine.layout).keys() == {INSTANCES.name, WATCHES.name}
     (removal,) = step.undo(machine, Scope())
     apply([removal])
-    assert not os.path.exists(machine.sysctl_file)
+    assert not os.path.exists(machine.layout.sysctl_file)
 
 
-def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, monkeypatch):
+def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine):
     kernel(INSTANCES, 1)
     kernel(WATCHES, 1)
     step = KernelLimits(kernel.root)
@@ -110,14 +111,14 @@ def test_a_value_that_cannot_be_written_keeps_no_other_from_it(kernel, machine, 
     assert "cannot be written" in found.hint
 
 
-def test_with_a_root_of_its_own_the_running_kernel_is_left_alone(kernel, layout):
+def test_with_a_root_of_its_own_the_running_kernel_is_left_alone(kernel, host):
     kernel(INSTANCES, 128)
     step = KernelLimits(kernel.root)
-    (write,) = step.plan(layout, step.check(layout))
-    assert write.path == layout.sysctl_file
-    assert write.path.startswith(layout.root)
+    (write,) = step.plan(host, step.check(host))
+    assert write.path == host.layout.sysctl_file
+    assert write.path.startswith(host.layout.root)
     apply([write])
-    found = step.check(layout)
+    found = step.check(host)
     assert found.ok
     assert "128" in found.seen
     assert value(kernel, INSTANCES) == 128

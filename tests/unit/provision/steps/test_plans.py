@@ -8,7 +8,7 @@ import pytest
 import containai
 from containai.config.settings import Settings
 from containai.engine.network import Network as Addresses
-from containai.host import services
+from containai.host.fake import FakeMachine
 from containai.layout import Layout
 from containai.provision.steps import engine
 from containai.provision.steps.choice import RuntimeChoice
@@ -24,6 +24,7 @@ from containai.work.actions import Attempted, Do, Fetch, Finding, Later, Pin, Ru
 from containai.work.user import User
 
 LAYOUT = Layout("/", "/home/me", 1000)
+MACHINE = FakeMachine(LAYOUT)
 ADDRESSES = Addresses("10.203.0.0/20")
 FILE = WriteFile("/etc/x", "text\n")
 PIN = Pin("https://example.org/sysbox.deb", "ab" * 32, 1)
@@ -48,19 +49,19 @@ def test_what_is_right_has_no_plan():
         RuntimeChoice(Attempt("auto"), Settings()),
         Image(Settings()),
     ):
-        assert step.plan(LAYOUT, Finding(True, "right")) == []
+        assert step.plan(MACHINE, Finding(True, "right")) == []
 
 
 def test_engine_files():
     outdated = Outdated([FILE], [], enable=[], subnet_is_taken=False, makes_directories=False)
-    assert EngineFiles().plan(LAYOUT, wrong(outdated)) == [FILE]
+    assert EngineFiles().plan(MACHINE, wrong(outdated)) == [FILE]
     all_of_it = outdated._replace(
         unknown=["whom"],
         subnet_is_taken=True,
         enable=[["systemctl", "daemon-reload"], ["systemctl", "enable", "x"]],
         makes_directories=True,
     )
-    stop, later, file, reload, enable, note = EngineFiles().plan(LAYOUT, wrong(all_of_it))
+    stop, later, file, reload, enable, note = EngineFiles().plan(MACHINE, wrong(all_of_it))
     assert "somebody else has its subnet" in stop.brief()
     assert (later, file) == (Later("whom"), FILE)
     assert reload == Run(["systemctl", "daemon-reload"])
@@ -71,43 +72,44 @@ def test_engine_files():
 @pytest.mark.parametrize("is_configured", [True, False])
 def test_network(is_configured):
     found = wrong(engine.Missing(ADDRESSES, is_configured))
-    *later, up = Network().plan(LAYOUT, found)
+    *later, up = Network().plan(MACHINE, found)
     assert up.argv[:4] == [LAYOUT.network_program, "up", LAYOUT.bridge, "10.203.0.1/21"]
     # That of a dry run is the first one that is free now, and says so.
     assert len(later) == (not is_configured)
 
 
 def test_engine():
-    (start,) = EngineRunning().plan(LAYOUT, wrong(ADDRESSES))
+    (start,) = EngineRunning().plan(MACHINE, wrong(ADDRESSES))
     assert LAYOUT.engine_socket in start.describe()
 
 
 def test_runtime_has_its_launcher_last():
     files = [WriteFile(f"/lib/{name}", "") for name in ("cai-runc", "a", "b")]
     close = Run(["chmod", "0600", "/lock"])
-    *others, last = Runtime().plan(LAYOUT, wrong(NoRuntime(files, True, [close])))
+    *others, last = Runtime().plan(MACHINE, wrong(NoRuntime(files, True, [close])))
     assert last == files[0]
     assert others[:2] == files[1:]
     assert close in others
-    later, *rest = Runtime().plan(LAYOUT, wrong(NoRuntime(files, False, [])))
+    later, *rest = Runtime().plan(MACHINE, wrong(NoRuntime(files, False, [])))
     assert isinstance(later, Later)
     assert rest[-1] == files[0]
 
 
 def test_kernel_limits():
-    write, raise_ = KernelLimits("/p").plan(LAYOUT, wrong(TooSmall("text\n", TABLE[:1])))
+    write, raise_ = KernelLimits("/p").plan(MACHINE, wrong(TooSmall("text\n", TABLE[:1])))
     assert write == WriteFile(LAYOUT.sysctl_file, "text\n")
     assert raise_.argv[-2:] == ["/p/fs/inotify/max_user_instances", "8192"]
     assert raise_.brief() == "# raise fs.inotify.max_user_instances to 8192"
-    assert KernelLimits().plan(LAYOUT, wrong(TooSmall("", ()))) == []
+    assert KernelLimits().plan(MACHINE, wrong(TooSmall("", ()))) == []
 
 
 @pytest.mark.parametrize("asked", ["auto", "sysbox"])
-def test_sysbox(asked, monkeypatch):
-    monkeypatch.setattr(services.machine, "has_systemd", lambda: True)
+def test_sysbox(asked):
+    machine = FakeMachine(LAYOUT)
+    machine.systemd = True
     attempt = Attempt(asked, releases={os.uname().machine: PIN})
     lacking = Lacking(False, ["kmod"])
-    actions = Sysbox(attempt).plan(LAYOUT, wrong(lacking))
+    actions = Sysbox(attempt).plan(machine, wrong(lacking))
     # What is only wished for may fail.
     assert any(isinstance(action, Attempted) for action in actions) == (asked == "auto")
     bare = [action.action if isinstance(action, Attempted) else action for action in actions]
@@ -121,50 +123,49 @@ def test_sysbox(asked, monkeypatch):
     assert "systemctl start containai-sysbox-mgr.service" in actions[-1].describe()
 
 
-def test_sysbox_that_only_does_not_run_is_started(monkeypatch):
-    monkeypatch.setattr(services.machine, "has_systemd", lambda: False)
-    (start,) = Sysbox(Attempt("sysbox")).plan(LAYOUT, wrong(Lacking(True, [])))
+def test_sysbox_that_only_does_not_run_is_started():
+    (start,) = Sysbox(Attempt("sysbox")).plan(MACHINE, wrong(Lacking(True, [])))
     assert "sysbox-mgr --data-root /var/lib/containai-sysbox" in start.describe()
 
 
 @pytest.mark.parametrize(("is_there", "verb"), [(True, "update"), (False, "create")])
 def test_context(is_there, verb):
     ann = User("ann", "/home/ann")
-    (run,) = Context().plan(LAYOUT, wrong(Other(ann, is_there)))
+    (run,) = Context().plan(MACHINE, wrong(Other(ann, is_there)))
     assert run.argv[:3] == ["docker", "context", verb]
     assert (run.root, run.user) == (False, ann)
 
 
 def test_keys():
-    *closed, make = Keys().plan(LAYOUT, wrong(["/a", "/b"]))
+    *closed, make = Keys().plan(MACHINE, wrong(["/a", "/b"]))
     assert closed == [Run(["chmod", "go-rwx", path], root=False) for path in ("/a", "/b")]
     assert f'Include "{LAYOUT.ssh_blocks}/*.conf"' in make.describe()
 
 
 def test_entries_of_boxes_that_are_gone():
-    (forget,) = Entries().plan(LAYOUT, wrong(["api", "web"]))
+    (forget,) = Entries().plan(MACHINE, wrong(["api", "web"]))
     assert forget.brief() == "forget host block and pinned key of api, web"
     assert f"$ rm {LAYOUT.ssh_block('web')}" in forget.describe()
     # An engine that does not answer proves nothing.
-    assert Entries().plan(LAYOUT, Finding(False, "not checked")) == []
+    assert Entries().plan(MACHINE, Finding(False, "not checked")) == []
 
 
 def test_image():
-    (build,) = Image(Settings()).plan(LAYOUT, Finding(False, "not built yet"))
+    (build,) = Image(Settings()).plan(MACHINE, Finding(False, "not built yet"))
     assert "--build-arg ROOT=ROOT" in build.describe()
     assert "mmdebstrap" in build.describe()
-    (load,) = Image(Settings(), "/a.tar").plan(LAYOUT, Finding(False, "not built yet"))
+    (load,) = Image(Settings(), "/a.tar").plan(MACHINE, Finding(False, "not built yet"))
     assert "load --input /a.tar" in load.describe()
 
 
 def test_probe():
-    (probe,) = RuntimeChoice(Attempt("embedded"), Settings()).plan(LAYOUT, wrong(None))
+    (probe,) = RuntimeChoice(Attempt("embedded"), Settings()).plan(MACHINE, wrong(None))
     assert LAYOUT.runtime_choice in probe.describe()
     assert "sysbox-runc" not in probe.describe().splitlines()[1]
 
 
 def test_resolver():
-    (start,) = Resolver().plan(LAYOUT, wrong(ADDRESSES))
+    (start,) = Resolver().plan(MACHINE, wrong(ADDRESSES))
     assert LAYOUT.network_program in start.describe()
 
 

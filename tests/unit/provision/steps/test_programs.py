@@ -10,43 +10,35 @@ from containai.work.actions import Finding
 
 
 @pytest.fixture
-def without(monkeypatch):
-    """Return a function that takes programs away from this machine."""
-
-    def take(*names):
-        there = lambda name, **_: None if name in names else f"/usr/bin/{name}"  # noqa: E731
-        monkeypatch.setattr(programs.proc, "which", there)
-        monkeypatch.setattr(programs.packages, "has_apt", lambda: "apt-get" not in names)
-        monkeypatch.setattr(programs.lxcfs, "missing", str)
-
-    return take
+def complete(host, monkeypatch):
+    """A machine that has what is wanted and not needed."""
+    monkeypatch.setattr(programs.lxcfs, "missing", str)
+    monkeypatch.setattr(programs.resolver, "is_there", lambda: True)
+    return host
 
 
-def test_another_distribution_is_told_what_it_needs(without, layout):
-    without("dockerd", "nft", "apt-get")
-    found = Programs().check(layout)
+def test_another_distribution_is_told_what_it_needs(complete):
+    complete.missing = {"dockerd", "nft", "apt-get"}
+    found = Programs().check(complete)
     assert found[:2] == (False, "missing: dockerd, nft")
     with pytest.raises(UnsupportedError, match=r"dockerd, nft: missing, .* not Debian's") as caught:
-        Programs().plan(layout, found)
+        Programs().plan(complete, found)
     assert "package manager" in caught.value.hint
 
 
-def test_docker_of_a_snap_is_named_and_left_alone(without, layout, monkeypatch):
-    without("dockerd")
+def test_docker_of_a_snap_is_named_and_left_alone(complete, monkeypatch):
+    complete.missing = {"dockerd"}
     there = os.path.exists
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/snap/bin/docker" or there(path))
-    found = Programs().check(layout)
+    found = Programs().check(complete)
     assert "Docker from snap is there" in found.seen
-    monkeypatch.setattr(providers, "choose", lambda name: providers.DISTRO)
-    [install] = Programs().plan(layout, found)
+    monkeypatch.setattr(providers, "choose", lambda host, name: providers.DISTRO)
+    [install] = Programs().plan(complete, found)
     assert install.title == "install docker.io"
 
 
-def test_what_comes_from_the_distribution_alone_needs_no_archive_of_dockers(
-    without, layout, monkeypatch
-):
-    without()
+def test_what_comes_from_the_distribution_alone_needs_no_archive_of_dockers(complete, monkeypatch):
     monkeypatch.delattr(providers, "choose")
     missing = Finding(False, "", data=["nft", "ssh-keygen"])
-    [install] = Programs("docker-ce").plan(layout, missing)
+    [install] = Programs("docker-ce").plan(complete, missing)
     assert install.title == "install nftables openssh-client"

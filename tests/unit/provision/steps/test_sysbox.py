@@ -36,7 +36,7 @@ def machine(monkeypatch):
     """A machine that is as the test says."""
 
     def be(**facts):
-        monkeypatch.setattr(compat, "gather", lambda version: Facts(sysbox=version, **facts))
+        monkeypatch.setattr(compat, "gather", lambda host, version: Facts(sysbox=version, **facts))
 
     be(kernel=(6, 8), docker=(28, 0))
     return be
@@ -67,46 +67,49 @@ def failing(progress):
     raise EngineError("no FUSE here\nmore", hint="h")
 
 
-def test_what_fails_fails_only_sysbox_where_it_is_wished_for(layout):
+def test_what_fails_fails_only_sysbox_where_it_is_wished_for(host):
     done = []
     attempt = Attempt("auto")
     for action in attempt.of([Do("one", failing), Do("two", lambda _: done.append(2))]):
-        perform(action, nothing)
-    assert attempt.trial.failed == attempt.refusal(layout) == "no FUSE here"
+        perform(host, action, nothing)
+    assert attempt.trial.failed == attempt.refusal(host) == "no FUSE here"
     assert done == []
-    assert not attempt.wants_sysbox(layout)
+    assert not attempt.wants_sysbox(host.layout)
 
 
-def test_what_fails_is_an_error_where_sysbox_is_asked_for():
+def test_what_fails_is_an_error_where_sysbox_is_asked_for(host):
     (action,) = Attempt("sysbox").of([Do("one", failing)])
     with pytest.raises(EngineError):
-        perform(action, nothing)
+        perform(host, action, nothing)
     with pytest.raises(UnsupportedError, match="cannot be used here: no") as caught:
         Attempt("sysbox").give_up("no", "hint")
     assert caught.value.hint == "hint"
 
 
-def test_known_trouble_ends_it_before_anything_is_fetched(layout, machine):
+def test_known_trouble_ends_it_before_anything_is_fetched(host, machine):
     machine(modules=False)
     with pytest.raises(UnsupportedError, match="without loadable modules"):
-        Sysbox(Attempt("sysbox")).check(layout)
+        Sysbox(Attempt("sysbox")).check(host)
     machine(kernel=(6, 17), containerd=(2, 2, 1))
-    assert Sysbox(Attempt("sysbox")).check(layout)[:2] == (False, f"{VERSION} is not installed")
+    assert Sysbox(Attempt("sysbox")).check(host)[:2] == (
+        False,
+        f"{VERSION} is not installed",
+    )
 
 
-def test_another_root_has_no_sysbox_unless_it_is_asked_for(layout, machine):
+def test_another_root_has_no_sysbox_unless_it_is_asked_for(host, machine):
     step = Sysbox(Attempt("auto"))
-    found = step.check(layout)
+    found = step.check(host)
     assert found.ok
     assert "one Sysbox a machine" in found.seen
-    assert step.plan(layout, found) == []
+    assert step.plan(host, found) == []
     # A check leaves nothing behind that a later one sees.
     assert step.attempt.trial.failed == ""
 
 
-def test_a_machine_without_a_release_is_told_so(layout, machine):
+def test_a_machine_without_a_release_is_told_so(host, machine):
     with pytest.raises(UnsupportedError, match="there is no release for"):
-        Sysbox(Attempt("sysbox", releases={})).check(layout)
+        Sysbox(Attempt("sysbox", releases={})).check(host)
 
 
 def test_releases_are_pinned():
@@ -119,22 +122,22 @@ def test_releases_are_pinned():
         assert len(bytes.fromhex(pin.sha256)) == 32
 
 
-def test_a_new_kernel_or_docker_is_probed_again(layout, machine):
-    chose(layout, "cai-runc", kernel="6.8", docker="28.0")
+def test_a_new_kernel_or_docker_is_probed_again(host, machine):
+    chose(host.layout, "cai-runc", kernel="6.8", docker="28.0")
     choice = RuntimeChoice(Attempt("auto"), Settings())
-    assert choice.check(layout)[:2] == (True, "cai-runc: why")
+    assert choice.check(host)[:2] == (True, "cai-runc: why")
     machine(kernel=(6, 8, 3), docker=(28, 0, 9))
-    assert choice.check(layout).ok
+    assert choice.check(host).ok
     machine(kernel=(6, 12), docker=(29, 5))
-    found = choice.check(layout)
+    found = choice.check(host)
     assert not found.ok
     assert "kernel 6.8 is now 6.12, docker 28.0 is now 29.5" in found.seen
 
 
-def test_doctor_says_what_is_known_of_the_chosen_one(layout, machine):
+def test_doctor_says_what_is_known_of_the_chosen_one(host, machine):
     machine(kernel=(6, 12, 9), docker=(26, 1, 5), containerd=(1, 7, 24), runc=(1, 1, 15))
-    chose(layout, "cai-runc", kernel="6.12")
-    seen = RuntimeChoice(Attempt("auto"), Settings()).check(layout).seen
+    chose(host.layout, "cai-runc", kernel="6.12")
+    seen = RuntimeChoice(Attempt("auto"), Settings()).check(host).seen
     assert seen.startswith("cai-runc: why; works: kernel 6.12, Docker 26.1")
 
 
@@ -163,15 +166,15 @@ def test_a_setting_that_is_none(layout):
     assert "auto, sysbox, embedded" in caught.value.hint
 
 
-def test_no_runtime_is_no_fallback(layout, machine, monkeypatch):
+def test_no_runtime_is_no_fallback(host, machine, monkeypatch):
     from containai.boxes import probe
 
     monkeypatch.setattr(probe, "probe", lambda *_: "no overlay")
     choice = RuntimeChoice(Attempt("embedded"), Settings())
-    (action,) = choice.plan(layout, choice.check(layout))
+    (action,) = choice.plan(host, choice.check(host))
     with pytest.raises(ContainAIError, match="no runtime works on this machine: cai-runc: no over"):
-        perform(action, nothing)
-    assert runtimes.read_choice(layout) is None
+        perform(host, action, nothing)
+    assert runtimes.read_choice(host.layout) is None
 
 
 def test_the_ids_of_sysbox_are_nobody_elses():

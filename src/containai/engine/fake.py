@@ -1,0 +1,145 @@
+"""An engine in memory: containers are values, every request is recorded and can be made to fail.
+
+For tests; on a FakeMachine nothing of it is real.
+"""
+
+import csv
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from containai.engine.client import Engine
+from containai.engine.container import Container, Image, Mount, Port, State
+from containai.errors import EngineError
+from containai.host.machine import Machine
+from containai.host.proc import Done
+
+
+class FakeEngine(Engine):
+    """`requests` are the words of docker's client, in order; `fail` makes one of them raise."""
+
+    def __init__(self, host: Machine) -> None:
+        super().__init__(host)
+        self.requests: list[tuple[str, ...]] = []
+        self.by_id: dict[str, Container] = {}
+        self.by_reference: dict[str, Image] = {}
+        self._failures: dict[str, list[Exception]] = {}
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether sudo is needed: never."""
+        return False
+
+    def fail(self, request: str, *errors: Exception) -> None:
+        """Make the next requests of that word raise, one each."""
+        self._failures.setdefault(request, []).extend(errors)
+
+    def add(self, container: Container) -> Container:
+        """Have a container."""
+        self.by_id[container.id] = container
+        return container
+
+    def container(self, reference: str) -> Container | None:
+        """Return the container of a name or an id, or None."""
+        for container in self.by_id.values():
+            if reference in (container.id, container.name):
+                return container
+        return None
+
+    def containers(self, *filters: str) -> list[Container]:
+        """Return the containers that have all labels of the filters."""
+        wanted = [tuple(each.removeprefix("label=").split("=", 1)) for each in filters]
+        return [each for each in self.by_id.values() if set(wanted) <= set(each.labels)]
+
+    def image(self, reference: str) -> Image | None:
+        """Return an image, or None."""
+        return self.by_reference.get(reference)
+
+    def volumes(self, *filters: str) -> list[str]:
+        """Return no volume: those of boxes are nameless."""
+        return []
+
+    def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return nothing: what is asked for by value is not asked so."""
+        return None
+
+    def start(self, name: str) -> None:
+        """Start a container."""
+        self.docker("start", name)
+
+    def copy_in(self, name: str, archive: bytes) -> None:
+        """Unpack an archive in a container."""
+        self.docker("cp", "-", f"{name}:/", stdin=archive)
+
+    def docker(
+        self,
+        *arguments: str,
+        ok: Sequence[int] | None = (0,),
+        stdin: bytes | None = None,
+        timeout: float | None = 300,
+    ) -> Done:
+        """Record a request, and do it."""
+        self.requests.append(arguments)
+        request = arguments[0]
+        if self._failures.get(request):
+            raise self._failures[request].pop(0)
+        match request:
+            case "create":
+                return Done(0, self._created(arguments) + "\n", "")
+            case "start" | "unpause":
+                self._become(arguments[-1], state=State.RUNNING, running=True)
+            case "stop":
+                self._become(arguments[-1], state=State.EXITED, running=False)
+            case "rm":
+                gone = self.container(arguments[-1])
+                if gone is not None:
+                    del self.by_id[gone.id]
+        return Done(0, "", "")
+
+    def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
+        """Record a request that prints nothing."""
+        self.docker(*arguments)
+
+    def _become(self, reference: str, *, state: State, running: bool) -> None:
+        found = self.container(reference)
+        if found is None:
+            raise EngineError(f"No such container: {reference}")
+        self.by_id[found.id] = found._replace(state=state, running=running)
+
+    def _created(self, arguments: Sequence[str]) -> str:
+        """Make a container of the arguments of `docker create`, as boxes/spec.py writes them."""
+
+        def given(option: str) -> list[str]:
+            return [value for word, value in pairwise(arguments) if word == option]
+
+        name = given("--name")[0]
+        if self.container(name) is not None:
+            raise EngineError(f'The container name "/{name}" is already in use by container')
+        mounts = [dict(map(_pair, next(csv.reader([each])))) for each in given("--mount")]
+        ports = [each.split(":") for each in given("--publish")]
+        identity = f"{len(self.requests):064x}"
+        self.add(
+            Container(
+                id=identity,
+                name=name,
+                # What stands before the program.
+                image=arguments[-arguments[::-1].index("/sbin/init") - 2],
+                runtime=given("--runtime")[0],
+                state=State.CREATED,
+                labels=tuple(map(_pair, given("--label"))),
+                mounts=tuple(
+                    Mount(each["type"], each.get("source", ""), each["target"]) for each in mounts
+                ),
+                ports=tuple(Port(f"{inside}/tcp", at, int(number)) for at, number, inside in ports),
+                memory=int((given("--memory") or ["0"])[0]),
+                cpus=float((given("--cpus") or ["0"])[0]),
+                cpuset=(given("--cpuset-cpus") or [""])[0],
+                processes=int((given("--pids-limit") or ["0"])[0]),
+            )
+        )
+        return identity
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value

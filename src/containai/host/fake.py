@@ -1,0 +1,186 @@
+"""A machine that does nothing: it records what it is to run, and answers as it was told.
+
+For tests. Files are real, below the root and the home of its layout: what writes root's files and
+locks there is run.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import IO, NoReturn
+
+from containai.host import proc, scripts
+from containai.host.machine import Machine
+from containai.host.proc import Done
+from containai.layout import Layout
+from containai.work.user import User
+
+#: The scripts that only write files: PATH comes first.
+_WRITING = ("host/write.sh", "host/locks.sh")
+
+
+class Replaced(Exception):  # noqa: N818 - what a process that is replaced does not come back from
+    """The process would be another program now."""
+
+    def __init__(self, argv: Sequence[str | bytes]) -> None:
+        super().__init__(argv)
+        self.argv = list(argv)
+
+
+class FakeMachine(Machine):
+    """Programs are there unless `missing`, and end well unless `answer` says something else.
+
+    `ran` has what was run, in order; what root was to run begins with "#".
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.ran: list[tuple[str, ...]] = []
+        self.missing: set[str] = set()
+        self.root = True
+        self.systemd = False
+        self.wsl = False
+        self.selinux = False
+        self.user: User | None = None
+        self.groups: dict[str, list[str]] = {}
+        self.version = (6, 12)
+        #: As in os-release(5).
+        self.release = {"ID": "debian", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian"}
+        self.online = [0, 1]
+        #: What every file system has left, in bytes; None is for what it really has.
+        self.free: int | None = None
+        self._answers: list[tuple[tuple[str, ...], Done, Callable[[], object]]] = []
+
+    def answer(
+        self,
+        *words: str,
+        code: int = 0,
+        out: str = "",
+        err: str = "",
+        act: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Say how a command ends that begins with these words; the latest that fits counts.
+
+        `act` is done first: it may make a file, or raise.
+        """
+        self._answers.insert(0, (words, Done(code, out, err), act))
+
+    def which(self, program: str, *, root: bool = False) -> str | None:
+        """Return a path for what is not missing."""
+        return None if program in self.missing else f"/usr/bin/{program}"
+
+    def is_root(self) -> bool:
+        """Whether root runs this."""
+        return self.root
+
+    def has_systemd(self) -> bool:
+        """Whether systemd runs services."""
+        return self.systemd
+
+    def is_wsl(self) -> bool:
+        """Whether it is in Windows."""
+        return self.wsl
+
+    def selinux_enforcing(self) -> bool:
+        """Whether SELinux denies."""
+        return self.selinux
+
+    def group_members(self, name: str) -> list[str] | None:
+        """Return who is in a group, if it is there."""
+        return self.groups.get(name)
+
+    def kernel(self) -> tuple[int, int]:
+        """Return the version of its kernel."""
+        return self.version
+
+    def os_release(self) -> dict[str, str]:
+        """Return which Linux it is."""
+        return self.release
+
+    def invoker(self) -> User | None:
+        """Return who went through sudo."""
+        return self.user
+
+    def processors(self) -> list[int]:
+        """Return the processors that are online."""
+        return self.online
+
+    def free_bytes(self, path: str) -> int:
+        """Return how much a file system has left."""
+        return super().free_bytes(path) if self.free is None else self.free
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        ok: Sequence[int] | None = (0,),
+        stdin: str | bytes | None = None,
+        stdin_file: IO[bytes] | None = None,
+        root: bool = False,
+        timeout: float | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        """Record a command and answer."""
+        done = self._answered(argv, ok, root=root)
+        return super().run(argv, ok=ok, stdin=stdin) if self._writes_below(argv) else done
+
+    def run_limited(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes,
+        limit: int,
+        timeout: float,
+        root: bool = False,
+    ) -> Done:
+        """Record a command and answer."""
+        return self._answered(argv, None, root=root)
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        root: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        """Record a command, hand over what it prints, and answer."""
+        done = self._answered(argv, (0,), root=root)
+        for line in done.out.splitlines():
+            on_line(line)
+        return done
+
+    def run_detached(self, argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
+        """Record a command, watch once, and return its code."""
+        code = self._answered(argv, None, root=False).code
+        watch()
+        return code
+
+    def replace(self, argv: Sequence[str | bytes]) -> NoReturn:
+        """Raise Replaced."""
+        raise Replaced(argv)
+
+    def _writes_below(self, argv: Sequence[str]) -> bool:
+        """Whether a command that nothing is said about writes below a root of a test's own."""
+        ours = any(
+            list(argv[:4]) == scripts.argv(name) and argv[4].startswith(f"{self.layout.root}/")
+            for name in _WRITING
+        )
+        return ours and self._answer(tuple(argv)) is None
+
+    def _answered(self, argv: Sequence[str], ok: Sequence[int] | None, *, root: bool) -> Done:
+        words = tuple(argv)
+        self.ran.append(("#", *words) if root else words)
+        if words[0] in self.missing:
+            raise self._missing(words[0])
+        done = Done(0, "", "")
+        if (found := self._answer(words)) is not None:
+            done, act = found
+            act()
+        if ok is not None and done.code not in ok:
+            raise proc.failure(words, done)
+        return done
+
+    def _answer(self, words: tuple[str, ...]) -> tuple[Done, Callable[[], object]] | None:
+        for begin, done, act in self._answers:
+            if words[: len(begin)] == begin:
+                return done, act
+        return None
