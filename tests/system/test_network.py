@@ -354,3 +354,24 @@ def test_the_hosts_end_of_a_port_has_no_ipv6(site, shared):
     for port in ports:
         with open(f"/proc/sys/net/ipv6/conf/{port}/disable_ipv6", encoding="ascii") as file:
             assert file.read() == "1\n"
+
+
+def test_a_new_port_does_not_change_whom_boxes_speak_to(site, shared):
+    # Else a bridge takes the lowest MAC of its ports, and boxes that know the old one send to
+    # nobody until they ask again.
+    bridge, low = site.layout.bridge, "02:00:00:00:00:01"
+    ping = ["ping", "-c", "1", "-W", "2", configuration.network(site.layout).host]
+    shared.run("true")
+    before = mac(bridge)
+    sh("ip", "link", "add", "caitlow", "address", low, "type", "veth", "peer", "name", "caitlow1")
+    try:
+        sh("ip", "link", "set", "caitlow", "master", bridge, "up")
+        assert mac(bridge) == before != low
+        assert site.docker("exec", shared.box, *ping)
+    finally:
+        sh("ip", "link", "delete", "caitlow")
+
+
+def mac(link):
+    with open(f"/sys/class/net/{link}/address", encoding="ascii") as file:
+        return file.read().strip()

@@ -242,8 +242,14 @@ addresses() { ip -4 -oneline address show dev "$bridge" 2>/dev/null | awk '{ pri
 
 has_bridge() { ip link show "$bridge" >/dev/null 2>&1; }
 
+# Whether the MAC of the bridge was set (NET_ADDR_SET of netdevice.h).
+has_mac() { [ "$(cat "/sys/class/net/$bridge/addr_assign_type" 2>/dev/null)" = 3 ]; }
+
 up() {
     has_bridge || ip link add "$bridge" type bridge
+    # What was set stays. Else a bridge takes the lowest MAC of its ports, which changes with a new
+    # box, and all others send to the old one until they ask again: a minute of silence.
+    has_mac || ip link set "$bridge" address "$(cat "/sys/class/net/$bridge/address")"
     ip address replace "$address" dev "$bridge"
     addresses | while read -r other; do
         [ "$other" = "$address" ] || ip address delete "$other" dev "$bridge"
@@ -284,6 +290,7 @@ check() {
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
         has_opened || echo "the ports of the host that are open to boxes"
+        ! has_bridge || has_mac || echo "that its MAC stays"
         ! has_bridge || ipv6_is_off || echo "that IPv6 is off"
         ! has_bridge || is_isolated || echo "the isolation of boxes"
         missing_pins
