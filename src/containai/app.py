@@ -66,7 +66,7 @@ class App:
 
         settings = self.settings
         return Boxes(
-            self.host,
+            self.engine,
             port_range=settings.ssh_port_range,
             forward_agent=settings.ssh_forward_agent,
             limits=Limits(settings.box_memory, settings.box_cpus),

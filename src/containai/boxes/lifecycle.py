@@ -42,15 +42,15 @@ class Boxes:
 
     def __init__(
         self,
-        host: Machine,
+        engine: Engine,
         *,
         port_range: PortRange,
         forward_agent: bool = False,
         limits: Limits = Limits(),  # noqa: B008 - a tuple
     ) -> None:
-        self.host = host
-        self.layout = host.layout
-        self.engine = Engine(host)
+        self.engine = engine
+        self.host = engine.host
+        self.layout = engine.layout
         self.port_range = port_range
         self.forward_agent = forward_agent
         self.limits = limits

@@ -16,14 +16,20 @@ from containai.host.proc import Done
 
 
 class FakeEngine(Engine):
-    """`requests` are the words of docker's client, in order; `fail` makes one of them raise."""
+    """`requests` are the words of docker's client, in order.
+
+    `before` does something when one is made, `fail` makes one raise. An update changes limits, and
+    one that is told to say something by `outputs`, by its first word, does.
+    """
 
     def __init__(self, host: Machine) -> None:
         super().__init__(host)
         self.requests: list[tuple[str, ...]] = []
         self.by_id: dict[str, Container] = {}
         self.by_reference: dict[str, Image] = {}
+        self.outputs: dict[str, str] = {}
         self._failures: dict[str, list[Exception]] = {}
+        self._befores: dict[str, Callable[[], object]] = {}
 
     @property
     def needs_root(self) -> bool:
@@ -33,6 +39,10 @@ class FakeEngine(Engine):
     def fail(self, request: str, *errors: Exception) -> None:
         """Make the next requests of that word raise, one each."""
         self._failures.setdefault(request, []).extend(errors)
+
+    def before(self, request: str, act: Callable[[], object]) -> None:
+        """Do something whenever a request of that word is made, before it is done or fails."""
+        self._befores[request] = act
 
     def add(self, container: Container) -> Container:
         """Have a container."""
@@ -81,6 +91,7 @@ class FakeEngine(Engine):
         """Record a request, and do it."""
         self.requests.append(arguments)
         request = arguments[0]
+        self._befores.get(request, lambda: None)()
         if self._failures.get(request):
             raise self._failures[request].pop(0)
         match request:
@@ -90,11 +101,13 @@ class FakeEngine(Engine):
                 self._become(arguments[-1], state=State.RUNNING, running=True)
             case "stop":
                 self._become(arguments[-1], state=State.EXITED, running=False)
+            case "update":
+                self._update(arguments)
             case "rm":
                 gone = self.container(arguments[-1])
                 if gone is not None:
                     del self.by_id[gone.id]
-        return Done(0, "", "")
+        return Done(0, self.outputs.get(request, ""), "")
 
     def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
         """Record a request that prints nothing."""
@@ -106,11 +119,27 @@ class FakeEngine(Engine):
             raise EngineError(f"No such container: {reference}")
         self.by_id[found.id] = found._replace(state=state, running=running)
 
+    def _update(self, arguments: Sequence[str]) -> None:
+        """Give a container other limits, as boxes/limits.py writes them."""
+        found = self.container(arguments[-1])
+        if found is None:
+            raise EngineError(f"No such container: {arguments[-1]}")
+        memory, cpus, cpuset, processes = (
+            next(iter(_given(arguments, option)), None)
+            for option in ("--memory", "--cpus", "--cpuset-cpus", "--pids-limit")
+        )
+        self.by_id[found.id] = found._replace(
+            memory=found.memory if memory is None else int(memory),
+            cpus=found.cpus if cpus is None else float(cpus),
+            cpuset=found.cpuset if cpuset is None else cpuset,
+            processes=found.processes if processes is None else int(processes),
+        )
+
     def _created(self, arguments: Sequence[str]) -> str:
         """Make a container of the arguments of `docker create`, as boxes/spec.py writes them."""
 
         def given(option: str) -> list[str]:
-            return [value for word, value in pairwise(arguments) if word == option]
+            return _given(arguments, option)
 
         name = given("--name")[0]
         if self.container(name) is not None:
@@ -138,6 +167,11 @@ class FakeEngine(Engine):
             )
         )
         return identity
+
+
+def _given(arguments: Sequence[str], option: str) -> list[str]:
+    """Return the values of an option."""
+    return [value for word, value in pairwise(arguments) if word == option]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,176 @@
+"""An App on a machine that does nothing: its engine is in memory, and who waits remembers."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from containai.app import App
+from containai.boxes.spec import DOCKER_IN_BOX
+from containai.boxes.workspace import box_name
+from containai.engine import configuration, runtimes
+from containai.engine.container import Container, Image, Mount, Port, State
+from containai.engine.fake import FakeEngine
+from containai.engine.network import Network
+from containai.host import scripts
+from containai.host.fake import FakeMachine
+from containai.images import recipe
+from containai.layout import (
+    LABEL_MANAGED,
+    LABEL_OWNER,
+    LABEL_WORKSPACE,
+    RUNTIME,
+    WORKSPACE_IN_BOX,
+    Layout,
+)
+from containai.work.ui import Progress, Ui
+
+NETWORK = Network("10.203.0.0/20")
+#: A user of the machine who is not the one of these tests.
+ANOTHER = 54321
+
+
+class Onlooker:
+    """A Ui that remembers what it was told, and always answers the same."""
+
+    def __init__(self, *, agrees: bool = True) -> None:
+        self.agrees = agrees
+        self.said: list[str] = []
+        self.told: list[str] = []
+        self.asked: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def step(self, title: str, number: int, count: int) -> Progress:
+        self.say(f"[{number}/{count}] {title}")
+        return lambda text, fraction: self.say(text)
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    def ask(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.agrees
+
+
+class FakeApp(App):
+    """An App whose parts are fakes: `machine`, `docker` and, unless another `ui` is given, `user`.
+
+    The machine is bare until `set_up`. Locks and keys are made as by the programs it would run.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        ui: Ui | None = None,
+        agrees: bool = True,
+        flags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.machine = FakeMachine(layout)
+        self.user = Onlooker(agrees=agrees)
+        super().__init__(layout, ui or self.user, host=self.machine, flags=flags)
+        self.docker = FakeEngine(self.machine)
+        self.engine = self.docker
+        locks = ("sh", "-c", scripts.text("host/locks.sh"))
+        self.machine.answer(*locks, act=self._make_locks)
+        self.machine.answer("ssh-keygen", act=self._make_key)
+
+    def set_up(self) -> "FakeApp":
+        """Have what `cai setup` leaves: a configuration, a chosen runtime, an image, an engine."""
+        layout = self.layout
+        config = configuration.text(layout, NETWORK, {RUNTIME: layout.runtime_program}, RUNTIME)
+        choice = runtimes.Choice(RUNTIME, "for tests", {})
+        _write(layout.engine_config, config)
+        _write(layout.runtime_choice, runtimes.choice_text(choice))
+        image = recipe.wanted(self.settings)
+        self.docker.by_reference[image.reference] = Image("1" * 64)
+        self.run_engine()
+        return self
+
+    def run_engine(self) -> None:
+        """Have an engine that answers: nobody listens on its socket, so docker's client is asked."""
+        _write(self.layout.engine_socket, "")
+        self.machine.answer(*self.engine.argv("info"), out=self.layout.engine_data + "\n")
+
+    def stop_engine(self) -> None:
+        """Have no engine."""
+        os.unlink(self.layout.engine_socket)
+
+    def add_box(
+        self,
+        workspace: Path | str,
+        *,
+        name: str = "",
+        owner: int | None = None,
+        state: State = State.RUNNING,
+        port: int = 2301,
+    ) -> Container:
+        """Have a box of a workspace, of this user unless another owner is named."""
+        uid = self.layout.uid if owner is None else owner
+        own = name or box_name(str(workspace), uid)
+        return self.docker.add(container(str(workspace), own, uid, state, port))
+
+    def key_of(self, path: str) -> str:
+        """Return the public key that an ssh-keygen of this machine makes at a path."""
+        return f"ssh-ed25519 {abs(hash(path)):x}"
+
+    def ran(self, *words: str) -> list[tuple[str, ...]]:
+        """Return what was run that has these words in it, one after the other."""
+        count = len(words)
+        return [
+            argv
+            for argv in self.machine.ran
+            if any(argv[at : at + count] == words for at in range(len(argv)))
+        ]
+
+    def _make_locks(self) -> None:
+        words = self.machine.ran[-1]
+        at = words.index("host/locks.sh")
+        for name in words[at + 2 :]:
+            _write(os.path.join(words[at + 1], name), "")
+
+    def _make_key(self) -> None:
+        # While one is made in the background, something else may be run.
+        words = next(argv for argv in reversed(self.machine.ran) if "ssh-keygen" in argv)
+        path = words[-1]
+        _write(path, "the private key\n")
+        _write(path + ".pub", self.key_of(path) + " containai\n")
+
+
+def container(
+    workspace: str, name: str, owner: int, state: State = State.RUNNING, port: int = 2301
+) -> Container:
+    """Return the container of a box, as cai makes one."""
+    labels = {
+        LABEL_MANAGED: "true",
+        LABEL_WORKSPACE: workspace,
+        LABEL_OWNER: str(owner),
+    }
+    return Container(
+        id=f"{name}-id",
+        name=name,
+        image="an-image:tag",
+        created="2026-11-27T00:00:00Z",
+        runtime=RUNTIME,
+        state=state,
+        running=state in (State.RUNNING, State.PAUSED),
+        labels=tuple(labels.items()),
+        mounts=(
+            Mount("bind", workspace, WORKSPACE_IN_BOX),
+            Mount("volume", "", DOCKER_IN_BOX),
+        ),
+        ports=(Port("22/tcp", "127.0.0.1", port),),
+        processes=16384,
+    )
+
+
+def words(request: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the first word of each request."""
+    return [each[0] for each in request]
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
