@@ -6,12 +6,11 @@ from pathlib import Path
 
 from containai.app import App
 from containai.boxes.spec import DOCKER_IN_BOX
-from containai.boxes.workspace import box_name
+from containai.boxes.workspace import Workspace, box_name
 from containai.engine import configuration, runtimes
 from containai.engine.container import Container, Image, Mount, Port, State
 from containai.engine.fake import FakeEngine
 from containai.engine.network import Network
-from containai.host import scripts
 from containai.host.fake import FakeMachine
 from containai.images import recipe
 from containai.layout import (
@@ -22,9 +21,12 @@ from containai.layout import (
     WORKSPACE_IN_BOX,
     Layout,
 )
+from containai.ssh import setup as ssh
 from containai.work.ui import Progress, Ui
 
 NETWORK = Network("10.203.0.0/20")
+#: What every ssh-keygen makes.
+PUBLIC_KEY = "ssh-ed25519 AAAAmade"
 #: A user of the machine who is not the one of these tests.
 ANOTHER = 54321
 
@@ -56,7 +58,7 @@ class Onlooker:
 class FakeApp(App):
     """An App whose parts are fakes: `machine`, `docker` and, unless another `ui` is given, `user`.
 
-    The machine is bare until `set_up`. Locks and keys are made as by the programs it would run.
+    The machine is bare until `set_up`. Keys are made as by ssh-keygen.
     """
 
     def __init__(
@@ -72,8 +74,6 @@ class FakeApp(App):
         super().__init__(layout, ui or self.user, host=self.machine, flags=flags)
         self.docker = FakeEngine(self.machine)
         self.engine = self.docker
-        locks = ("sh", "-c", scripts.text("host/locks.sh"))
-        self.machine.answer(*locks, act=self._make_locks)
         self.machine.answer("ssh-keygen", act=self._make_key)
 
     def set_up(self) -> "FakeApp":
@@ -109,11 +109,19 @@ class FakeApp(App):
         """Have a box of a workspace, of this user unless another owner is named."""
         uid = self.layout.uid if owner is None else owner
         own = name or box_name(str(workspace), uid)
+        if uid == self.layout.uid and os.path.isdir(workspace):
+            self._publish(own, str(workspace), port)
         return self.docker.add(container(str(workspace), own, uid, state, port))
 
-    def key_of(self, path: str) -> str:
-        """Return the public key that an ssh-keygen of this machine makes at a path."""
-        return f"ssh-ed25519 {abs(hash(path)):x}"
+    def _publish(self, name: str, path: str, port: int) -> None:
+        """Have what ssh knows of a box."""
+        ssh.ensure_user(self.machine)
+        inode = Workspace(path).inode
+        block = ssh.host_block(
+            self.layout, name, port=port, workspace=path, inode=inode, forward_agent=False
+        )
+        ssh.publish(self.layout, name, block, "ssh-ed25519 AAAA")
+        self.machine.ran.clear()
 
     def ran(self, *words: str) -> list[tuple[str, ...]]:
         """Return what was run that has these words in it, one after the other."""
@@ -124,18 +132,12 @@ class FakeApp(App):
             if any(argv[at : at + count] == words for at in range(len(argv)))
         ]
 
-    def _make_locks(self) -> None:
-        words = self.machine.ran[-1]
-        at = words.index("host/locks.sh")
-        for name in words[at + 2 :]:
-            _write(os.path.join(words[at + 1], name), "")
-
     def _make_key(self) -> None:
         # While one is made in the background, something else may be run.
         words = next(argv for argv in reversed(self.machine.ran) if "ssh-keygen" in argv)
         path = words[-1]
         _write(path, "the private key\n")
-        _write(path + ".pub", self.key_of(path) + " containai\n")
+        _write(path + ".pub", f"{PUBLIC_KEY} containai\n")
 
 
 def container(

@@ -7,6 +7,7 @@ import pytest
 from containai.host.fake import FakeMachine
 from containai.host.proc import Programs
 from containai.layout import Layout
+from harness.app import FakeApp
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,6 +25,37 @@ def layout(tmp_path):
 @pytest.fixture
 def host(layout):
     return FakeMachine(layout)
+
+
+@pytest.fixture
+def bare(layout):
+    """An App on a machine that is not set up, of whoever runs the tests."""
+    layout.uid = os.getuid()
+    return FakeApp(layout)
+
+
+@pytest.fixture
+def app(bare):
+    """An App on a machine that is set up."""
+    return bare.set_up()
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A directory of one's own, which is the current one."""
+    path = tmp_path / "project"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path
+
+
+@pytest.fixture
+def elsewhere(workspace, tmp_path, monkeypatch):
+    """Another directory, which is the current one."""
+    path = tmp_path / "elsewhere"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path
 
 
 @pytest.fixture(autouse=True)
