@@ -89,7 +89,7 @@ class FakeApp(App):
         return self
 
     def run_engine(self) -> None:
-        """Have an engine that answers: nobody listens on its socket, so docker's client is asked."""
+        """Have an engine that answers: docker's client is asked, as nobody listens."""
         _write(self.layout.engine_socket, "")
         self.machine.answer(*self.engine.argv("info"), out=self.layout.engine_data + "\n")
 
