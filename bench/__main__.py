@@ -96,7 +96,7 @@ def warm(bench: Bench, runs: int) -> Iterator[Row]:
         lambda: timed(bench.docker("exec", bench.box, "true")),
         lambda: timed(["ssh", "-F", "/dev/null", "-S", control, bench.box, "true"]),
     )
-    yield ratio("warm: cai run / docker exec", ours, docker, 1.0)
+    yield ratio("warm: cai run / docker exec", ours, docker, 0.6)
     yield difference("warm: cai run - ssh over its control socket", ours, ssh, 45)
 
 
@@ -145,7 +145,7 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
         runs, with_cai, lambda: by_hand(wait_for_ssh), lambda: by_hand(until_login)
     )
     yield ratio("cold: cai run / docker run until sshd answers", ours, answers, 1.3)
-    yield ratio("cold: cai run / docker run until ssh runs true", ours, login, 1.3)
+    yield ratio("cold: cai run / docker run until ssh runs true", ours, login, 1.1)
 
 
 def start(bench: Bench, runs: int) -> Iterator[Row]:
@@ -168,7 +168,7 @@ def runtime(bench: Bench, runs: int) -> Iterator[Row]:
         return lambda: timed(bench.docker("exec", container, "true"))
 
     ours, theirs = interleaved(runs, whole(RUNTIME), whole("runc"))
-    yield ratio("docker run: cai-runc / runc", ours, theirs, 1.25)
+    yield ratio("docker run: cai-runc / runc", ours, theirs, 1.2)
     ours, theirs = interleaved(runs, *(inside(bench.container(r)) for r in (RUNTIME, "runc")))
     yield ratio("docker exec: cai-runc / runc", ours, theirs, 1.15)
 
