@@ -250,11 +250,6 @@ class Programs:
             os.close(end)
         return child.returncode
 
-    def start(self, argv: Sequence[str], *, log: str, cwd: str = "/") -> None:
-        """Start a daemon in a session of its own, with its output appended to `log`."""
-        shell = ["sh", "-c", 'exec setsid --fork "$@" </dev/null >>"$0" 2>&1', log, *argv]
-        self.run(["env", "--chdir", cwd, *shell], root=True)
-
     def replace(self, argv: Sequence[str | bytes]) -> NoReturn:
         """Become another program; terminal, signals and exit code are then its own."""
         os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment())

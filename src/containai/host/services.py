@@ -75,7 +75,7 @@ class Units:
         self.host = host
 
     def start(self, wanted: Service) -> None:
-        """As it says above; systemd knows what is wanted."""
+        """Start its unit; systemd knows what is wanted."""
         if wanted.ready() or (wanted.optional and wanted.missing):
             return
         timeout = wanted.start_timeout + _MARGIN
@@ -87,7 +87,7 @@ class Units:
             raise _failure(self, wanted)
 
     def stop(self, wanted: Service) -> None:
-        """As it says above."""
+        """Stop its unit."""
         ok = None if wanted.optional else (0,)
         timeout = wanted.stop_timeout + _MARGIN
         self.host.run(["systemctl", "stop", wanted.unit], root=True, ok=ok, timeout=timeout)
@@ -99,11 +99,11 @@ class Units:
                 self.stop(other)
 
     def renew(self, wanted: Service) -> None:
-        """As it says above: its unit may have changed."""
+        """Restart its unit, which may have changed."""
         self.host.run(["systemctl", "restart", wanted.unit], root=True)
 
     def log(self, wanted: Service, lines: int) -> str:
-        """As it says above."""
+        """Ask the journal."""
         argv = ["journalctl", "--unit", wanted.unit, "--no-pager", "--lines", str(lines)]
         return self.host.run(argv, root=True, ok=None).out
 
@@ -112,11 +112,11 @@ class Units:
         return wanted.logs or f"journalctl --unit {wanted.unit}"
 
     def start_shown(self, wanted: Service) -> list[str]:
-        """As it says above."""
+        """Return the command."""
         return [f"# systemctl start {wanted.unit}"]
 
     def stop_shown(self, wanted: Service) -> list[str]:
-        """As it says above."""
+        """Return the command."""
         return [f"# systemctl stop {wanted.unit}"]
 
     def files(self, wanted: Sequence[Service]) -> dict[str, str]:
@@ -124,7 +124,7 @@ class Units:
         return {self.host.layout.unit_file(each.unit): service.unit(each) for each in wanted}
 
     def enable(self, wanted: Sequence[Service]) -> list[list[str]]:
-        """As it says above."""
+        """Have systemd read the units, and start at boot what should."""
         at_boot = [each.unit for each in wanted if each.at_boot]
         return [["systemctl", "daemon-reload"], ["systemctl", "enable", *at_boot]]
 
@@ -136,7 +136,7 @@ class Background:
         self.host = host
 
     def start(self, wanted: Service) -> None:
-        """As it says above; first what it wants and needs, then its preparations."""
+        """Start it here; first what it wants and needs, then its preparations."""
         if wanted.ready() or (wanted.optional and wanted.missing):
             return
         watched = wanted.find()
@@ -172,7 +172,7 @@ class Background:
         return () if launched is None else (launched,)
 
     def stop(self, wanted: Service) -> None:
-        """As it says above."""
+        """End its processes, or undo what its command did."""
         if wanted.kind is Kind.ONESHOT:
             if wanted.stop and not wanted.missing:
                 self.host.run(wanted.stop, root=True)
@@ -219,7 +219,7 @@ class Background:
         """Nothing: every start of who wants it does it."""
 
     def log(self, wanted: Service, lines: int) -> str:
-        """As it says above."""
+        """Read the end of its file."""
         return self.host.run(["tail", "-n", str(lines), wanted.log], root=True, ok=None).out
 
     def logs(self, wanted: Service) -> str:

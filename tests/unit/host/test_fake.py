@@ -15,16 +15,13 @@ def test_it_records_what_is_run_in_order(host):
     host.run_limited(["cat"], stdin=b"", limit=1, timeout=1.0)
     host.stream(["apt-get", "update"], print, root=True)
     host.run_detached(["ssh"])
-    host.start(["/bin/daemon", "a"], log="/log")
-    assert host.ran[:5] == [
+    assert host.ran == [
         ("ls", "x"),
         ("#", "rm", "x"),
         ("cat",),
         ("#", "apt-get", "update"),
         ("ssh",),
     ]
-    assert host.ran[5][:3] == ("#", "env", "--chdir")
-    assert host.ran[5][-3:] == ("/log", "/bin/daemon", "a")
 
 
 def test_nothing_is_run(host, tmp_path):
