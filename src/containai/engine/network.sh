@@ -242,14 +242,20 @@ addresses() { ip -4 -oneline address show dev "$bridge" 2>/dev/null | awk '{ pri
 
 has_bridge() { ip link show "$bridge" >/dev/null 2>&1; }
 
-# Whether the MAC of the bridge was set (NET_ADDR_SET of netdevice.h).
-has_mac() { [ "$(cat "/sys/class/net/$bridge/addr_assign_type" 2>/dev/null)" = 3 ]; }
+mac() { ip -oneline link show "$bridge" | sed 's/.* link\/ether \([0-9a-f:]*\) .*/\1/'; }
+
+# Whether the MAC of the bridge was set (NET_ADDR_SET of netdevice.h). Where /sys is of another
+# network namespace, nobody can tell.
+has_mac() {
+    how=$(cat "/sys/class/net/$bridge/addr_assign_type" 2>/dev/null) || return 0
+    [ "$how" = 3 ]
+}
 
 up() {
     has_bridge || ip link add "$bridge" type bridge
     # What was set stays. Else a bridge takes the lowest MAC of its ports, which changes with a new
     # box, and all others send to the old one until they ask again: a minute of silence.
-    has_mac || ip link set "$bridge" address "$(cat "/sys/class/net/$bridge/address")"
+    ip link set "$bridge" address "$(mac)"
     ip address replace "$address" dev "$bridge"
     addresses | while read -r other; do
         [ "$other" = "$address" ] || ip address delete "$other" dev "$bridge"
