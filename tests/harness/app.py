@@ -1,4 +1,4 @@
-"""An App on a machine that does nothing: its engine is in memory, and who waits remembers."""
+"""An App on a machine that does nothing: its engine is in memory, who looks on remembers."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -22,37 +22,14 @@ from containai.layout import (
     Layout,
 )
 from containai.ssh import setup as ssh
-from containai.work.ui import Progress, Ui
+from containai.work.ui import Ui
+from harness.ui import Silent
 
 NETWORK = Network("10.203.0.0/20")
 #: What every ssh-keygen makes.
 PUBLIC_KEY = "ssh-ed25519 AAAAmade"
 #: A user of the machine who is not the one of these tests.
 ANOTHER = 54321
-
-
-class Onlooker:
-    """A Ui that remembers what it was told, and always answers the same."""
-
-    def __init__(self, *, agrees: bool = True) -> None:
-        self.agrees = agrees
-        self.said: list[str] = []
-        self.told: list[str] = []
-        self.asked: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def step(self, title: str, number: int, count: int) -> Progress:
-        self.say(f"[{number}/{count}] {title}")
-        return lambda text, fraction: self.say(text)
-
-    def tell(self, text: str) -> None:
-        self.told.append(text)
-
-    def ask(self, question: str) -> bool:
-        self.asked.append(question)
-        return self.agrees
 
 
 class FakeApp(App):
@@ -70,7 +47,7 @@ class FakeApp(App):
         flags: Mapping[str, str] | None = None,
     ) -> None:
         self.machine = FakeMachine(layout)
-        self.user = Onlooker(agrees=agrees)
+        self.user = Silent(agrees=agrees)
         super().__init__(layout, ui or self.user, host=self.machine, flags=flags)
         self.docker = FakeEngine(self.machine)
         self.engine = self.docker

@@ -1,0 +1,33 @@
+"""See test_stop.py for what both have in common."""
+
+import os
+
+from containai.boxes.target import Target
+from containai.cli.commands import rm
+from containai.engine.container import State
+
+
+def test_a_box_goes_with_all_that_is_its_own(app, workspace):
+    box = app.add_box(workspace)
+    report = rm.run(app, Target())
+    assert (report.value, report.code) == ({"name": box.name, "removed": True}, 0)
+    assert app.docker.requests == [("stop", box.id), ("rm", "--force", "--volumes", box.id)]
+    assert app.docker.by_id == {}
+    assert not os.path.exists(app.layout.ssh_block(box.name))
+    # Its range of ids is free again.
+    assert app.ran("ranges", "--prune") == [("#", app.layout.runtime_program, "ranges", "--prune")]
+    assert workspace.is_dir()
+
+
+def test_a_stopped_one_is_not_stopped(app, workspace, elsewhere):
+    box = app.add_box(workspace, name="api", state=State.EXITED)
+    other = app.add_box(elsewhere, name="web", port=2302)
+    rm.run(app, Target(name="api"))
+    assert app.docker.requests == [("rm", "--force", "--volumes", box.id)]
+    assert app.docker.by_id == {other.id: other}
+
+
+def test_a_broken_one(app, workspace):
+    app.add_box(workspace, name="api", state=State.DEAD, port=0)
+    rm.run(app, Target(name="api"))
+    assert app.docker.by_id == {}

@@ -1,0 +1,197 @@
+import os
+
+import pytest
+
+from containai.boxes.target import Target
+from containai.boxes.workspace import box_name
+from containai.cli.commands import run as command
+from containai.cli.commands import shell
+from containai.engine.container import State
+from containai.errors import NameTakenError, NotSetUpError, UnsupportedError, WorkspaceError
+from containai.images import recipe
+from containai.provision import steps
+from harness.app import ANOTHER, FakeApp, words
+from unit.flows.steps import Switch
+
+UNAME = ["uname", "-a"]
+
+
+class Setup(Switch):
+    """A step that sets the machine of an App up."""
+
+    def __init__(self, app, **options):
+        super().__init__("everything", **options)
+        self.app = app
+
+    def _turn(self, progress):
+        super()._turn(progress)
+        self.app.set_up()
+
+
+def run(app, target=Target(), what=UNAME, *, force=False, skip_mounts=False):  # noqa: B008
+    return command.run(app, target, what, force=force, skip_mounts=skip_mounts)
+
+
+def created(app):
+    return next(each for each in app.docker.requests if each[0] == "create")
+
+
+def test_a_new_box_is_made_and_entered(app, workspace):
+    name = box_name(str(workspace), app.layout.uid)
+    outcome = run(app)
+    assert list(outcome.argv) == [
+        *("ssh", "-F", app.layout.ssh_block(name), "-T", "--", name),
+        b"cd -- /home/agent/workspace && exec uname -a",
+    ]
+    assert words(app.docker.requests) == ["create", "cp", "start"]
+    made = app.docker.container(name)
+    assert made.image == recipe.wanted(app.settings).reference
+    assert made.mount("/home/agent/workspace").source == str(workspace)
+    assert (app.user.said, app.user.asked) == ([f"making the box {name}"], [])
+
+
+def test_a_box_of_a_path_and_of_a_name(app, workspace, elsewhere):
+    outcome = run(app, Target(str(workspace), "api"))
+    assert outcome.argv[-2] == "api"
+    assert app.docker.container("api").mount("/home/agent/workspace").source == str(workspace)
+
+
+def test_a_box_by_its_name_from_another_directory(app, workspace, elsewhere):
+    box = app.add_box(workspace, name="api", state=State.EXITED)
+    outcome = run(app, Target(name="api"))
+    assert outcome.argv[-2:] == ["api", b"cd -- /home/agent/workspace && exec uname -a"]
+    assert app.docker.requests == [("start", box.id)]
+
+
+def test_without_a_command_it_is_the_agent(app, workspace):
+    line = run(app, what=[]).argv[-1]
+    assert isinstance(line, bytes)
+    assert b" sh claude " in line
+    assert b"npm i -g @anthropic-ai/claude-code" in line
+
+
+def test_a_shell(app, workspace):
+    outcome = shell.run(app, Target(), force=False, skip_mounts=False)
+    assert outcome.argv[-1] == b'cd -- /home/agent/workspace && exec "$SHELL" -l'
+    assert words(app.docker.requests) == ["create", "cp", "start"]
+
+
+def test_a_bare_machine_is_set_up_first(bare, workspace, monkeypatch):
+    monkeypatch.setattr(steps, "steps", lambda host, choices: [Setup(bare)])
+    run(bare)
+    assert bare.user.asked == ["Do it now?"]
+    assert words(bare.docker.requests) == ["create", "cp", "start"]
+
+
+def test_who_does_not_agree_has_no_box(layout, workspace, monkeypatch):
+    layout.uid = os.getuid()
+    bare = FakeApp(layout, agrees=False)
+    step = Setup(bare)
+    monkeypatch.setattr(steps, "steps", lambda host, choices: [step])
+    with pytest.raises(NotSetUpError) as raised:
+        run(bare)
+    assert raised.value.exit_code == 16
+    assert (step.right, bare.docker.requests) == (False, [])
+
+
+def test_what_no_plan_can_mend_is_said_before_anybody_is_asked(bare, workspace, monkeypatch):
+    class Never(Switch):
+        def check(self, host):
+            raise UnsupportedError("not on this machine")
+
+    monkeypatch.setattr(steps, "steps", lambda host, choices: [Never("system")])
+    with pytest.raises(UnsupportedError):
+        run(bare)
+    assert (bare.user.asked, bare.docker.requests) == ([], [])
+
+
+def test_an_image_that_is_missing_is_made_by_setup(app, workspace, monkeypatch):
+    app.docker.by_reference.clear()
+    step = Setup(app)
+    monkeypatch.setattr(steps, "steps", lambda host, choices: [step])
+    run(app)
+    assert step.right
+
+
+@pytest.mark.parametrize("uid", [0, ANOTHER - 1])
+@pytest.mark.parametrize(
+    "go", [run, lambda app, target: shell.run(app, target, force=True, skip_mounts=False)]
+)
+def test_another_users_box_is_not_entered(app, workspace, uid, go):
+    app.layout.uid = uid
+    app.add_box(workspace, name="api", owner=ANOTHER)
+    with pytest.raises(NameTakenError) as raised:
+        go(app, Target(name="api"))
+    assert raised.value.exit_code == 15
+    assert app.docker.requests == []
+
+
+def test_a_workspace_of_another_user_gets_no_box_unless_told(app, workspace):
+    app.layout.uid = ANOTHER
+    with pytest.raises(WorkspaceError, match="belongs to") as raised:
+        run(app)
+    assert raised.value.exit_code == 23
+    assert app.docker.requests == []
+    run(app, force=True)
+    assert words(app.docker.requests) == ["create", "cp", "start"]
+
+
+def test_the_home_is_no_workspace_unless_told(app):
+    home = Target(app.layout.home)
+    with pytest.raises(WorkspaceError, match="your home directory"):
+        run(app, home)
+    run(app, home, force=True)
+    assert words(app.docker.requests) == ["create", "cp", "start"]
+
+
+def test_what_is_mounted_is_left_out_and_named(app, workspace, monkeypatch):
+    monkeypatch.setattr(app.machine, "mounted_in", lambda path: [f"{path}/data"])
+    run(app, skip_mounts=True)
+    assert any("bind-nonrecursive=true" in word for word in created(app))
+    assert app.user.told == [
+        f"cai: left out of the box, whose directories there are empty: {workspace}/data\n"
+    ]
+
+
+def test_what_is_mounted_is_shown_else(app, workspace, monkeypatch):
+    monkeypatch.setattr(app.machine, "mounted_in", lambda path: [f"{path}/data"])
+    run(app)
+    assert not any("bind-nonrecursive" in word for word in created(app))
+    assert app.user.told == []
+
+
+@pytest.fixture
+def flagged(layout):
+    """An App with a limit by a flag, and another in the user's file."""
+    layout.uid = os.getuid()
+    os.makedirs(layout.config_dir)
+    with open(layout.config_file, "w", encoding="utf-8") as file:
+        file.write("box.cpus = 1\n")
+    return FakeApp(layout, flags={"box.memory": "1g"}).set_up()
+
+
+def test_a_new_box_has_the_limits_of_flags_and_settings(flagged, workspace):
+    run(flagged, Target(name="api"))
+    made = flagged.docker.container("api")
+    assert (made.memory, made.cpus) == (1 << 30, 1.0)
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.EXITED])
+def test_a_box_that_is_there_gets_those_of_flags_only(flagged, workspace, state):
+    box = flagged.add_box(workspace, name="api", state=state)
+    run(flagged, Target(name="api"))
+    seen = flagged.docker.container("api")
+    assert (seen.memory, seen.cpus) == (1 << 30, 0)
+    changed = ("update", "--memory", str(1 << 30), "--memory-swap", str(1 << 30), box.id)
+    assert flagged.docker.requests[0] == changed
+
+
+def test_without_a_flag_a_box_keeps_its_limits(app, workspace):
+    os.makedirs(app.layout.config_dir, exist_ok=True)
+    with open(app.layout.config_file, "w", encoding="utf-8") as file:
+        file.write('box.memory = "1g"\n')
+    app.add_box(workspace, name="api")
+    del app.settings
+    assert app.settings.box_memory == 1 << 30
+    run(app, Target(name="api"))
+    assert app.docker.requests == []
