@@ -217,12 +217,17 @@ def test_an_engine_that_keeps_a_boxs_port_is_exchanged(site, space, make_space):
     works(other)
     before = other.inspect()["State"]
     space.run("true")
-    kill_the_engine_when_it_listens(site, space)
-    # As a unit that starts again by itself: nobody looks at what it keeps.
-    daemon._start(Machine(site.layout))
-    assert len(proxies(site)) == 2
-    done = space.run("true")
-    assert b"exchanged the engine" in done.stderr
+    said = b""
+    for _ in range(ATTEMPTS):
+        kill_the_engine_when_it_listens(site, space)
+        # As a unit that starts again by itself: nobody looks at what it keeps.
+        daemon._start(Machine(site.layout))
+        assert len(proxies(site)) == 2
+        said = space.run("true").stderr
+        # A kill that came a moment late finds it noted whose the port is, and nothing is kept.
+        if b"exchanged the engine" in said:
+            break
+    assert b"exchanged the engine" in said
     works(space)
     works(other)
     after = other.inspect()["State"]
