@@ -26,6 +26,7 @@ from containai.engine.client import Engine
 from containai.host.machine import Machine
 from harness.attack_cases import CASES
 from harness.host import HOST
+from harness.waiting import until
 
 #: Capabilities by number (capabilities(7)), up to the last that Docker 20.10 knows.
 CAPABILITIES = """
@@ -158,6 +159,7 @@ class Weak:
         self.site.docker("exec", name, "sh", "-c", FAKES)
         self.site.docker("exec", "--detach", name, "python3", "-c", METADATA)
         self.site.docker("exec", name, "timeout", "60", "sh", "-c", METADATA_IS_THERE)
+        until(lambda: speaks_ipv6(bridge))
         self.undo.enter_context(leak(self.site.inspect(name)["State"]["Pid"], self.top))
 
     def remove_cgroups(self):
@@ -166,6 +168,17 @@ class Weak:
                 if child == f"{self.mark}.slice":
                     with contextlib.suppress(FileNotFoundError):
                         os.rmdir(os.path.join(parent, child))
+
+
+def speaks_ipv6(link):
+    """Whether the host's end of a link has an address, and knows that it is nobody else's.
+
+    Until then, a second or two, it answers nobody (RFC 4862, 5.4).
+    """
+    tentative = 0x40  # IFA_F_TENTATIVE of linux/if_addr.h
+    with open("/proc/net/if_inet6", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    return any(row[5] == link and not int(row[4], 16) & tentative for row in rows)
 
 
 @contextlib.contextmanager
