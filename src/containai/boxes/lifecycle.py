@@ -144,8 +144,8 @@ class Boxes:
                 ssh.forget(self.host, box.name)
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        directory, lock = self.layout.lock_dir, locks.of_box(name)
-        return locks.hold(self.host, directory, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
+        lock = locks.of_box(name)
+        return locks.hold(self.host, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
 
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):
@@ -237,9 +237,7 @@ class Boxes:
         return port, container
 
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return locks.hold(
-            self.host, self.layout.lock_dir, locks.CHOICE, wait=60, what=f"choosing {what}"
-        )
+        return locks.hold(self.host, locks.CHOICE, wait=60, what=f"choosing {what}")
 
     def _limit(self, found: Box, asked: Limits) -> None:
         """Give a box that is there, running or not, the limits that were asked for."""

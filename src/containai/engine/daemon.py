@@ -195,7 +195,7 @@ def _start(host: Machine) -> bool:
             hint="let setup choose another: cai setup",
         )
     what = "starting the engine"
-    with locks.hold(host, layout.lock_dir, locks.ENGINE, wait=START_TIMEOUT, what=what):
+    with locks.hold(host, locks.ENGINE, wait=START_TIMEOUT, what=what):
         # One that is there and silent is about to answer or about to be gone.
         deadline = time.monotonic() + 2
         while running_pid(layout) is not None and time.monotonic() < deadline:

@@ -14,5 +14,5 @@ LOCK_TIMEOUT = 1800.0
 def one_at_a_time(host: Machine) -> Iterator[None]:
     """Keep everybody else from changing how this machine is set up."""
     what = "setting this machine up"
-    with locks.hold(host, host.layout.lock_dir, locks.SETUP, wait=LOCK_TIMEOUT, what=what):
+    with locks.hold(host, locks.SETUP, wait=LOCK_TIMEOUT, what=what):
         yield

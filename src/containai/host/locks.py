@@ -31,12 +31,13 @@ def of_box(name: str) -> str:
 
 
 @contextlib.contextmanager
-def hold(host: "Machine", directory: str, name: str, *, wait: float, what: str) -> Iterator[None]:
+def hold(host: "Machine", name: str, *, wait: float, what: str) -> Iterator[None]:
     """Hold one of the machine's locks; `wait` is how long to wait for it, in seconds.
 
     The kernel lets go of it when the process ends, however it ends.
     Raises ContainAIError where somebody else keeps it, or there is none and it cannot be made.
     """
+    directory = host.layout.lock_dir
     path = os.path.join(directory, name)
     with contextlib.ExitStack() as stack:
         handle = _opened(host, directory, path)

@@ -216,9 +216,7 @@ class Entries:
             for name in stale:
                 # Somebody may be making a box of that name by now.
                 what = f"the box {name}"
-                with locks.hold(
-                    host, layout.lock_dir, locks.of_box(name), wait=LOCK_TIMEOUT, what=what
-                ):
+                with locks.hold(host, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
                     if name not in self._boxes(host):
                         ssh.forget(host, name)
 
