@@ -71,19 +71,12 @@ def find(*programs: str) -> list[Process]:
 
 def is_there(process: Process) -> bool:
     """Whether a process has not ended, or not been reaped: until then its pid is its own."""
-    try:
-        return int(_stat(process.pid)[19]) == process.started
-    except (OSError, ValueError, IndexError):
-        return False
+    return bool(_now(process))
 
 
 def runs(process: Process) -> bool:
     """Whether a process has not ended; one that is yet to be reaped has."""
-    try:
-        fields = _stat(process.pid)
-        return int(fields[19]) == process.started and fields[0] != b"Z"
-    except (OSError, ValueError, IndexError):
-        return False
+    return _now(process)[:1] not in ([], [b"Z"])
 
 
 def of_file(path: str, program: str, *words: str) -> list[Process]:
@@ -114,10 +107,8 @@ def started_as(*words: str) -> list[Process]:
 
 def parent(process: Process) -> int:
     """Return the pid of a process's parent, or 0 where the process has ended."""
-    try:
-        return int(_stat(process.pid)[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+    fields = _now(process)
+    return int(fields[1]) if fields else 0
 
 
 def send(
@@ -138,6 +129,15 @@ def send(
 def asked(number: signal.Signals, processes: Sequence[Process], *, children: bool) -> str:
     """Return what is to be signalled, for the program that this module is."""
     return json.dumps([int(number), children, processes])
+
+
+def _now(process: Process) -> list[bytes]:
+    """Return the fields of a process's stat, as `_stat`; none once its pid may be another's."""
+    try:
+        fields = _stat(process.pid)
+        return fields if int(fields[19]) == process.started else []
+    except (OSError, ValueError, IndexError):
+        return []
 
 
 def _is_interpreter(path: str) -> bool:
