@@ -16,7 +16,7 @@ class Silent:
         self.said.append(text)
 
     def step(self, title: str, number: int, count: int) -> Progress:
-        self.said.append(title)
+        self.said.append(f"[{number}/{count}] {title}")
 
         def progress(text: str, fraction: float | None) -> None:
             self.said.append(text)

@@ -25,7 +25,7 @@ FIRST, _, LAST = os.environ.get("CONTAINAI_CHAOS_ROUNDS", "8").rpartition("-")
 ROUNDS = range(int(FIRST or "1"), int(LAST) + 1)
 SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 #: Every how many rounds it is a real box that is started.
-BOX_EVERY = int(os.environ.get("BOX_EVERY", "6"))
+BOX_EVERY = 6
 CONTAINER = "chaos"
 #: Operations on a small container, and whether it runs before.
 OPERATIONS = {

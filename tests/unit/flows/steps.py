@@ -1,4 +1,4 @@
-"""Steps that are not really of a machine, and somebody who looks on."""
+"""Steps that are not really of a machine."""
 
 from containai.errors import ContainAIError
 from containai.work.actions import Do, Finding
@@ -39,25 +39,3 @@ class Switch:
         if self.fails:
             raise ContainAIError(self.fails)
         self.right = False
-
-
-class Onlooker:
-    """A Ui that remembers what it was told, and always answers the same."""
-
-    def __init__(self, *, agrees=True):
-        self.agrees = agrees
-        self.said, self.told, self.asked = [], [], []
-
-    def say(self, text):
-        self.said.append(text)
-
-    def step(self, title, number, count):
-        self.say(f"[{number}/{count}] {title}")
-        return lambda text, fraction: self.say(text)
-
-    def tell(self, text):
-        self.told.append(text)
-
-    def ask(self, question):
-        self.asked.append(question)
-        return self.agrees
