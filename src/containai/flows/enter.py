@@ -15,6 +15,7 @@ from containai.ssh import session
 
 if TYPE_CHECKING:
     from containai.app import App
+    from containai.boxes.box import Box
     from containai.boxes.locate import Located
 
 Argv = list[bytes | str]
@@ -74,9 +75,16 @@ def _woken(app: "App", target: Target, command: Sequence[str]) -> Argv:
     from containai.boxes import locate
 
     box = locate.existing(app.engine, target, to_enter=True)
+    return _session(app.layout, box.name, started(app, box), command)
+
+
+def started(app: "App", box: "Box") -> Workspace:
+    """Have a box that is there running and reachable; return its workspace."""
+    from containai.boxes import locate
+
     workspace = _checked(app.layout, locate.workspace_of(box))
     app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
-    return _session(app.layout, box.name, workspace, command)
+    return workspace
 
 
 def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from containai.app import App
 from containai.attack import facts, report, send
 from containai.boxes import locate
-from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.errors import BoxStartError, ContainAIError, SelfTestError
+from containai.flows import enter
 from containai.host import files
 from containai.ssh import session
 
@@ -43,8 +43,7 @@ def _running(app: App, target: Target) -> Box:
     if not session.is_live(app.layout, box.name) or box.status is not Status.RUNNING:
         if box.status in (Status.UNFINISHED, Status.BROKEN, Status.PAUSED):
             raise BoxStartError(f"{box.name} is {box.status}", hint="see: cai ls")
-        workspace = workspaces.resolve(app.layout, box.workspace, force=True)
-        app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
+        enter.started(app, box)
     return box
 
 
