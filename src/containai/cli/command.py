@@ -27,7 +27,6 @@ class Argument(NamedTuple):
     help: str
     metavar: str = ""
     parse: Callable[[str], Any] = str
-    choices: Sequence[str] = ()
     default: Any = None
     const: Any = None
     short: str = ""
@@ -45,9 +44,7 @@ class Argument(NamedTuple):
     @property
     def shown(self) -> str:
         """The argument as usage has it."""
-        value = "|".join(self.choices) or self.metavar
-        if self.const is not None:
-            value = f"[{value}]"
+        value = self.metavar if self.const is None else f"[{self.metavar}]"
         return f"{self.name} {value}" if value else self.name
 
 
@@ -165,15 +162,14 @@ def _parser(command: Command) -> "argparse.ArgumentParser":
         names = [argument.name, *filter(None, [argument.short])]
         if not argument.is_option:
             parser.add_argument(argument.keyword, nargs="?", metavar=argument.name)
-        elif not argument.metavar and not argument.choices:
+        elif not argument.metavar:
             parser.add_argument(*names, action="store_true")
         else:
             parser.add_argument(
                 *names,
                 type=_typed(argument.parse),
-                choices=argument.choices or None,
                 default=argument.default,
-                metavar=argument.metavar or None,
+                metavar=argument.metavar,
                 nargs=None if argument.const is None else "?",
                 const=argument.const,
             )
@@ -204,10 +200,7 @@ def _meant(command: Command, message: str) -> str:
 
 def usage(command: Command) -> str:
     """Return the usage of a command, wrapped."""
-    parts = [
-        argument.shown if argument.is_option else argument.name for argument in arguments(command)
-    ]
-    words = [f"[{part}]" for part in parts]
+    words = [f"[{argument.shown}]" for argument in arguments(command)]
     if command.remainder:
         words.append("-- COMMAND …" if command.remainder == "required" else "[-- COMMAND …]")
     lines = [f"usage: cai {command.path}"]

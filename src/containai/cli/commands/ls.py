@@ -1,6 +1,6 @@
 """`cai ls`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
@@ -31,17 +31,11 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     ]
     if not listed:
         notes.append(Note("there are no boxes yet", "make one: cai run"))
-    return Report(
-        [_value(box) for box in listed], [_table(app.host, listed, owners=all)], notes=notes
-    )
-
-
-def _value(box: "Box") -> dict[str, Any]:
-    return box._asdict() | {"status": str(box.status)}
+    value = [box._asdict() for box in listed]
+    return Report(value, [_table(app.host, listed, owners=all)], notes=notes)
 
 
 def _table(host: Machine, listed: "list[Box]", *, owners: bool) -> Table:
-
     head = ["BOX", *["OWNER"] * owners, "STATUS", "SSH", "WORKSPACE"]
     rows = [
         [

@@ -14,11 +14,12 @@ def run(
     from containai.flows import uninstall
     from containai.provision import steps
     from containai.provision.step import Choices, Scope
+    from containai.work.actions import dry_run as dry_run_of
 
     scope = Scope(containers=containers, volumes=volumes, images=images, purge=purge)
     wanted = steps.checks(app.host, Choices(app.settings))
     if dry_run:
-        text = uninstall.plan(app.host, wanted, scope).describe() or "nothing to do\n"
+        text = dry_run_of([uninstall.plan(app.host, wanted, scope)])
         return Report({"changed": False, "plan": text.splitlines()}, [text])
     done = uninstall.uninstall(app.host, wanted, scope, app.ui)
     if not done.plan.actions:
