@@ -115,16 +115,6 @@ class Boxes:
             found = boxes.find(self.engine, workspace.path, own, named=True)
         raise AssertionError("unreachable")
 
-    def get(self, workspace: Workspace, name: str | None = None) -> Box:
-        """Return the workspace's box. Raises BoxNotFoundError where there is none."""
-        own = name or box_name(workspace.path, self.layout.uid)
-        found = boxes.find(self.engine, workspace.path, own, named=name is not None)
-        if found is None:
-            raise BoxNotFoundError(
-                f"{workspace.path!r} has no box", hint="make one: cai run " + repr(workspace.path)
-            )
-        return found
-
     def stop(self, box: Box) -> None:
         """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
         with self._lock(box.name):

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from containai.boxes import box as boxes
 from containai.boxes import lifecycle
 from containai.boxes.limits import Limits
 from containai.boxes.spec import part_of
@@ -326,7 +327,7 @@ def test_ssh_that_does_not_answer_leaves_a_running_box(app, make, workspace):
 
 def test_stop_and_remove_go_by_the_id(app, workspace):
     app.add_box(workspace, name="api")
-    box = app.boxes.get(Workspace(str(workspace)), "api")
+    box = boxes.get(app.engine, "api")
     app.boxes.stop(box)
     assert changes(app) == [("stop", box.container)]
     app.boxes.remove(box)
@@ -338,13 +339,13 @@ def test_stop_and_remove_go_by_the_id(app, workspace):
 
 def test_a_running_box_is_shut_down_before_it_is_removed(app, workspace):
     app.add_box(workspace, name="api")
-    app.boxes.remove(app.boxes.get(Workspace(str(workspace)), "api"))
+    app.boxes.remove(boxes.get(app.engine, "api"))
     assert words(changes(app)) == ["stop", "rm"]
 
 
 def test_removing_a_box_that_is_gone_leaves_who_has_its_name(app, workspace):
     app.add_box(workspace, name="api")
-    box = app.boxes.get(Workspace(str(workspace)), "api")
+    box = boxes.get(app.engine, "api")
     del app.docker.by_id[box.container]
     app.docker.add(container(str(workspace), "api", ANOTHER)._replace(id="other"))
     app.boxes.remove(box)
@@ -354,7 +355,7 @@ def test_removing_a_box_that_is_gone_leaves_who_has_its_name(app, workspace):
 
 def test_a_box_that_is_gone_leaves_nothing_for_ssh(app, workspace):
     app.add_box(workspace, name="api")
-    box = app.boxes.get(Workspace(str(workspace)), "api")
+    box = boxes.get(app.engine, "api")
     del app.docker.by_id[box.container]
     app.boxes.remove(box)
     assert (has_block(app), pinned(app)) == (False, None)
