@@ -66,6 +66,16 @@ def read(layout: Layout) -> dict[str, Any] | None:
     return config
 
 
+def subnet(layout: Layout) -> str | None:
+    """Return the subnet that is configured, or None where none is, or nothing can be read."""
+    try:
+        config = read(layout) or {}
+    except EngineError:
+        return None
+    found = config.get("fixed-cidr")
+    return None if found is None else str(found)
+
+
 def network(layout: Layout) -> Network | None:
     """Return the network that is configured, or None. Raises EngineError as `read` does."""
     config = read(layout)

@@ -252,7 +252,9 @@ def stop(host: Machine) -> None:
     layout = host.layout
     answering(host)
     manager = services.manager(host)
-    engine = service(host, _network(layout))
+    # Where nobody can say any more which network it was, it stays.
+    subnet = configuration.subnet(layout)
+    engine = service(host, None if subnet is None else networks.of(subnet))
     if sysbox.is_ours(layout):
         # One that was tried and not chosen runs too.
         engine = engine._replace(needs=sysbox.both(layout))
@@ -261,14 +263,6 @@ def stop(host: Machine) -> None:
     sweep.unmount_networks(host)
     manager.stop_companions(engine)
     sweep.unmount_data(host)
-
-
-def _network(layout: Layout) -> Network | None:
-    """Return the network that is to go, or None where nobody can say any more which it was."""
-    try:
-        return configuration.network(layout)
-    except EngineError:
-        return None
 
 
 def log(host: Machine, *, lines: int) -> str:

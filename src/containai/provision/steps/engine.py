@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from containai.engine import configuration, daemon, resolver, runtimes
 from containai.engine import network as networks
-from containai.errors import ContainAIError
 from containai.host import files, services
 from containai.host.machine import Machine
 from containai.host.service import Service
-from containai.layout import Layout
 from containai.provision import record, versions
 from containai.provision.step import Scope
 from containai.work.actions import Action, Do, Finding, Later, Run, WriteFile
@@ -86,7 +84,7 @@ class EngineFiles:
         layout = host.layout
         if newer := versions.newer(layout):
             return newer
-        before, network = _subnet(layout), network_of(host)
+        before, network = configuration.subnet(layout), network_of(host)
         wrong = [file for file in self._wanted(host, network) if files.read(file.path) != file.text]
         if not wrong:
             return Finding(True, layout.engine_config)
@@ -203,20 +201,10 @@ def _unknown(host: Machine) -> list[str]:
     return unknown
 
 
-def _subnet(layout: Layout) -> str | None:
-    """Return the subnet that is configured, or None where none is, or nothing can be read."""
-    try:
-        config = configuration.read(layout) or {}
-    except ContainAIError:
-        return None
-    subnet = config.get("fixed-cidr")
-    return None if subnet is None else str(subnet)
-
-
 def network_of(host: Machine) -> networks.Network:
     """Return the network that is configured, or another where there is none that is free."""
     layout = host.layout
-    subnet = _subnet(layout)
+    subnet = configuration.subnet(layout)
     # Somebody may have taken ours while the engine, and with it our bridge, was down.
     if subnet is None or networks.user_of(networks.routes(host), subnet, layout.bridge):
         return networks.choose(host)
