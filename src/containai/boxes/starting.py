@@ -14,7 +14,7 @@ SHIM_GONE = 20.0
 #: on, or containerd or runc does not know yet that it is gone.
 _FORGOTTEN = re.compile(
     r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
-    r"|container with given ID already exists"
+    r"|container with given ID already exists|cai-runc: create: its bundle is gone"
 )
 
 

@@ -34,6 +34,18 @@ def enter(path: str) -> str:
     return os.getcwd()
 
 
+def caller() -> str:
+    """Return the directory that we were called in; a shim is in its bundle.
+
+    Raises RuntimeRefusal where it is gone: whoever cleans up after an earlier start of the same
+    container takes it for that one's (boxes/starting.py tries again).
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise RuntimeRefusal("its bundle is gone") from None
+
+
 def load(stage: str) -> dict[str, Any]:
     """Return the config.json of the bundle that is the current directory, as the engine wrote it.
 

@@ -127,7 +127,9 @@ def main(arguments: list[str], library: str) -> int:
         preserved = int(call.options.get("--preserve-fds") or 0)
         ready = Ready(arguments)
         if call.command in ("create", "run"):
-            here = os.getcwd()
+            from . import bundle
+
+            here = bundle.caller()
             ready = _create(config, call, preserved)._replace(arguments=_without_bundle(call, here))
         elif call.command == "exec":
             ready = _exec(call, arguments, preserved)

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from containai.boxes import box as boxes
-from containai.boxes import lifecycle
+from containai.boxes import lifecycle, starting
 from containai.boxes.limits import Limits
 from containai.boxes.spec import part_of
 from containai.boxes.workspace import Workspace
@@ -261,6 +261,22 @@ def test_a_stopped_box_is_started(app, make, workspace):
     make()
     assert changes(app) == [("start", box.id)]
     assert app.user.said == ["starting the box api"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "OCI runtime create failed: cai-runc: create: its bundle is gone: unknown",
+        "container with given ID already exists",
+        "task " + 64 * "a" + ": already exists",
+    ],
+)
+def test_what_is_left_of_an_earlier_start_is_gone_soon(app, make, workspace, monkeypatch, said):
+    monkeypatch.setattr(starting.time, "sleep", lambda seconds: None)
+    box = app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", EngineError(said), EngineError(said))
+    make()
+    assert changes(app) == 3 * [("start", box.id)]
 
 
 def test_a_paused_box_goes_on(app, make, workspace):

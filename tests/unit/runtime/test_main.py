@@ -120,6 +120,15 @@ def test_odd_container_ids_are_refused(tmp_path, library, capsys, container):
     assert not (tmp_path / "state").exists()
 
 
+def test_a_bundle_that_is_gone_is_said_to_be(tmp_path, library, capsys, monkeypatch):
+    gone = tmp_path / "bundle"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert runtime.main(["create", "a"], library) == 1
+    assert capsys.readouterr().err == "cai-runc: create: its bundle is gone\n"
+
+
 @pytest.mark.parametrize("text", ["[]", "{", "3"])
 def test_damaged_bundle_is_refused(tmp_path, library, capsys, text):
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
