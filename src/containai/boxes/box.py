@@ -146,7 +146,7 @@ def every(engine: Engine) -> list[Box]:
 
 def own(engine: Engine) -> list[Box]:
     """Return this user's boxes, by name."""
-    return [each for each in every(engine) if each.belongs_to(engine.layout.uid)]
+    return [box for box in every(engine) if box.belongs_to(engine.layout.uid)]
 
 
 def get(engine: Engine, name: str) -> Box | None:

@@ -25,8 +25,8 @@ def _await_init(engine: Engine, container: str) -> None:
     """Wait until a box's systemd listens to signals, if it runs and has just begun."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = engine.container(container)
-        if found is None or not found.pid or _listens(found.pid):
+        state = engine.container(container)
+        if state is None or not state.pid or _listens(state.pid):
             return
         time.sleep(0.05)
 

@@ -73,17 +73,17 @@ class Boxes:
         first = own = name or box_name(workspace.path, self.layout.uid)
         while True:
             with self._lock(own):
-                found = boxes.find(self.engine, workspace.path, first, named=name is not None)
-                if own == (found.name if found else first):
-                    self._bring_up(own, found, workspace, image, say, asked, admit)
+                box = boxes.find(self.engine, workspace.path, first, named=name is not None)
+                if own == (box.name if box else first):
+                    self._bring_up(own, box, workspace, image, say, asked, admit)
                     return own
             # The workspace's box has another name, and that name's lock.
-            own = found.name if found else first
+            own = box.name if box else first
 
     def _bring_up(
         self,
         own: str,
-        found: Box | None,
+        box: Box | None,
         workspace: Workspace,
         image: str,
         say: Callable[[str], None],
@@ -92,13 +92,13 @@ class Boxes:
     ) -> None:
         tried: set[int] = set()
         for attempt in range(1, ATTEMPTS + 1):
-            if found is not None and found.status in (Status.UNFINISHED, Status.BROKEN):
-                say(f"removing what an interrupted start left of {found.name}")
-                self._discard(found.container)
-                found = None
-            if found is not None:
-                self._limit(found, asked)
-                self._start(found, workspace, say)
+            if box is not None and box.status in (Status.UNFINISHED, Status.BROKEN):
+                say(f"removing what an interrupted start left of {box.name}")
+                self._discard(box.container)
+                box = None
+            if box is not None:
+                self._limit(box, asked)
+                self._start(box, workspace, say)
                 return
             admit()
             say(f"making the box {own}")
@@ -112,7 +112,7 @@ class Boxes:
             # Somebody else may have taken the name, without our lock. The engine gives a name away
             # before it shows the container.
             time.sleep(PAUSE * attempt)
-            found = boxes.find(self.engine, workspace.path, own, named=True)
+            box = boxes.find(self.engine, workspace.path, own, named=True)
         raise AssertionError("unreachable")
 
     def stop(self, box: Box) -> None:
@@ -145,13 +145,13 @@ class Boxes:
     def _discard(self, container: str) -> None:
         """Remove a box by its container's id, as its name may be another's by now."""
         given.forget(self.layout, container)
-        found = self.engine.container(container)
-        if found is not None:
-            box = Box.from_container(found)
+        left = self.engine.container(container)
+        if left is not None:
+            box = Box.from_container(left)
             if box.belongs_to(self.layout.uid):
                 ssh.forget(self.host, box.name)
             self.engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
-            for volume in boxes.named_volumes(found):
+            for volume in boxes.named_volumes(left):
                 self.engine.docker("volume", "rm", volume, ok=(0, 1))
         # A shim that is left, and the id range, are root's to end: whoever may not leaves it to
         # the next start of the engine, or of any box.
@@ -229,19 +229,19 @@ class Boxes:
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
         return locks.hold(self.host, locks.CHOICE, wait=60, what=f"choosing {what}")
 
-    def _limit(self, found: Box, asked: Limits) -> None:
+    def _limit(self, box: Box, asked: Limits) -> None:
         """Give a box that is there, running or not, the limits that were asked for."""
-        new = limits.changes(found.limits, asked)
+        new = limits.changes(box.limits, asked)
         limits.check(new, self.host.processors())
-        if not found.is_bounded:
+        if not box.is_bounded:
             # Made by a version that had no limit on processes.
-            self.engine.docker("update", *limits.PROCESSES, found.container)
+            self.engine.docker("update", *limits.PROCESSES, box.container)
         if any(new):
             with self._choosing("processors"):
                 every = boxes.every(self.engine)
-                others = [box for box in every if box.container != found.container]
+                others = [other for other in every if other.container != box.container]
                 options = limits.arguments(new, _cpuset(self.host, new, others))
-                self.engine.docker("update", *options, found.container)
+                self.engine.docker("update", *options, box.container)
 
     def _block(self, name: str, port: int, workspace: Workspace) -> str:
         return ssh.host_block(
@@ -268,20 +268,20 @@ class Boxes:
         restarts: set[int] = set()
 
         def still_alive() -> None:
-            found = self.engine.container(container)
-            if found is not None:
-                restarts.add(found.restart_count)
-                if found.running and len(restarts) <= 2:
+            state = self.engine.container(container)
+            if state is not None:
+                restarts.add(state.restart_count)
+                if state.running and len(restarts) <= 2:
                     return
-            raise self._death(name, container, found)
+            raise self._death(name, container, state)
 
         return still_alive
 
-    def _death(self, name: str, container: str, found: Container | None) -> BoxStartError:
-        if found is None:
+    def _death(self, name: str, container: str, state: Container | None) -> BoxStartError:
+        if state is None:
             why = "it is gone"
         else:
-            why = ", ".join(filter(None, [f"code {found.exit_code}", found.error]))
+            why = ", ".join(filter(None, [f"code {state.exit_code}", state.error]))
         last = self.engine.docker("logs", "--tail", "40", container, ok=None)
         said = "\n  ".join(console.legible(last.out + last.err)[-12:]) or "nothing"
         return BoxStartError(
@@ -289,28 +289,28 @@ class Boxes:
             hint="see: cai engine logs",
         )
 
-    def _start(self, found: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
-        name, container = found.name, found.container
+    def _start(self, box: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
+        name, container = box.name, box.container
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
-        if found.status is Status.PAUSED:
+        if box.status is Status.PAUSED:
             self.engine.docker("unpause", container)
-        if found.status is Status.RESTARTING:
+        if box.status is Status.RESTARTING:
             halt.stop(self.engine, container)
-            found = found._replace(status=Status.STOPPED)
-        if found.status is not Status.STOPPED and same is False:
+            box = box._replace(status=Status.STOPPED)
+        if box.status is not Status.STOPPED and same is False:
             say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
-            found = found._replace(status=Status.STOPPED)
+            box = box._replace(status=Status.STOPPED)
         ssh.ensure_user(self.host)
         ssh.publish(
             self.layout,
             name,
-            self._block(name, found.ssh_port, workspace),
+            self._block(name, box.ssh_port, workspace),
             self._host_key(name, container),
         )
-        if found.status is Status.STOPPED:
+        if box.status is Status.STOPPED:
             say(f"starting the box {name}")
-            starting.with_its_port(self.engine, name, container, found.ssh_port, say)
+            starting.with_its_port(self.engine, name, container, box.ssh_port, say)
             try:
                 self._connect(name, container)
             except BoxStartError:

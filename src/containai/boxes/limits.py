@@ -72,7 +72,7 @@ def spread(cpus: float, online: Sequence[int], taken: Iterable[str]) -> str:
     also pinned, to the processors that the fewest other boxes have. `taken` are those boxes' sets,
     as Docker writes them ("0-2,5").
     """
-    load = Counter(cpu for each in taken for cpu in machine.cpu_list(each))
+    load = Counter(cpu for cpuset in taken for cpu in machine.cpu_list(cpuset))
     count = min(math.ceil(cpus), len(online))
     chosen = sorted(online, key=lambda cpu: (load[cpu], cpu))[:count]
     return ",".join(map(str, sorted(chosen)))

@@ -33,19 +33,19 @@ def locate(
     """
     layout = engine.layout
     if target.name is not None:
-        found = boxes.get(engine, target.name)
-        if found is not None:
-            boxes.refuse_others(engine.host, found, layout.uid, to_root=to_enter)
+        box = boxes.get(engine, target.name)
+        if box is not None:
+            boxes.refuse_others(engine.host, box, layout.uid, to_root=to_enter)
             if target.path is not None:
                 asked = workspaces.resolve(layout, target.path, force=True)
-                boxes.refuse_workspace(found, asked.path)
-            return Located(workspace_of(found), found.name, found)
+                boxes.refuse_workspace(box, asked.path)
+            return Located(workspace_of(box), box.name, box)
     workspace = workspaces.resolve(layout, target.path, force=force)
     if target.name is not None:
         return Located(workspace, target.name, None)
     name = workspaces.box_name(workspace.path, layout.uid)
-    found = boxes.find(engine, workspace.path, name)
-    return Located(workspace, found.name if found else name, found)
+    box = boxes.find(engine, workspace.path, name)
+    return Located(workspace, box.name if box else name, box)
 
 
 def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:

@@ -92,7 +92,7 @@ def exposed_to(path: str) -> str:
     for user in pwd.getpwall():
         if _FIRST_PERSON <= user.pw_uid < _NOBODY:
             gids = set(os.getgrouplist(user.pw_name, user.pw_gid))
-            if all(_may_pass(each, user.pw_uid, gids) for each in above):
+            if all(_may_pass(directory, user.pw_uid, gids) for directory in above):
                 return user.pw_name
     return ""
 
@@ -133,15 +133,15 @@ def others(layout: Layout, top: str, *, seconds: float = _LOOK) -> Others | None
             continue
         for entry in entries:
             try:
-                found = entry.stat(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            if found.st_dev != seen.st_dev:
+            if status.st_dev != seen.st_dev:
                 continue
-            ids = ((found.st_uid, ours[0]), (found.st_gid, ours[1]))
+            ids = ((status.st_uid, ours[0]), (status.st_gid, ours[1]))
             strange = [n for n, own in ids if n not in own and not is_stored(layout, n)]
             if strange:
-                owner = f"{user_name(found.st_uid)}:{group_name(found.st_gid)}"
+                owner = f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
                 first, count = layout.id_window
                 of_a_box = all(first <= number < first + count for number in strange)
                 return Others(os.path.relpath(entry.path, top), owner, of_a_box)

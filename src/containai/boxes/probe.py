@@ -92,7 +92,7 @@ def _work(engine: Engine, name: str, workspace: str, say: Callable[[str], None])
 def _empty(host: Machine, workspace: str) -> None:
     # A runtime that maps wrongly leaves files there that are not ours to remove.
     if any(
-        os.lstat(os.path.join(workspace, each)).st_uid != os.geteuid()
-        for each in os.listdir(workspace)
+        os.lstat(os.path.join(workspace, name)).st_uid != os.geteuid()
+        for name in os.listdir(workspace)
     ):
         host.run(["find", workspace, "-xdev", "-mindepth", "1", "-delete"], root=True, ok=None)

@@ -9,8 +9,8 @@ from containai.cli.report import Report, Table
 from containai.flows.selftest import Tested
 
 
-def shown(tested: Tested, *, found: int) -> Report:
-    """Return the report; `found` is its code where a probe is not fine."""
+def shown(tested: Tested, *, code: int) -> Report:
+    """Return the report; `code` is what it ends with where a probe is not fine."""
     box, rows = tested
     value: dict[str, Any] = {
         "box": box.name,
@@ -19,14 +19,17 @@ def shown(tested: Tested, *, found: int) -> Report:
         "by_design": BY_DESIGN,
     }
     counts = {status: sum(row.status == status for row in rows) for status in send.STATUSES}
-    design = "".join(f"  {each.check}: {each.differs}; {each.reason}\n" for each in BY_DESIGN)
+    design = "".join(
+        f"  {difference.check}: {difference.differs}; {difference.reason}\n"
+        for difference in BY_DESIGN
+    )
     views: list[str | Table] = [
         Table([line for row in rows for line in _lines(row)]),
         f"\nDifferent from the benchmarks by design, and why that is no way out:\n{design}",
         f"\n{box.name}: {len(rows)} probes, {counts['ok']} ok, {counts['found']} found, "
         f"{counts['unverified']} unverified\n",
     ]
-    return Report(value, views, 0 if tested.is_fine else found)
+    return Report(value, views, 0 if tested.is_fine else code)
 
 
 def _lines(row: report.Row) -> Iterator[tuple[str, str, str]]:

@@ -70,8 +70,8 @@ def listener(path: str) -> int:
     """
     with _connected(path, TIMEOUT) as connection:
         size = struct.calcsize("3i")
-        found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    pid: int = struct.unpack("3i", found)[0]
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid: int = struct.unpack("3i", credentials)[0]
     return pid
 
 

@@ -102,41 +102,41 @@ class Engine:
             if "no such" in done.err.lower():
                 return None
             raise EngineError(f"docker {kind} inspect {name}: {done.err.strip()}")
-        found: list[dict[str, Any]] = json.loads(done.out)
-        return found[0] if found else None
+        rows: list[dict[str, Any]] = json.loads(done.out)
+        return rows[0] if rows else None
 
     def volumes(self, *filters: str) -> list[str]:
         """Return the names of the volumes that pass all filters."""
         answer = self._ask(f"/volumes?filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
-            return [str(each["Name"]) for each in answer[1]["Volumes"] or []]
-        chosen = [word for each in filters for word in ("--filter", each)]
+            return [str(volume["Name"]) for volume in answer[1]["Volumes"] or []]
+        chosen = [word for condition in filters for word in ("--filter", condition)]
         return self.docker("volume", "ls", "--quiet", *chosen).out.split()
 
     def container(self, reference: str) -> Container | None:
         """Return the container of a name or an id, or None."""
-        found = self.inspect("container", reference)
-        return None if found is None else Container.from_inspect(found)
+        inspected = self.inspect("container", reference)
+        return None if inspected is None else Container.from_inspect(inspected)
 
     def image(self, reference: str) -> Image | None:
         """Return the image of a reference or an id, or None."""
-        found = self.inspect("image", reference)
-        return None if found is None else Image.from_inspect(found)
+        inspected = self.inspect("image", reference)
+        return None if inspected is None else Image.from_inspect(inspected)
 
     def containers(self, *filters: str) -> list[Container]:
         """Return every container, running or not, that passes all filters."""
         answer = self._ask(f"/containers/json?all=1&filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
             # A container may go between the two questions.
-            containers = (self.container(each["Id"]) for each in answer[1])
+            containers = (self.container(row["Id"]) for row in answer[1])
             return [container for container in containers if container is not None]
-        chosen = [word for each in filters for word in ("--filter", each)]
+        chosen = [word for condition in filters for word in ("--filter", condition)]
         names = self.docker("ps", "--all", "--no-trunc", "--quiet", *chosen).out.split()
         if not names:
             return []
         # As above: docker then prints the rest and ends with 1.
         done = self.docker("container", "inspect", *names, ok=(0, 1))
-        return [Container.from_inspect(each) for each in json.loads(done.out or "[]")]
+        return [Container.from_inspect(inspected) for inspected in json.loads(done.out or "[]")]
 
     def _ask(self, address: str) -> tuple[int, Any] | None:
         """Return the answer to a question, 200 or 404 and its JSON, or None.
@@ -155,8 +155,8 @@ class Engine:
 
 def _query(filters: Sequence[str]) -> str:
     wanted: dict[str, list[str]] = {}
-    for each in filters:
-        key, _, value = each.partition("=")
+    for condition in filters:
+        key, _, value = condition.partition("=")
         wanted.setdefault(key, []).append(value)
     return api.quoted(json.dumps(wanted))
 

@@ -72,8 +72,8 @@ def subnet(layout: Layout) -> str | None:
         config = read(layout) or {}
     except EngineError:
         return None
-    found = config.get("fixed-cidr")
-    return None if found is None else str(found)
+    value = config.get("fixed-cidr")
+    return None if value is None else str(value)
 
 
 def network(layout: Layout) -> Network | None:

@@ -66,9 +66,9 @@ class Container(NamedTuple):
     processes: int = 0
 
     @classmethod
-    def from_inspect(cls, found: object) -> "Container":
+    def from_inspect(cls, inspected: object) -> "Container":
         """Read one from what `docker container inspect` says of it. Never raises."""
-        top = _table(found)
+        top = _table(inspected)
         state, config, host = (_table(top.get(key)) for key in ("State", "Config", "HostConfig"))
         cpuset = _text(host.get("CpusetCpus"))
         return cls(
@@ -84,7 +84,7 @@ class Container(NamedTuple):
             error=_text(state.get("Error")),
             restart_count=_number(top.get("RestartCount")),
             labels=_labels(config.get("Labels")),
-            mounts=tuple(_mount(each) for each in _tables(host.get("Mounts"))),
+            mounts=tuple(_mount(mount) for mount in _tables(host.get("Mounts"))),
             ports=_ports(host.get("PortBindings")),
             memory=_number(host.get("Memory")),
             cpus=_number(host.get("NanoCpus")) / 1e9,
@@ -108,9 +108,9 @@ class Image(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def from_inspect(cls, found: object) -> "Image":
+    def from_inspect(cls, inspected: object) -> "Image":
         """Read one from what `docker image inspect` says of it. Never raises."""
-        top = _table(found)
+        top = _table(inspected)
         return cls(_text(top.get("Id")), _labels(_table(top.get("Config")).get("Labels")))
 
     def label(self, key: str) -> str | None:
@@ -123,7 +123,7 @@ def _table(value: object) -> dict[object, object]:
 
 
 def _tables(value: object) -> list[dict[object, object]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [table for table in value if isinstance(table, dict)] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:
@@ -158,10 +158,10 @@ def _mount(value: dict[object, object]) -> Mount:
 
 def _ports(value: object) -> tuple[Port, ...]:
     return tuple(
-        Port(_text(inside), _text(each.get("HostIp")), number)
+        Port(_text(inside), _text(binding.get("HostIp")), number)
         for inside, bindings in _table(value).items()
-        for each in _tables(bindings)
-        if (number := _port(each.get("HostPort")))
+        for binding in _tables(bindings)
+        if (number := _port(binding.get("HostPort")))
     )
 
 

@@ -58,8 +58,10 @@ class FakeEngine(Engine):
 
     def containers(self, *filters: str) -> list[Container]:
         """Return the containers that have all labels of the filters."""
-        wanted = [tuple(each.removeprefix("label=").split("=", 1)) for each in filters]
-        return [each for each in self.by_id.values() if set(wanted) <= set(each.labels)]
+        wanted = [tuple(condition.removeprefix("label=").split("=", 1)) for condition in filters]
+        return [
+            container for container in self.by_id.values() if set(wanted) <= set(container.labels)
+        ]
 
     def image(self, reference: str) -> Image | None:
         """Return an image, or None."""
@@ -114,25 +116,25 @@ class FakeEngine(Engine):
         self.docker(*arguments)
 
     def _become(self, reference: str, *, state: State, running: bool) -> None:
-        found = self.container(reference)
-        if found is None:
+        container = self.container(reference)
+        if container is None:
             raise EngineError(f"No such container: {reference}")
-        self.by_id[found.id] = found._replace(state=state, running=running)
+        self.by_id[container.id] = container._replace(state=state, running=running)
 
     def _update(self, arguments: Sequence[str]) -> None:
         """Give a container other limits, as boxes/limits.py writes them."""
-        found = self.container(arguments[-1])
-        if found is None:
+        container = self.container(arguments[-1])
+        if container is None:
             raise EngineError(f"No such container: {arguments[-1]}")
         memory, cpus, cpuset, processes = (
             next(iter(_given(arguments, option)), None)
             for option in ("--memory", "--cpus", "--cpuset-cpus", "--pids-limit")
         )
-        self.by_id[found.id] = found._replace(
-            memory=found.memory if memory is None else int(memory),
-            cpus=found.cpus if cpus is None else float(cpus),
-            cpuset=found.cpuset if cpuset is None else cpuset,
-            processes=found.processes if processes is None else int(processes),
+        self.by_id[container.id] = container._replace(
+            memory=container.memory if memory is None else int(memory),
+            cpus=container.cpus if cpus is None else float(cpus),
+            cpuset=container.cpuset if cpuset is None else cpuset,
+            processes=container.processes if processes is None else int(processes),
         )
 
     def _created(self, arguments: Sequence[str]) -> str:
@@ -144,8 +146,8 @@ class FakeEngine(Engine):
         name = given("--name")[0]
         if self.container(name) is not None:
             raise EngineError(f'The container name "/{name}" is already in use by container')
-        mounts = [dict(map(_pair, next(csv.reader([each])))) for each in given("--mount")]
-        ports = [each.split(":") for each in given("--publish")]
+        mounts = [dict(map(_pair, next(csv.reader([text])))) for text in given("--mount")]
+        ports = [text.split(":") for text in given("--publish")]
         identity = f"{len(self.requests):064x}"
         self.add(
             Container(
@@ -157,7 +159,8 @@ class FakeEngine(Engine):
                 state=State.CREATED,
                 labels=tuple(map(_pair, given("--label"))),
                 mounts=tuple(
-                    Mount(each["type"], each.get("source", ""), each["target"]) for each in mounts
+                    Mount(mount["type"], mount.get("source", ""), mount["target"])
+                    for mount in mounts
                 ),
                 ports=tuple(Port(f"{inside}/tcp", at, int(number)) for at, number, inside in ports),
                 memory=int((given("--memory") or ["0"])[0]),

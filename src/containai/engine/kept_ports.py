@@ -15,17 +15,19 @@ from containai.host.processes import Process
 
 def kept(engine: Engine, dockerd: Process) -> set[int]:
     """Return the ports on which a running dockerd has docker-proxies listen for no container."""
-    listening = [each for each in processes.find("docker-proxy") if _is_of(each, dockerd)]
+    listening = [proxy for proxy in processes.find("docker-proxy") if _is_of(proxy, dockerd)]
     if not listening:
         return set()
     # In this order: a container has its address before its proxies, and until they have ended.
     owners = _owners(engine)
-    words = {each: dict(zip(each.words[1:], each.words[2:], strict=False)) for each in listening}
+    words = {
+        proxy: dict(zip(proxy.words[1:], proxy.words[2:], strict=False)) for proxy in listening
+    }
     return {
-        int(each["-host-port"])
-        for proxy, each in words.items()
+        int(options["-host-port"])
+        for proxy, options in words.items()
         if processes.is_there(proxy)
-        and not _may_have(owners.get(each["-container-ip"]), each["-host-port"])
+        and not _may_have(owners.get(options["-container-ip"]), options["-host-port"])
     }
 
 
@@ -37,7 +39,7 @@ def _is_of(proxy: Process, dockerd: Process) -> bool:
 def _owners(engine: Engine) -> dict[str, dict[str, Any]]:
     """Return the containers that have an address of the engine's, by it. A starting one has it."""
     owners = {}
-    form = "{{range $id, $each := .Containers}}{{$id}} {{$each.IPv4Address}}\n{{end}}"
+    form = "{{range $id, $endpoint := .Containers}}{{$id}} {{$endpoint.IPv4Address}}\n{{end}}"
     networks = engine.docker("network", "ls", "--quiet", "--no-trunc").out.split()
     rows = engine.docker("network", "inspect", "--format", form, *networks, ok=(0, 1)).out
     for row in filter(None, rows.splitlines()):
@@ -54,8 +56,10 @@ def _may_have(container: dict[str, Any] | None, port: str) -> bool:
     if container is None:
         return False
     host = container.get("HostConfig", {"PublishAllPorts": True})
-    asked = [each for rows in (host.get("PortBindings") or {}).values() for each in rows or ()]
-    ports = {each.get("HostPort", "") for each in asked}
+    asked = [
+        binding for rows in (host.get("PortBindings") or {}).values() for binding in rows or ()
+    ]
+    ports = {binding.get("HostPort", "") for binding in asked}
     # Docker chooses for "" and "0", and one of "8000-8010".
-    chosen = host.get("PublishAllPorts") or any(not each.strip("0").isdigit() for each in ports)
+    chosen = host.get("PublishAllPorts") or any(not port.strip("0").isdigit() for port in ports)
     return bool(chosen) or port in ports

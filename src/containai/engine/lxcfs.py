@@ -59,9 +59,9 @@ def _told(layout: Layout) -> int:
 
 def _find(layout: Layout) -> list[Process]:
     pid = keeper(layout)
-    found = processes.look(pid)
+    process = processes.look(pid)
     # Looked at between two answers of the kernel's: it is the one that has the lock.
-    return [found] if pid and found is not None and keeper(layout) == pid else []
+    return [process] if pid and process is not None and keeper(layout) == pid else []
 
 
 def service(layout: Layout) -> Service:

@@ -65,8 +65,10 @@ class Network(NamedTuple):
 
 def of(subnet: str) -> Network:
     """Return the network whose bridge has this subnet."""
-    found = ipaddress.IPv4Network(subnet)
-    return Network(str(found if found.prefixlen <= PREFIX else found.supernet(new_prefix=PREFIX)))
+    network = ipaddress.IPv4Network(subnet)
+    return Network(
+        str(network if network.prefixlen <= PREFIX else network.supernet(new_prefix=PREFIX))
+    )
 
 
 def choose(host: Machine) -> Network:
@@ -93,9 +95,9 @@ def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
     """
     candidates = _cut(POOLS, PREFIX)
     start %= len(candidates)
-    found = _unused(candidates[start:] + candidates[:start], routes, taken)
-    if found is not None:
-        return Network(str(found))
+    network = _unused(candidates[start:] + candidates[:start], routes, taken)
+    if network is not None:
+        return Network(str(network))
     raise EngineError(
         "every subnet that the engine may use overlaps a route of this machine",
         hint="free one of: " + ", ".join(POOLS),
@@ -108,8 +110,10 @@ def nested(routes: str, taken: Iterable[str] = ()) -> dict[str, Any]:
     None of them overlaps a route, as `ip -json route` prints them, or one of `taken`. Where there
     is none it is nothing, and that Docker's own choice.
     """
-    found = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), routes, taken)
-    return {"default-address-pools": [{"base": str(found), "size": NESTED_SIZE}]} if found else {}
+    network = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), routes, taken)
+    return (
+        {"default-address-pools": [{"base": str(network), "size": NESTED_SIZE}]} if network else {}
+    )
 
 
 def nested_here(host: Machine) -> str:
@@ -117,7 +121,7 @@ def nested_here(host: Machine) -> str:
     taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
     # Of our own, what is kept for networks that are yet to be made has no route.
     taken += [
-        of(each).pool for each in docker_networks(files.read(host.layout.engine_config) or "")
+        of(subnet).pool for subnet in docker_networks(files.read(host.layout.engine_config) or "")
     ]
     return json.dumps(nested(routes(host), taken)) + "\n"
 
@@ -142,7 +146,7 @@ def _unused(
     candidates: Iterable[ipaddress.IPv4Network], routes: str, taken: Iterable[str]
 ) -> ipaddress.IPv4Network | None:
     used = [network for _, network in _destinations(routes)]
-    used += [ipaddress.IPv4Network(each, strict=False) for each in taken]
+    used += [ipaddress.IPv4Network(network, strict=False) for network in taken]
     for network in candidates:
         if not any(network.overlaps(other) for other in used):
             return network

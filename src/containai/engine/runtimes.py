@@ -23,8 +23,8 @@ class Choice(NamedTuple):
 def read_choice(layout: Layout) -> Choice | None:
     """Return what was chosen, or None where nothing was yet, or the record is damaged."""
     try:
-        found = json.loads(files.read(layout.runtime_choice) or "")
-        choice = Choice(str(found["runtime"]), str(found["why"]), dict(found["versions"]))
+        record = json.loads(files.read(layout.runtime_choice) or "")
+        choice = Choice(str(record["runtime"]), str(record["why"]), dict(record["versions"]))
     except (ValueError, KeyError, TypeError):
         return None
     return choice if choice.runtime in (RUNTIME, SYSBOX_RUNC) else None

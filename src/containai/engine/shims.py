@@ -33,11 +33,11 @@ _PROGRAMS = ("containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-s
 def end_all(host: Machine) -> None:
     """End every shim of a stopped engine, and what it holds. Raises EngineError where one stays."""
     deadline = time.monotonic() + PATIENCE
-    while found := alive(host.layout):
+    while shims := alive(host.layout):
         if time.monotonic() > deadline:
-            pids = " ".join(str(shim.pid) for shim in found)
+            pids = " ".join(str(shim.pid) for shim in shims)
             raise EngineError(f"these processes of the engine do not end: {pids}")
-        _kill(host, found)
+        _kill(host, shims)
         time.sleep(0.05)
 
 
@@ -47,13 +47,13 @@ def end_forgotten(engine: Engine) -> None:
     containerd removes their files.
     """
     # In this order: a container is known to the engine before it has a shim.
-    found = alive(engine.layout)
-    if not found:
+    shims = alive(engine.layout)
+    if not shims:
         return
     rows = engine.docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.State}}").out
     states = dict(row.split() for row in rows.splitlines())
     forgotten = []
-    for shim, container in found.items():
+    for shim, container in shims.items():
         state = states.get(container)
         # One that starts right now is not running yet.
         if state is None or (state not in _ALIVE and _age(shim) > STARTING):
@@ -63,7 +63,7 @@ def end_forgotten(engine: Engine) -> None:
 
 def end(host: Machine, container: str) -> None:
     """End the shims of one container, which the engine takes for stopped."""
-    _kill(host, (shim for shim, each in alive(host.layout).items() if each == container))
+    _kill(host, (shim for shim, owner in alive(host.layout).items() if owner == container))
 
 
 def discard_bundles(host: Machine) -> None:
@@ -110,11 +110,11 @@ def _kill(host: Machine, shims: Iterable[Process]) -> None:
 def alive(layout: Layout) -> dict[Process, str]:
     """Return this engine's shims, with the container of each."""
     address = os.path.join(layout.engine_exec, "containerd/containerd.sock")
-    found = {}
+    shims = {}
     for shim in processes.find(*_PROGRAMS):
         if address in shim.words and "-id" in shim.words[:-1]:
-            found[shim] = shim.words[shim.words.index("-id") + 1]
-    return found
+            shims[shim] = shim.words[shim.words.index("-id") + 1]
+    return shims
 
 
 def _age(shim: Process) -> float:

@@ -35,8 +35,8 @@ def unmount_networks(host: Machine, used: Container[str] = (), age: float = 0) -
             # Of a running engine: its host's namespace is kept, and what a container starts with.
             then = time.time() - age
             names -= {"default"}
-            names = {each for each in names if _changed(os.path.join(directory, each)) < then}
-        left = [os.path.join(directory, each) for each in sorted(names) if each not in used]
+            names = {name for name in names if _changed(os.path.join(directory, name)) < then}
+        left = [os.path.join(directory, name) for name in sorted(names) if name not in used]
         lines = (files.read("/proc/self/mountinfo") or "").splitlines()
         mounted = {line.split(" ")[4] for line in lines}.intersection(left)
         if mounted:

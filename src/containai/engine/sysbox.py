@@ -87,7 +87,7 @@ def is_ours(layout: Layout) -> bool:
 
 def running(layout: Layout) -> bool:
     """Whether both of our daemons run."""
-    return all(each.ready() for each in both(layout))
+    return all(daemon.ready() for daemon in both(layout))
 
 
 def start(host: Machine) -> None:
@@ -96,12 +96,12 @@ def start(host: Machine) -> None:
     Raises EngineError where a daemon does not start, with what it said.
     """
     manager = services.manager(host)
-    for each in both(host.layout):
-        manager.start(each)
+    for daemon in both(host.layout):
+        manager.start(daemon)
 
 
 def stop(host: Machine) -> None:
     """End our daemons. Their boxes have to be stopped."""
     manager = services.manager(host)
-    for each in reversed(both(host.layout)):
-        manager.stop(each)
+    for daemon in reversed(both(host.layout)):
+        manager.stop(daemon)

@@ -22,10 +22,10 @@ def look(host: Machine, workspace: Workspace, *, force: bool) -> list[str]:
 
 
 def _left_out(host: Machine, path: str) -> list[str]:
-    found = host.mounted_in(path)
-    if not found:
+    mounted = host.mounted_in(path)
+    if not mounted:
         return []
-    return [f"cai: left out of the box, whose directories there are empty: {', '.join(found)}\n"]
+    return [f"cai: left out of the box, whose directories there are empty: {', '.join(mounted)}\n"]
 
 
 def _exposed(path: str) -> list[str]:

@@ -126,8 +126,8 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
 
 def _checked(layout: Layout, workspace: Workspace) -> Workspace:
     """Return a box's workspace. Raises WorkspaceError where it is no directory any more."""
-    found = workspaces.resolve(layout, workspace.path, force=True)
-    return found._replace(directory=workspace.directory)
+    present = workspaces.resolve(layout, workspace.path, force=True)
+    return present._replace(directory=workspace.directory)
 
 
 def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":

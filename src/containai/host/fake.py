@@ -172,8 +172,8 @@ class FakeMachine(Machine):
         if words[0] in self.missing:
             raise self._missing(words[0])
         done = Done(0, "", "")
-        if (found := self._answer(words)) is not None:
-            done, act = found
+        if (answer := self._answer(words)) is not None:
+            done, act = answer
             act()
         if ok is not None and done.code not in ok:
             raise proc.failure(words, done)

@@ -50,9 +50,9 @@ def temporary_directory() -> Iterator[str]:
     try:
         yield path
     finally:
-        with os.scandir(path) as found:
-            for each in found:
-                os.unlink(each)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                os.unlink(entry)
         os.rmdir(path)
 
 

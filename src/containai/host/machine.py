@@ -31,10 +31,10 @@ class Machine(Programs):
         if not self.is_root() or not uid.isdigit() or uid == "0":
             return None
         try:
-            found = pwd.getpwuid(int(uid))
+            entry = pwd.getpwuid(int(uid))
         except KeyError:
             return None
-        return User(found.pw_name, found.pw_dir)
+        return User(entry.pw_name, entry.pw_dir)
 
     def user_name(self, uid: int) -> str:
         """Return the name of a user of this machine, or what else to call one."""
@@ -88,13 +88,13 @@ class Machine(Programs):
 
     def mounted_in(self, path: str) -> list[str]:
         """Return where something is mounted below a directory (proc(5), mountinfo)."""
-        found: dict[str, None] = {}
+        points: dict[str, None] = {}
         for line in (files.read("/proc/self/mountinfo") or "").splitlines():
             escaped = line.split(" ")[4].split("\\")
             point = escaped[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in escaped[1:])
             if point.startswith(path.rstrip("/") + "/"):
-                found[point] = None
-        return list(found)
+                points[point] = None
+        return list(points)
 
     def processors(self) -> list[int]:
         """Return the numbers of the processors that are online."""
@@ -113,8 +113,8 @@ class Machine(Programs):
 
 def cpu_list(text: str) -> list[int]:
     """Return the numbers in a list like "0-2,5" (cpuset(7), "List format")."""
-    found: list[int] = []
+    numbers: list[int] = []
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers

@@ -174,7 +174,7 @@ def _quietly(host: "Machine", install: str, cleanup: str = "") -> str:
 
 def _has_service(name: str) -> bool:
     directories = ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
-    paths = [f"{each}/{name}.service" for each in directories] + [f"/etc/init.d/{name}"]
+    paths = [f"{directory}/{name}.service" for directory in directories] + [f"/etc/init.d/{name}"]
     return any(os.path.exists(path) for path in paths)
 
 

@@ -335,8 +335,8 @@ def _collected(streams: Sequence[Any], limit: int, end: float) -> list[bytes]:
 
     said: dict[Any, bytes] = dict.fromkeys(streams, b"")
     with selectors.DefaultSelector() as selector:
-        for each in streams:
-            selector.register(each, selectors.EVENT_READ)
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
             left = end - time.monotonic()
             if left <= 0:

@@ -66,7 +66,7 @@ def look(pid: int, *programs: str) -> Process | None:
 def find(*programs: str) -> list[Process]:
     """Return all processes that `look` takes for one of these programs."""
     pids = map(int, filter(str.isdigit, os.listdir("/proc")))
-    return [found for pid in pids if (found := look(pid, *programs)) is not None]
+    return [process for pid in pids if (process := look(pid, *programs)) is not None]
 
 
 def is_there(process: Process) -> bool:
@@ -86,10 +86,10 @@ def of_file(path: str, program: str, *words: str) -> list[Process]:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            found = look(int(file.read()), program)
+            process = look(int(file.read()), program)
     except (OSError, ValueError):
         return []
-    return [found] if found is not None and set(words) <= set(found.words) else []
+    return [process] if process is not None and set(words) <= set(process.words) else []
 
 
 def started_as(*words: str) -> list[Process]:
@@ -145,14 +145,14 @@ def _is_interpreter(path: str) -> bool:
 
 
 def _send(number: int, processes: Sequence[Process], *, children: bool) -> None:
-    for each in processes:
+    for process in processes:
         with contextlib.suppress(ProcessLookupError):
-            held = os.pidfd_open(each.pid)
+            held = os.pidfd_open(process.pid)
             try:
-                if look(each.pid, *filter(None, [each.program])) != each:
+                if look(process.pid, *filter(None, [process.program])) != process:
                     continue
                 if children:
-                    _send_to_children(number, each.pid)
+                    _send_to_children(number, process.pid)
                 signal.pidfd_send_signal(held, number)
             finally:
                 os.close(held)
@@ -183,8 +183,8 @@ def _stat(pid: int) -> list[bytes]:
 def main(text: str) -> None:
     """Signal what `asked` has put into words."""
     number, children, given = json.loads(text)
-    found = [Process(pid, at, program, tuple(words)) for pid, at, program, words in given]
-    _send(number, found, children=children)
+    processes = [Process(pid, at, program, tuple(words)) for pid, at, program, words in given]
+    _send(number, processes, children=children)
 
 
 if __name__ == "__main__":

@@ -121,11 +121,11 @@ class Units:
 
     def files(self, wanted: Sequence[Service]) -> dict[str, str]:
         """Return their units."""
-        return {self.host.layout.unit_file(each.unit): service.unit(each) for each in wanted}
+        return {self.host.layout.unit_file(one.unit): service.unit(one) for one in wanted}
 
     def enable(self, wanted: Sequence[Service]) -> list[list[str]]:
         """Have systemd read the units, and start at boot what should."""
-        at_boot = [each.unit for each in wanted if each.at_boot]
+        at_boot = [one.unit for one in wanted if one.at_boot]
         return [["systemctl", "daemon-reload"], ["systemctl", "enable", *at_boot]]
 
 
@@ -177,35 +177,35 @@ class Background:
             if wanted.stop and not wanted.missing:
                 self.host.run(wanted.stop, root=True)
             return
-        found = wanted.find()
-        if not found:
+        running = wanted.find()
+        if not running:
             return
         deadline = time.monotonic() + wanted.stop_timeout
         try:
-            self._end(wanted, found)
+            self._end(wanted, running)
         except proc.ProcessError as failed:
-            raise self._stuck(wanted, found, str(failed)) from None
-        while any(map(processes.runs, found)):
+            raise self._stuck(wanted, running, str(failed)) from None
+        while any(map(processes.runs, running)):
             if time.monotonic() > deadline:
-                raise self._stuck(wanted, found, f"not within {wanted.stop_timeout:g} s")
+                raise self._stuck(wanted, running, f"not within {wanted.stop_timeout:g} s")
             time.sleep(0.02)
         # A successor may take a pid file's process for alive until it is reaped.
         deadline = time.monotonic() + _REAPED
-        while any(map(processes.is_there, found)) and time.monotonic() < deadline:
+        while any(map(processes.is_there, running)) and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _end(self, wanted: Service, found: Sequence[Process]) -> None:
+    def _end(self, wanted: Service, running: Sequence[Process]) -> None:
         if not wanted.stop:
             import signal
 
-            processes.send(self.host, signal.SIGTERM, found)
+            processes.send(self.host, signal.SIGTERM, running)
             return
-        for each in found:
-            argv = [str(each.pid) if word == MAIN_PID else word for word in wanted.stop]
+        for process in running:
+            argv = [str(process.pid) if word == MAIN_PID else word for word in wanted.stop]
             self.host.run(argv, root=True, timeout=wanted.stop_timeout)
 
-    def _stuck(self, wanted: Service, found: Sequence[Process], why: str) -> EngineError:
-        pids = " ".join(str(each.pid) for each in found)
+    def _stuck(self, wanted: Service, running: Sequence[Process], why: str) -> EngineError:
+        pids = " ".join(str(process.pid) for process in running)
         return EngineError(
             f"{wanted.name} (pid {pids}) did not end: {why}", hint=f"see: {self.logs(wanted)}"
         )

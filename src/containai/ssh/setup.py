@@ -72,7 +72,7 @@ def with_include(config: str, blocks: str) -> str:
     stands in.
     """
     line = f'Include "{blocks}/*.conf"'
-    kept = [each for each in config.splitlines(keepends=True) if each.strip() != line]
+    kept = [other for other in config.splitlines(keepends=True) if other.strip() != line]
     if kept and "".join([line + "\n", *kept]) == config:
         return config
     return line + "\n" + "".join(kept)
@@ -81,7 +81,7 @@ def with_include(config: str, blocks: str) -> str:
 def without_include(config: str, blocks: str) -> str:
     """Return the ssh configuration without our Include."""
     line = f'Include "{blocks}/*.conf"'
-    return "".join(each for each in config.splitlines(keepends=True) if each.strip() != line)
+    return "".join(other for other in config.splitlines(keepends=True) if other.strip() != line)
 
 
 def has_include(layout: Layout) -> bool:

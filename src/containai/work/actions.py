@@ -133,7 +133,7 @@ class Do(NamedTuple):
 
     def describe(self) -> str:
         """Return what a dry run prints."""
-        return "\n".join([self.title, *(textwrap.indent(each, "    ") for each in self.details)])
+        return "\n".join([self.title, *(textwrap.indent(line, "    ") for line in self.details)])
 
     def brief(self) -> str:
         """Return a line of it."""

@@ -32,7 +32,7 @@ def _attack(app: App, target: Target) -> Report:
     from containai.cli import selftest
     from containai.flows.selftest import selftest as tested
 
-    return selftest.shown(tested(app, target), found=FOUND)
+    return selftest.shown(tested(app, target), code=FOUND)
 
 
 def _box_or_none(text: str) -> str:
