@@ -169,8 +169,8 @@ def known(rows: tuple[Known, ...], facts: Facts, *verdicts: Verdict) -> list[Kno
 
 def parse_version(text: str) -> Version:
     """Return the first version in what a program prints, () where there is none."""
-    found = re.search(r"(?<![\w.])v?(\d+)\.(\d+)(?:\.(\d+))?", text)
-    return tuple(int(part) for part in found.groups() if part) if found else ()
+    version = re.search(r"(?<![\w.])v?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part) for part in version.groups() if part) if version else ()
 
 
 def gather(host: Machine, sysbox: Version) -> Facts:
@@ -191,8 +191,8 @@ def gather(host: Machine, sysbox: Version) -> Facts:
 
 def may(status: str, capability: int) -> bool:
     """Whether root's processes can have a capability. `status` is /proc/self/status (proc(5))."""
-    found = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return found is None or bool(int(found[1], 16) >> capability & 1)
+    bound = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bound is None or bool(int(bound[1], 16) >> capability & 1)
 
 
 def in_sysbox(mountinfo: str) -> bool:

@@ -44,7 +44,7 @@ DISTRO = Provider(
     {"dockerd": "docker.io", "docker": "docker.io", "runc": "runc", "containerd": "containerd"},
     {"docker": "docker-cli"},
 )
-PROVIDERS = {each.name: each for each in (DOCKER_CE, DISTRO)}
+PROVIDERS = {provider.name: provider for provider in (DOCKER_CE, DISTRO)}
 #: The first that can be reached.
 AUTO = "auto"
 
@@ -75,8 +75,8 @@ def choose(host: Machine, name: str, *, archive: str = ARCHIVE) -> Provider:
 
 def release(host: Machine) -> tuple[str, str] | None:
     """Return this machine's distribution and release as Docker's archive names them, or None."""
-    found = host.os_release()
-    name, codename = found.get("ID", ""), found.get("VERSION_CODENAME", "")
+    system = host.os_release()
+    name, codename = system.get("ID", ""), system.get("VERSION_CODENAME", "")
     return (name, codename) if name in ("debian", "ubuntu") and codename else None
 
 
@@ -117,8 +117,8 @@ def _sources() -> list[str]:
     directory = "/etc/apt/sources.list.d"
     names = os.listdir(directory) if os.path.isdir(directory) else []
     ours = os.path.basename(SOURCES)
-    found = [os.path.join(directory, name) for name in names if name != ours]
-    return ["/etc/apt/sources.list", *found]
+    others = [os.path.join(directory, name) for name in names if name != ours]
+    return ["/etc/apt/sources.list", *others]
 
 
 def offline(host: Machine, directory: str) -> Action:
@@ -151,10 +151,10 @@ def offline(host: Machine, directory: str) -> Action:
 
 def checksums(text: str) -> dict[str, str]:
     """Return the digests of a SHA256SUMS, by file name. Raises ContainAIError for other text."""
-    found = {}
+    sums = {}
     for line in text.splitlines():
         match = re.fullmatch(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._+~%:-]+)", line)
         if match is None:
             raise ContainAIError(f"this is no line of a SHA256SUMS: {line[:100]!r}")
-        found[match[2]] = match[1]
-    return found
+        sums[match[2]] = match[1]
+    return sums

@@ -22,10 +22,10 @@ CONTAINERD = "/opt/containerd"
 def read(layout: Layout) -> dict[str, Any]:
     """Return the record; an empty one where there is none, or it is damaged."""
     try:
-        found = json.loads(files.read(layout.install_record) or "{}")
+        record = json.loads(files.read(layout.install_record) or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def write(host: Machine, values: dict[str, Any]) -> None:
@@ -46,13 +46,13 @@ def of_packages(host: Machine) -> Iterator[None]:
     if not packages.has_apt(host):
         yield
         return
-    found = read(layout)
-    before = found.get(_BEFORE) or packages.installed(host)
-    write(host, found | {_BEFORE: before})
+    written = read(layout)
+    before = written.get(_BEFORE) or packages.installed(host)
+    write(host, written | {_BEFORE: before})
     try:
         yield
     finally:
-        found = read(layout)
+        written = read(layout)
         came = set(packages.installed(host)) - set(before)
-        ours = sorted(came | set(found.get(PACKAGES, ())))
-        write(host, {k: v for k, v in found.items() if k != _BEFORE} | {PACKAGES: ours})
+        ours = sorted(came | set(written.get(PACKAGES, ())))
+        write(host, {k: v for k, v in written.items() if k != _BEFORE} | {PACKAGES: ours})

@@ -26,12 +26,12 @@ def text() -> str:
 
 def newer(layout: Layout) -> Finding[Any] | None:
     """Return what to say of this machine if a newer cai set it up, else None."""
-    found = installed(layout)
-    if _numbers(found) <= _numbers(containai.__version__):
+    present = installed(layout)
+    if _numbers(present) <= _numbers(containai.__version__):
         return None
     return Finding(
         True,
-        f"of cai {found}, newer than this {containai.__version__}, and left as it is",
+        f"of cai {present}, newer than this {containai.__version__}, and left as it is",
         hint="upgrade this cai; or, to go back to its version: cai uninstall, then cai setup "
         "(boxes stay)",
     )
@@ -39,28 +39,28 @@ def newer(layout: Layout) -> Finding[Any] | None:
 
 def difference(layout: Layout) -> str:
     """Return what to say where an installed file is not as this version has it."""
-    found, own = installed(layout), containai.__version__
-    if not found:
+    present, own = installed(layout), containai.__version__
+    if not present:
         return "out of date"
-    if found == own:
+    if present == own:
         return f"of another source of the same version, {own}"
-    return f"of cai {found}, to be exchanged for {own}"
+    return f"of cai {present}, to be exchanged for {own}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Return the numbers that a version begins with; what follows them does not count."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, found[0].split("."))) if found else ()
+    leading = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, leading[0].split("."))) if leading else ()
 
 
-def program(host: Machine, found: str | None, name: str) -> str:
-    """Return the path of a program of root's for an installed file that names `found`, if any.
+def program(host: Machine, named: str | None, name: str) -> str:
+    """Return the path of a program of root's for an installed file, which has one `named`, if any.
 
     The same program by another path is no other: users differ in `host.path`, and a program can be
     in several directories.
     """
     own = host.which(name, root=True)
-    usable = found is not None and os.access(found, os.X_OK) and proc.only_root_writes(found)
-    if found is not None and usable and (own is None or os.path.samefile(own, found)):
-        return found
+    usable = named is not None and os.access(named, os.X_OK) and proc.only_root_writes(named)
+    if named is not None and usable and (own is None or os.path.samefile(own, named)):
+        return named
     return own or f"/usr/sbin/{name}"

@@ -21,11 +21,11 @@ class Contents(Fact):
         if host.which("docker") is None or not daemon.answering(host):
             return Finding(False, "not checked: the engine does not answer")
         every = box.every(Engine(host))
-        boxes = [each for each in every if each.belongs_to(host.layout.uid)]
-        broken = [f"{each.name}: {', '.join(each.problems)}" for each in boxes if each.problems]
+        boxes = [mine for mine in every if mine.belongs_to(host.layout.uid)]
+        broken = [f"{mine.name}: {', '.join(mine.problems)}" for mine in boxes if mine.problems]
         if broken:
             return Finding(False, "; ".join(broken), hint="remove it: cai rm --name NAME")
-        running = sum(each.status is box.Status.RUNNING for each in boxes)
+        running = sum(mine.status is box.Status.RUNNING for mine in boxes)
         others = len(every) - len(boxes)
         beside = f"; {others} of other users" if others else ""
         return Finding(True, f"{len(boxes)}, of which {running} run{beside}")
@@ -50,7 +50,7 @@ class Contents(Fact):
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
         others = _of_others(host, box.every(engine))
         if running and not scope.containers:
-            named = [others.get(each, each) for each in running]
+            named = [others.get(name, name) for name in running]
             raise ContainAIError(
                 f"these containers are running: {', '.join(named)}",
                 hint="stop them (cai stop), or remove them too: --containers",
@@ -61,9 +61,9 @@ class Contents(Fact):
 def _of_others(host: Machine, boxes: list[box.Box]) -> dict[str, str]:
     """Return the boxes of other users, by name, with whose each is."""
     return {
-        each.name: f"{each.name} ({host.user_name(each.owner)}'s)"
-        for each in boxes
-        if not each.belongs_to(host.layout.uid)
+        other.name: f"{other.name} ({host.user_name(other.owner)}'s)"
+        for other in boxes
+        if not other.belongs_to(host.layout.uid)
     }
 
 

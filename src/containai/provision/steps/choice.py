@@ -137,7 +137,7 @@ def _versions(host: Machine, runtime: str) -> dict[str, str]:
 
 
 def _notes(host: Machine, runtime: str) -> str:
-    rows = compat.SYSBOX if runtime == SYSBOX_RUNC else compat.EMBEDDED
+    table = compat.SYSBOX if runtime == SYSBOX_RUNC else compat.EMBEDDED
     facts = compat.gather(host, compat.parse_version(VERSION))
-    found = compat.known(rows, facts, Verdict.DOUBTFUL, Verdict.BREAKS, Verdict.WORKS)
-    return "".join(f"; {row.verdict}: {row.what} ({row.source})" for row in found)
+    rows = compat.known(table, facts, Verdict.DOUBTFUL, Verdict.BREAKS, Verdict.WORKS)
+    return "".join(f"; {row.verdict}: {row.what} ({row.source})" for row in rows)

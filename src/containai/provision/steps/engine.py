@@ -48,7 +48,9 @@ class Group:
 
 #: What every containerd makes when it starts, whatever its configuration: the default of its plugin
 #: `io.containerd.internal.v1.opt`, which dockerd, who writes that configuration, leaves alone.
-CONTAINERD_DIRECTORIES = tuple(f"{record.CONTAINERD}{each}" for each in ("/bin", "/lib", ""))
+CONTAINERD_DIRECTORIES = tuple(
+    f"{record.CONTAINERD}{directory}" for directory in ("/bin", "/lib", "")
+)
 
 
 class Outdated(NamedTuple):
@@ -118,18 +120,18 @@ class EngineFiles:
         """Remove the units and what they run; the configuration goes with a purge."""
         layout = host.layout
         units = [layout.engine_unit_file, layout.unit_file(layout.network_unit)]
-        units += [layout.unit_file(each) for each in (layout.lxcfs_unit, layout.resolver_unit)]
+        units += [layout.unit_file(unit) for unit in (layout.lxcfs_unit, layout.resolver_unit)]
         there = [path for path in units if os.path.exists(path)]
         ours = [layout.network_program, layout.engine_program]
         if scope.purge:
             ours.append(os.path.dirname(os.path.dirname(layout.engine_config)))
-        found = there + [path for path in ours if os.path.exists(path)]
+        left = there + [path for path in ours if os.path.exists(path)]
         actions: list[Action] = []
         if there:
             names = [os.path.basename(path) for path in there]
             actions.append(Run(["systemctl", "disable", *names]))
-        if found:
-            actions.append(Run(["rm", "-rf", *found]))
+        if left:
+            actions.append(Run(["rm", "-rf", *left]))
         if there:
             actions.append(Run(["systemctl", "daemon-reload"]))
         if record.read(layout).get(record.CONTAINERD):

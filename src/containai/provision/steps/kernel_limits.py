@@ -65,10 +65,10 @@ class KernelLimits:
         """Compare the file, and the running kernel, with what is wanted."""
         layout = host.layout
         low = self._low()
-        shown = ", ".join(f"{each.name} {now}, wanted {each.least}" for each, now in low)
+        shown = ", ".join(f"{limit.name} {now}, wanted {limit.least}" for limit, now in low)
         before = files.read(layout.sysctl_file)
-        text = _text(before or "", [each for each, _ in low])
-        raised = tuple(each for each, _ in low) if layout.is_default else ()
+        text = _text(before or "", [limit for limit, _ in low])
+        raised = tuple(limit for limit, _ in low) if layout.is_default else ()
         if text and before != text:
             seen = f"too small for many boxes: {shown or 'to write'}"
             return Finding(False, seen, optional=True, data=TooSmall(text, raised))
@@ -87,8 +87,8 @@ class KernelLimits:
         text, low = finding.data
         actions: list[Action] = [WriteFile(host.layout.sysctl_file, text)] if text else []
         if low:
-            words = [word for each in low for word in (self._path(each), str(each.least))]
-            title = "raise " + ", ".join(f"{each.name} to {each.least}" for each in low)
+            words = [word for limit in low for word in (self._path(limit), str(limit.least))]
+            title = "raise " + ", ".join(f"{limit.name} to {limit.least}" for limit in low)
             actions.append(
                 Run(scripts.argv("provision/steps/raise-limits.sh", *words), title=title)
             )
@@ -110,26 +110,26 @@ class KernelLimits:
 
     def _low(self) -> list[tuple[Wanted, int]]:
         """Return what the running kernel has lower than wanted, and how much that is."""
-        found = []
-        for each in TABLE:
+        low = []
+        for limit in TABLE:
             try:
-                now = int(files.read(self._path(each)) or "")
+                now = int(files.read(self._path(limit)) or "")
             except ValueError:
                 continue  # a kernel without it
-            if now < each.least:
-                found.append((each, now))
-        return found
+            if now < limit.least:
+                low.append((limit, now))
+        return low
 
 
 def _text(before: str, low: Sequence[Wanted]) -> str:
     """Return the file as it has to be: what it has, and what is too small; or nothing."""
     ours = {line.partition("=")[0].strip() for line in before.splitlines()}
-    ours |= {each.name for each in low}
+    ours |= {limit.name for limit in low}
     lines = [
         line
-        for each in TABLE
-        if each.name in ours
-        for line in (f"# {each.why}", f"{each.name} = {each.least}")
+        for limit in TABLE
+        if limit.name in ours
+        for line in (f"# {limit.why}", f"{limit.name} = {limit.least}")
     ]
     head = ["# Limits of the kernel for ContainAI's boxes. Written by cai setup."]
     return "\n".join(head + lines) + "\n" if lines else ""

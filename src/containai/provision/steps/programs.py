@@ -80,7 +80,9 @@ class Programs:
             actions += providers.add_archive(host)
         brings = PACKAGES | provider.packages
         names = {brings.get(program, "python3") for program in missing}
-        if_known = [provider.if_known[each] for each in missing if each in provider.if_known]
+        if_known = [
+            provider.if_known[program] for program in missing if program in provider.if_known
+        ]
         if_known += [LXCFS] if lxcfs.missing() == lxcfs.PROGRAM else []
         if_known += [] if resolver.is_there() else [DNSMASQ]
         install = packages.quiet_install_argv(host, sorted(names), if_known)
@@ -90,7 +92,7 @@ class Programs:
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Packages stay, as others may use them by now; Docker's archive goes with a purge."""
         ours = (
-            os.path.join(host.layout.root, each) for each in (providers.SOURCES, providers.KEYRING)
+            os.path.join(host.layout.root, path) for path in (providers.SOURCES, providers.KEYRING)
         )
         there = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-f", *there])] if there and scope.purge else []
@@ -98,8 +100,8 @@ class Programs:
 
 def _version(host: Machine, program: str) -> str:
     said = host.run([program, "--version"], ok=None)
-    found = re.search(r"\d+\.\d+\.\d+\S*", said.out + said.err)
-    return f"{program} {found[0].rstrip(',') if found else 'of an unknown version'}"
+    version = re.search(r"\d+\.\d+\.\d+\S*", said.out + said.err)
+    return f"{program} {version[0].rstrip(',') if version else 'of an unknown version'}"
 
 
 def _snap() -> str:

@@ -33,13 +33,13 @@ class Runtime:
     def check(self, host: Machine) -> Finding[Missing]:
         """Compare what is installed with what this version ships."""
         layout = host.layout
-        if found := versions.newer(layout):
-            return found
+        if newer := versions.newer(layout):
+            return newer
         runc = versions.program(host, _runc(_settings(layout)), "runc")
         wanted = _files(layout, runc)
-        if all(files.read(each.path) == each.text for each in wanted):
+        if all(files.read(file.path) == file.text for file in wanted):
             return Finding(True, layout.runtime_program)
-        there = any(os.path.exists(each.path) for each in wanted)
+        there = any(os.path.exists(file.path) for file in wanted)
         seen = versions.difference(layout) if there else "not installed"
         return Finding(False, seen, data=Missing(wanted, os.path.exists(runc), _closed(layout)))
 
@@ -59,8 +59,8 @@ class Runtime:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
         layout = host.layout
         ours = [layout.runtime_dir] + ([layout.runtime_state] if scope.purge else [])
-        found = [path for path in ours if os.path.exists(path)]
-        return [Run(["rm", "-rf", *found])] if found else []
+        there = [path for path in ours if os.path.exists(path)]
+        return [Run(["rm", "-rf", *there])] if there else []
 
 
 def _library(layout: Layout) -> str:

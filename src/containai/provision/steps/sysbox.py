@@ -196,9 +196,9 @@ class Sysbox:
         fetched = [
             os.path.join(layout.downloads, pin.name) for pin in self.attempt.releases.values()
         ]
-        found = [path for path in (*mine, *fetched) if os.path.exists(path)]
-        if found:
-            actions.append(Run(["rm", "-rf", "--one-file-system", *found]))
+        left = [path for path in (*mine, *fetched) if os.path.exists(path)]
+        if left:
+            actions.append(Run(["rm", "-rf", "--one-file-system", *left]))
         given = [
             path
             for path in layout.subordinate_ids
@@ -248,7 +248,9 @@ def _start(host: Machine) -> Do:
         sysbox.start(host)
 
     manager = services.manager(host)
-    details = tuple(line for each in sysbox.both(host.layout) for line in manager.start_shown(each))
+    details = tuple(
+        line for daemon in sysbox.both(host.layout) for line in manager.start_shown(daemon)
+    )
     return Do("start sysbox-mgr and sysbox-fs, and wait until they are ready", start, details)
 
 

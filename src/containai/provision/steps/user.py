@@ -67,7 +67,7 @@ class Context:
         home, user = self._home(host), host.invoker()
         if context_host(home) is None:
             return []
-        empty = [os.path.join(home, ".docker", each) for each in ("contexts/meta", "contexts", "")]
+        empty = [os.path.join(home, ".docker", part) for part in ("contexts/meta", "contexts", "")]
         tidy = ["rmdir", "--ignore-fail-on-non-empty", *empty]
         remove = ["rm", "-r", os.path.dirname(_context_file(home))]
         # Without Docker's client, which may be gone by now. One that is in use falls back to
@@ -78,8 +78,8 @@ class Context:
 def context_host(home: str) -> str | None:
     """Return the socket that a user's context leads to, or None where there is no such context."""
     try:
-        found = json.loads(files.read(_context_file(home)) or "null")
-        return str(found["Endpoints"]["docker"]["Host"])
+        context = json.loads(files.read(_context_file(home)) or "null")
+        return str(context["Endpoints"]["docker"]["Host"])
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -129,7 +129,7 @@ class Keys:
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove the Include and the host blocks; key and settings go with a purge."""
         layout = host.layout
-        found: list[Action] = []
+        actions: list[Action] = []
         if os.path.exists(layout.ssh_blocks) or ssh.has_include(layout):
             details = (
                 "end the control connections of boxes",
@@ -137,21 +137,21 @@ class Keys:
                 "remove the file if nothing else is in it",
             )
             title = f"take the Include out of {layout.ssh_config}"
-            found.append(Do(title, lambda _: ssh.withdraw(host), details))
+            actions.append(Do(title, lambda _: ssh.withdraw(host), details))
         ours = [layout.ssh_blocks, layout.control_dir]
         if scope.purge:
             ours += [layout.config_dir, layout.state_dir]
         # What somebody else has made in /tmp stays.
         there = [path for path in ours if os.path.exists(path) and _is_own(path, layout.uid)]
         if there:
-            found.append(Run(["rm", "-rf", *there], root=False))
+            actions.append(Run(["rm", "-rf", *there], root=False))
         if scope.purge:
             parents = [layout.config_dir, layout.state_dir, layout.ssh_blocks]
             empty = sorted({os.path.dirname(path) for path in parents})
             empty = [path for path in [*empty, f"{layout.home}/.local"] if os.path.isdir(path)]
             tidy = ["rmdir", "--ignore-fail-on-non-empty", *empty]
-            found += [Run(tidy, root=False)] if there and empty else []
-        return found
+            actions += [Run(tidy, root=False)] if there and empty else []
+        return actions
 
 
 def _is_own(path: str, uid: int) -> bool:
@@ -167,7 +167,7 @@ def _missing(layout: Layout) -> Iterator[str]:
 
 
 def _open_paths(layout: Layout) -> list[str]:
-    found = []
+    open_paths = []
     for path in (layout.config_dir, layout.ssh_key, layout.ssh_blocks, layout.control_dir):
         try:
             seen = os.lstat(path)
@@ -176,8 +176,8 @@ def _open_paths(layout: Layout) -> list[str]:
         if seen.st_uid != layout.uid or stat.S_ISLNK(seen.st_mode):
             raise files.not_yours(path)
         if seen.st_mode & 0o077:
-            found.append(path)
-    return found
+            open_paths.append(path)
+    return open_paths
 
 
 class Entries:
