@@ -92,7 +92,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
     return Facts(
         container=container,
         box=Process.from_json(raw["box"]),
-        hosts=[Process.from_json(each) for each in raw["hosts"]],
+        hosts=[Process.from_json(process) for process in raw["hosts"]],
         members=raw["members"],
         others=list(raw["others"].values()),
         route_localnet=raw["route_localnet"],
@@ -120,8 +120,8 @@ def _from_proc(host: Machine, pid: str, others: list[str], paths: list[str], bri
     if done.code != 0:
         why = done.err.strip().splitlines()[-1:] or [f"code {done.code}"]
         raise SelfTestError(f"/proc/{pid} cannot be read from the host: {why[0]}")
-    found: Json = json.loads(done.out)
-    return found
+    answer: Json = json.loads(done.out)
+    return answer
 
 
 def _below(top: str) -> list[str]:
@@ -140,10 +140,10 @@ def _with_parents(paths: list[str]) -> list[str]:
 def _bridges(engine: Engine, container: Json) -> list[str]:
     names = []
     for network in container["NetworkSettings"]["Networks"]:
-        found = engine.inspect("network", network) or {}
-        options = found.get("Options") or {}
+        inspected = engine.inspect("network", network) or {}
+        options = inspected.get("Options") or {}
         own = options.get("com.docker.network.bridge.name")
-        names.append(own or "br-" + found.get("Id", "")[:12])
+        names.append(own or "br-" + inspected.get("Id", "")[:12])
     return names
 
 
@@ -159,8 +159,8 @@ def pins(table: str) -> list[list[str]]:
     """Return what a table of ours for bridges pins, as `nft --json` prints it (network.sh)."""
     rows = [row["set"] for row in json.loads(table)["nftables"] if "set" in row]
     elements = {row["name"]: row.get("elem", []) for row in rows}
-    every = [each["concat"] for each in elements.get("boxes", [])]
-    return [each for each in every if each[0] in elements.get("ports", [])]
+    every = [element["concat"] for element in elements.get("boxes", [])]
+    return [pin for pin in every if pin[0] in elements.get("ports", [])]
 
 
 def changelog(release: str, documents: str = "/usr/share/doc") -> str:

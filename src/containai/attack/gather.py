@@ -22,7 +22,7 @@ def process(pid: str) -> dict[str, Any]:
     """Return a process's namespaces, id maps, status and mounts. Raises OSError."""
     top = f"/proc/{pid}"
     return {
-        "namespaces": {each: os.readlink(f"{top}/ns/{each}") for each in NAMESPACES},
+        "namespaces": {kind: os.readlink(f"{top}/ns/{kind}") for kind in NAMESPACES},
         "uid_map": _id_map(f"{top}/uid_map"),
         "gid_map": _id_map(f"{top}/gid_map"),
         "status": _status(f"{top}/status"),
@@ -33,25 +33,25 @@ def process(pid: str) -> dict[str, Any]:
 
 def _maker(namespace: str) -> int:
     """Return the id that made a user namespace, which the kernel charges for what is in it."""
-    found = array.array("I", [0])
+    owner = array.array("I", [0])
     with open(namespace, "rb") as file:
-        fcntl.ioctl(file, NS_GET_OWNER_UID, found)
-    return found[0]
+        fcntl.ioctl(file, NS_GET_OWNER_UID, owner)
+    return owner[0]
 
 
 def members(pid: str) -> list[dict[str, str]]:
     """Return the processes of a process's pid namespace: user namespace, seccomp mode, host id."""
-    found = []
+    rows = []
     own = os.readlink(f"/proc/{pid}/ns/pid")
-    for each in filter(str.isdigit, os.listdir("/proc")):
+    for other in filter(str.isdigit, os.listdir("/proc")):
         # It may have ended; and what root of this machine may not look at is nobody's box.
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{each}/ns/pid") == own:
-                status = _status(f"/proc/{each}/status")
-                user = os.readlink(f"/proc/{each}/ns/user")
+            if os.readlink(f"/proc/{other}/ns/pid") == own:
+                status = _status(f"/proc/{other}/status")
+                user = os.readlink(f"/proc/{other}/ns/user")
                 row = {"name": status["Name"], "user": user, "seccomp": status["Seccomp"]}
-                found.append(row | {"uid": status["Uid"].split()[1]})
-    return found
+                rows.append(row | {"uid": status["Uid"].split()[1]})
+    return rows
 
 
 def _status(path: str) -> dict[str, str]:
@@ -81,26 +81,29 @@ def owner(path: str) -> dict[str, Any]:
 def route_localnet() -> dict[str, str]:
     """Return the sysctl of that name by interface."""
     top = "/proc/sys/net/ipv4/conf"
-    return {each: _read(f"{top}/{each}/route_localnet").strip() for each in os.listdir(top)}
+    return {
+        interface: _read(f"{top}/{interface}/route_localnet").strip()
+        for interface in os.listdir(top)
+    }
 
 
 def ports(bridge: str) -> dict[str, bool]:
     """Return the ports of a bridge, and of each whether it is isolated."""
     top = f"/sys/class/net/{bridge}/brif"
-    found = {}
+    isolated = {}
     for port in os.listdir(top) if os.path.isdir(top) else ():
         # It may go at any time.
         with contextlib.suppress(OSError):
-            found[port] = _read(f"{top}/{port}/isolated").strip() == "1"
-    return found
+            isolated[port] = _read(f"{top}/{port}/isolated").strip() == "1"
+    return isolated
 
 
 def hosts() -> list[dict[str, Any]]:
     """Return our own process, and process 1 where the machine lets its root look at it."""
-    found = [process("self")]
+    processes = [process("self")]
     with contextlib.suppress(PermissionError):
-        found.append(process("1"))
-    return found
+        processes.append(process("1"))
+    return processes
 
 
 def everything(pid: str, others: list[str], paths: list[str], bridge: str) -> dict[str, Any]:

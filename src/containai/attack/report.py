@@ -46,7 +46,7 @@ def _worst(probe: Probe, answers: Mapping[str, list[Answer]]) -> Row:
     rows = []
     for way, said in answers.items():
         # A box that leaves one out, or says two things, has not shown that it is fine.
-        own = [each for each in said if each.probe == probe.name]
+        own = [answer for answer in said if answer.probe == probe.name]
         if len(own) == 1:
             rows.append(Row(probe, own[0].status, way, own[0].seen))
         else:

@@ -97,7 +97,7 @@ def parsed(text: str) -> list[Answer]:
         if (
             not isinstance(value, dict)
             or value.keys() != {"probe", "status", "seen"}
-            or not all(isinstance(each, str) for each in value.values())
+            or not all(isinstance(field, str) for field in value.values())
             or value["status"] not in STATUSES
         ):
             raise SelfTestError("the box answers something that is no probe's")

@@ -105,8 +105,8 @@ def cloud_metadata() -> Seen:
     """The cloud's credentials of this machine are out of reach."""
     said = _at_once(_head, [(address, 80) for address in (*METADATA, NOWHERE)])
     # A proxy in front of all that the machine reaches answers for every address.
-    nobody = [each.partition(": ")[2] for each in said if each.startswith(NOWHERE)]
-    bad = [each for each in said if each.partition(": ")[2] not in nobody]
+    nobody = [answer.partition(": ")[2] for answer in said if answer.startswith(NOWHERE)]
+    bad = [answer for answer in said if answer.partition(": ")[2] not in nobody]
     if bad:
         return found(", ".join(bad))
     return fine("answer as where nobody is: a proxy" if said else "none answers")

@@ -48,11 +48,11 @@ def _sockets(**families: int) -> dict[str, tuple[int, ...]]:
 
     The kernel takes the low half; a filter that takes all of it is passed that way.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    calls: dict[str, tuple[int, ...]] = {}
     for name, family in families.items():
-        found[f"socket {name}"] = (family, _NO_TYPE, 0)
-        found[f"socket {name} + 2^32"] = (family | 1 << 32, _NO_TYPE, 0)
-    return found
+        calls[f"socket {name}"] = (family, _NO_TYPE, 0)
+        calls[f"socket {name} + 2^32"] = (family | 1 << 32, _NO_TYPE, 0)
+    return calls
 
 
 class Power(NamedTuple):
@@ -180,7 +180,7 @@ def answer(name: str, arguments: tuple[int, ...]) -> int:
         return errno.ENOSYS
 
     def call() -> str:
-        result = look.libc().syscall(number, *(ctypes.c_long(each) for each in arguments))
+        result = look.libc().syscall(number, *(ctypes.c_long(argument) for argument in arguments))
         return str(ctypes.get_errno() if result == -1 else 0)
 
     said = look.in_child(call)

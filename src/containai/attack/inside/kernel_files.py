@@ -105,12 +105,12 @@ def sysfs() -> Seen:
     # Level by level: what is deep repeats itself for every device.
     for top in todo:
         with contextlib.suppress(OSError), os.scandir(top) as entries:
-            for each in sorted(entries, key=lambda entry: entry.name):
-                if each.is_dir(follow_symlinks=False):
-                    if not f"{each.path}/".startswith(OWN_SYS):
-                        todo.append(each.path)
-                elif each.is_file(follow_symlinks=False):
-                    paths.append(each.path)
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    if not f"{entry.path}/".startswith(OWN_SYS):
+                        todo.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    paths.append(entry.path)
         if len(paths) >= SYS_LIMIT:
             break
     return verdict(look.writable(paths), f"{len(paths)} looked at, none can be written")

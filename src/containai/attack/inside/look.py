@@ -33,11 +33,11 @@ class Mount(NamedTuple):
 
 def mounts(text: str) -> list[Mount]:
     """Parse mountinfo."""
-    found = []
+    rows = []
     for line in text.splitlines():
         left, _, right = line.partition(" - ")
         words, tail = left.split(" "), right.split(" ")
-        found.append(
+        rows.append(
             Mount(
                 int(words[0]),
                 words[2],
@@ -50,7 +50,7 @@ def mounts(text: str) -> list[Mount]:
                 frozenset(tail[2].split(",")),
             )
         )
-    return found
+    return rows
 
 
 def unescaped(path: str) -> str:

@@ -91,8 +91,8 @@ def sensitive_directories(facts: Facts) -> Seen:
 def only_the_workspace(facts: Facts) -> Seen:
     """Nothing but the workspace was handed in."""
     workspace = (facts.container["Config"]["Labels"] or {}).get("containai.workspace")
-    binds = [each["Source"] for each in facts.container["Mounts"] if each["Type"] == "bind"]
-    return verdict([each for each in binds if each != workspace], "only the workspace")
+    binds = [mount["Source"] for mount in facts.container["Mounts"] if mount["Type"] == "bind"]
+    return verdict([path for path in binds if path != workspace], "only the workspace")
 
 
 @outside(
@@ -103,7 +103,7 @@ def only_the_workspace(facts: Facts) -> Seen:
 )
 def nested_mounts(facts: Facts) -> Seen:
     """No mount is made inside what another container may be changing."""
-    points = [each["Destination"].rstrip("/") for each in facts.container["Mounts"]]
+    points = [mount["Destination"].rstrip("/") for mount in facts.container["Mounts"]]
     bad = [a for a in points for b in points if a != b and a.startswith(b + "/")]
     return verdict(bad, "none inside another")
 
@@ -118,8 +118,8 @@ def published_ports(facts: Facts) -> Seen:
     """Nothing of the box is reachable from other machines."""
     bad = []
     for inside_port, bindings in (facts.container["HostConfig"]["PortBindings"] or {}).items():
-        for each in bindings or []:
-            address, port = each.get("HostIp", ""), each.get("HostPort", "")
+        for binding in bindings or []:
+            address, port = binding.get("HostIp", ""), binding.get("HostPort", "")
             if address not in ("127.0.0.1", "::1"):
                 bad.append(f"{inside_port} on {address or 'every address'}")
             elif port and int(port) < 1024:
@@ -148,8 +148,8 @@ def cgroup_parent(facts: Facts) -> Seen:
 def handed_in_devices(facts: Facts) -> Seen:
     """No device of the host was handed in."""
     config = facts.container["HostConfig"]
-    bad = [each["PathOnHost"] for each in config.get("Devices") or []]
-    bad += [str(each) for each in config.get("DeviceCgroupRules") or []]
+    bad = [device["PathOnHost"] for device in config.get("Devices") or []]
+    bad += [str(rule) for rule in config.get("DeviceCgroupRules") or []]
     bad += ["a device request" for _ in config.get("DeviceRequests") or []]
     return verdict(bad, "none")
 

@@ -66,7 +66,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 )
 def host_ids(facts: Facts) -> Seen:
     """No id of the box is somebody's on the host."""
-    ranges = [(each[1], each[2]) for each in facts.box.uid_map + facts.box.gid_map]
+    ranges = [(ids[1], ids[2]) for ids in facts.box.uid_map + facts.box.gid_map]
     ranges.append(facts.stored)
     for own in ranges:
         for taken in [(0, 1), *facts.taken]:
@@ -84,7 +84,7 @@ def host_ids(facts: Facts) -> Seen:
 def ids_of_others(facts: Facts) -> Seen:
     """No two boxes share an id."""
     # A container with the host's ids is above all others, as the host is; that is its own fault.
-    others = [each for maps in facts.others for each in maps if each[1] != 0]
+    others = [row for maps in facts.others for row in maps if row[1] != 0]
     for own in facts.box.uid_map:
         for other in others:
             if _overlap((own[1], own[2]), (other[1], other[2])):
@@ -130,15 +130,15 @@ def every_process(facts: Facts) -> Seen:
     """Whatever runs in the box has no more rights than the box."""
     hosts = {host.namespaces["user"] for host in facts.hosts}
     bad = []
-    for each in facts.members:
-        inside = any(_overlap((int(each["uid"]), 1), (m[1], m[2])) for m in facts.box.uid_map)
-        if each["user"] in hosts or not inside:
-            bad.append(f"{each['name']} has rights of the host")
-        elif each["seccomp"] != "2":
-            bad.append(f"{each['name']} is not filtered")
+    for process in facts.members:
+        inside = any(_overlap((int(process["uid"]), 1), (m[1], m[2])) for m in facts.box.uid_map)
+        if process["user"] in hosts or not inside:
+            bad.append(f"{process['name']} has rights of the host")
+        elif process["seccomp"] != "2":
+            bad.append(f"{process['name']} is not filtered")
     if not facts.members:
         raise Unverified("no process of it was seen")
-    return verdict([shown(each) for each in bad], f"{len(facts.members)} looked at")
+    return verdict([shown(fault) for fault in bad], f"{len(facts.members)} looked at")
 
 
 @outside(
@@ -155,7 +155,7 @@ def mount_propagation(facts: Facts) -> Seen:
 
 
 def _shared(mount: Mount) -> list[str]:
-    return [each for each in mount.peers if each.startswith("shared:")]
+    return [peer for peer in mount.peers if peer.startswith("shared:")]
 
 
 #: What of the host's /dev a runtime may bind into a box, since nobody inside can make it.
@@ -188,10 +188,10 @@ def _on_host(mount: Mount, facts: Facts) -> str | None:
     if mount.kind in _OWN_KINDS:
         return None
     best = None
-    for each in facts.hosts[0].mounts:
-        if each.device == mount.device and _is_below(mount.root, each.root):
+    for host_mount in facts.hosts[0].mounts:
+        if host_mount.device == mount.device and _is_below(mount.root, host_mount.root):
             path = os.path.normpath(
-                os.path.join(each.point, os.path.relpath(mount.root, each.root))
+                os.path.join(host_mount.point, os.path.relpath(mount.root, host_mount.root))
             )
             if best is None or len(path) < len(best):
                 best = path
@@ -205,11 +205,13 @@ def _is_below(path: str, top: str) -> bool:
 def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
     # As it was made: an image can have labels.
     workspaces = [
-        os.path.realpath(each["Source"])
-        for each in facts.container["HostConfig"].get("Mounts") or []
-        if each["Type"] == "bind" and each["Target"] == WORKSPACE_IN_BOX
+        os.path.realpath(asked["Source"])
+        for asked in facts.container["HostConfig"].get("Mounts") or []
+        if asked["Type"] == "bind" and asked["Target"] == WORKSPACE_IN_BOX
     ]
-    volumes = [each["Source"] for each in facts.container["Mounts"] if each["Type"] == "volume"]
+    volumes = [
+        volume["Source"] for volume in facts.container["Mounts"] if volume["Type"] == "volume"
+    ]
     own = os.path.join(facts.engine_data, "containers", facts.container["Id"])
     if path in workspaces:
         return True

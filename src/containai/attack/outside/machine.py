@@ -28,7 +28,7 @@ def _check(hole: Hole) -> Probe:
         return found(f"runc {name} has it: {hole.what}")
 
     also = "; found only where root of the box is root of the host" if hole.needs_host_root else ""
-    fixed = ", ".join(shown(each) for each in hole.fixed)
+    fixed = ", ".join(shown(version) for version in hole.fixed)
     return Probe(
         hole.cve.lower(),
         f"{hole.cve}: {hole.what}",
@@ -113,8 +113,8 @@ def pinned_port(facts: Facts) -> Seen:
 def runtime_files(facts: Facts) -> Seen:
     """Only root writes what starts boxes."""
     bad = []
-    for each in facts.files:
-        sticky = stat.S_ISDIR(each["mode"]) and each["mode"] & stat.S_ISVTX
-        if each["uid"] != 0 or (each["mode"] & 0o022 and not sticky):
-            bad.append(each["path"])
+    for file in facts.files:
+        sticky = stat.S_ISDIR(file["mode"]) and file["mode"] & stat.S_ISVTX
+        if file["uid"] != 0 or (file["mode"] & 0o022 and not sticky):
+            bad.append(file["path"])
     return verdict(bad, f"{len(facts.files)} looked at, all root's")
