@@ -57,6 +57,19 @@ def temporary_directory() -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def nameless() -> Iterator[str]:
+    """Make a file in memory, of which nothing is left if we are killed; give a path to it.
+
+    The path leads there for all processes of this user, until we close the file.
+    """
+    fd = os.memfd_create("containai")
+    try:
+        yield f"/proc/{os.getpid()}/fd/{fd}"
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
 def _room_for(path: str) -> Iterator[None]:
     try:
         yield

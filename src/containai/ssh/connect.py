@@ -41,8 +41,7 @@ def open_master(host: Machine, box: str, still_alive: Callable[[], None]) -> Non
     layout = host.layout
     files.private_directory(layout.control_dir)
     files.remove(layout.control_socket(box))
-    with files.temporary_directory() as directory:
-        log = os.path.join(directory, "log")
+    with files.nameless() as log:
         code = host.run_detached(master_argv(layout, box, log), watch)
         if code == 0:
             return

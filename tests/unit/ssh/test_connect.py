@@ -94,6 +94,8 @@ def test_what_ssh_says_becomes_an_error(tmp_path, said, error, words):
         argv = host.ran[-1]
         with open(argv[argv.index("-E") + 1], "w", encoding="utf-8") as log:
             log.write(said)
+            # It has no name: were we killed now, nothing would be left.
+            assert os.fstat(log.fileno()).st_nlink == 0
 
     host.answer("ssh", code=255, act=say)
     with pytest.raises(error, match=words):
