@@ -147,6 +147,9 @@ class Site:
             left += [f"mount {line}" for line in file if self.root + "/" in line]
         if os.path.exists(f"/sys/class/net/{self.layout.bridge}"):
             left.append(f"bridge {self.layout.bridge}")
+        netns = os.path.join(self.layout.engine_exec, "netns")
+        if os.path.isdir(netns):
+            left += [f"network {each}" for each in os.listdir(netns)]
         return left + [f"cgroup {path}" for path in self.cgroups(self.containers)]
 
     @classmethod

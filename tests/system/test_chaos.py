@@ -143,6 +143,11 @@ class Surroundings:
         links = subprocess.run(bridge, capture_output=True, check=True).stdout.splitlines()
         if len(links) != running:
             left.append(f"network {running} containers run, links: {links}")
+        # Both ends of a link here, and neither in use: no container was given one.
+        every = ["ip", "-oneline", "link", "show", "type", "veth"]
+        shown = subprocess.run(every, capture_output=True, text=True, check=True).stdout
+        unused = re.compile(r"\d+: veth[0-9a-f]{7}@veth\S+: <\S*M-DOWN\S* .* noop ")
+        left += [f"link {line}" for line in shown.splitlines() if unused.match(line)]
         return left + self.idle_ports()
 
     def idle_ports(self):

@@ -122,7 +122,8 @@ def space(make_space):
 @pytest.mark.parametrize("stage", ["begun", "container", "block", "bundle", "runc"])
 def test_cai_killed_while_it_makes_a_box(site, space, stage):
     kill_cai(site, space, stage, "rm")
-    assert (space.box in site.container_names()) >= (stage != "begun")
+    if stage != "begun":
+        assert space.box in site.container_names()
     works(space)
 
 
@@ -247,24 +248,28 @@ def test_a_port_that_somebody_else_has_is_left_alone(site, space):
     works(space)
 
 
-def links(site):
-    show = ["ip", "-oneline", "link", "show", "master", site.layout.bridge]
-    done = subprocess.run(show, capture_output=True, text=True, check=True)
-    return [line.split(": ")[1] for line in done.stdout.splitlines()]
+def add_links(name, peer, bridge=None):
+    """Make a pair of links as dockerd does, which then gives the second to a container."""
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", peer], check=True)
+    if bridge:
+        subprocess.run(["ip", "link", "set", name, "master", bridge, "up"], check=True)
 
 
 def test_the_engine_killed_before_a_link_is_its_containers(site, space):
     space.run("true")
-    here = links(site)
-    # As dockerd makes them.
-    pair = ["ip", "link", "add", "vethc0ffee0", "type", "veth", "peer", "name", "vethc0ffee1"]
-    subprocess.run(pair, check=True)
-    subprocess.run(["ip", "link", "set", "vethc0ffee0", "master", site.layout.bridge], check=True)
-    assert len(links(site)) == len(here) + 1
-    kill_the_engine(site)
-    site.cai("engine", "start")
-    assert links(site) == here
-    assert not os.path.exists("/sys/class/net/vethc0ffee1")
+    subprocess.run(["ip", "link", "add", "caitheirs", "type", "bridge"], check=True)
+    try:
+        add_links("vethc0ffee0", "vethc0ffee1", site.layout.bridge)
+        add_links("vethc0ffee2", "vethc0ffee3")
+        # Another Docker's, which is slow.
+        add_links("vethc0ffee4", "vethc0ffee5", "caitheirs")
+        kill_the_engine(site)
+        site.cai("engine", "start")
+        left = {each for each in os.listdir("/sys/class/net") if each.startswith("vethc0ffee")}
+        assert left == {"vethc0ffee4", "vethc0ffee5"}
+    finally:
+        for name in ("vethc0ffee4", "caitheirs"):
+            subprocess.run(["ip", "link", "delete", name], check=True)
     works(space)
 
 

@@ -27,7 +27,7 @@ def kept(engine: Engine, dockerd: Process) -> set[int]:
         int(options["-host-port"])
         for proxy, options in words.items()
         if processes.is_there(proxy)
-        and not _may_have(owners.get(options["-container-ip"]), options["-host-port"])
+        and not may_have(owners.get(options["-container-ip"]), options["-host-port"])
     }
 
 
@@ -48,7 +48,7 @@ def _owners(engine: Engine) -> dict[str, dict[str, Any]]:
     return owners
 
 
-def _may_have(container: dict[str, Any] | None, port: str) -> bool:
+def may_have(container: dict[str, Any] | None, port: str) -> bool:
     """Whether a container, as inspected, may have a port of the host.
 
     One that is not known any more may, and one that left the choice to Docker.

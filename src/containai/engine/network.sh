@@ -313,12 +313,40 @@ check() {
     [ -z "$missing" ] || { printf '%s\n' "$missing"; exit 1; }
 }
 
-# Remove links of which both ends are here: a dockerd that was killed had not given them to a
-# container yet, and the next one does not know of them. Only while no dockerd runs.
+# Print links of which both ends are here, by names that dockerd gives, and which no container was
+# given yet: "bridge", those of ours; "none", those that have no bridge yet and were never up.
+strays() {
+    ip -oneline link show type veth 2>/dev/null | awk -v "of=$1" -v "bridge= master $bridge " '
+        function dockers(name) { return name ~ /^veth[0-9a-f]+$/ && length(name) == 11 }
+        { split($2, ends, /[@:]/) }
+        !dockers(ends[1]) || !dockers(ends[2]) { next }
+        of == "bridge" && index($0, bridge) { print ends[1] }
+        of == "none" && !/ master / && / qdisc noop / {
+            new[ends[1]]
+            if (ends[2] in new) print ends[1]
+        }'
+}
+
+# Whether a dockerd runs that may make links here; those in boxes may not.
+another_dockerd() {
+    here=$(readlink /proc/self/ns/net)
+    for name in $(grep -lx dockerd /proc/[0-9]*/comm 2>/dev/null); do
+        [ "$(readlink "${name%comm}ns/net")" != "$here" ] || return 0
+    done
+    return 1
+}
+
+# Remove links that a killed dockerd had given to no container; the next one does not know of them.
+# Only while ours does not run. Another may be about to use what has no bridge yet, which takes it
+# milliseconds.
 tidy() {
-    ip -oneline link show type veth master "$bridge" 2>/dev/null |
-        sed -n 's/^[0-9]*: \(veth[0-9a-f]\{7\}\)@veth[0-9a-f]\{7\}:.*/\1/p' |
-        while read -r port; do ip link delete "$port" || true; done
+    found=$(strays none)
+    [ -z "$found" ] || ! another_dockerd || sleep 10
+    still=" $(strays none | tr '\n' ' ')"
+    for port in $found; do
+        case $still in *" $port "*) ip link delete "$port" || true ;; esac
+    done
+    for port in $(strays bridge); do ip link delete "$port" || true; done
 }
 
 down() {
