@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from containai.engine import daemon, resolver
 from containai.engine import network as networks
-from containai.engine import resolver
 from containai.host import services
 from containai.host.machine import Machine
 from harness.waiting import until
@@ -100,3 +100,26 @@ def test_it_has_no_rights_of_roots(site):
     assert "0" not in status["Uid"].split()
     assert int(status["CapEff"], 16) == 0
     assert status["NoNewPrivs"] == "1"
+
+
+def test_a_bridge_that_somebody_removed_is_made_again_under_its_boxes(site, shared):
+    network = network_of(site)
+
+    def names():
+        return shared.sh(f"host -t A {networks.HOST_NAME}").split()[-1]
+
+    def alive():
+        connection = os.stat(site.layout.control_socket(shared.box)).st_ino
+        return daemon.running_pid(site.layout), shared.inspect()["State"]["Pid"], connection
+
+    assert names() == network.host
+    before = alive()
+    subprocess.run(["ip", "link", "delete", site.layout.bridge], check=True)
+    # It lives on, and has nowhere to answer.
+    [keeper] = resolver.processes_of(site.layout)
+    assert site.cai("doctor", check=False).returncode == 1
+    site.cai("setup", "--yes")
+    site.cai("doctor")
+    assert resolver.processes_of(site.layout) == [keeper]
+    assert names() == network.host
+    assert alive() == before

@@ -70,6 +70,13 @@ pinned() {
     done
 }
 
+# Pinned ports that are on no bridge: somebody removed ours, under boxes that run.
+loose() {
+    ip -oneline link show type veth 2>/dev/null |
+        sed -n '/ master /!s/^[0-9]*: \([^@:]*\).*/\1/p' |
+        while read -r port; do [ ! -f "$pins/$port" ] || echo "$port"; done
+}
+
 # A pinned port lets through what comes from, or goes to, its own MAC and address; ARP included,
 # so that nobody takes another's. Other protocols (IPv6 among them) do not pass. What comes from a
 # port that no box has is left to the chains for packets.
@@ -262,6 +269,7 @@ up() {
     done
     ! has_ipv6 || echo 1 >"/proc/sys/net/ipv6/conf/$bridge/disable_ipv6"
     ip link set "$bridge" up
+    for port in $(loose); do ip link set "$port" master "$bridge"; done
     [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo 1 >/proc/sys/net/ipv4/ip_forward
     own_table | nft -f -
     ! has_ipv6 || own_table_6 | nft -f -
@@ -299,6 +307,7 @@ check() {
         ! has_bridge || has_mac || echo "that its MAC stays"
         ! has_bridge || ipv6_is_off || echo "that IPv6 is off"
         ! has_bridge || is_isolated || echo "the isolation of boxes"
+        ! has_bridge || for port in $(loose); do echo "the bridge's port $port"; done
         missing_pins
         if has_iptables; then
             iptables -w -C FORWARD -j "$bridge" 2>/dev/null || echo "the rule in iptables' FORWARD"

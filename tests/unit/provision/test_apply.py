@@ -65,10 +65,10 @@ def test_lxcfs_is_offered_where_installing_helps(host, monkeypatch, missing, apt
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_resolver_is_offered_where_installing_helps(host, monkeypatch, known):
+def test_dnsmasq_is_offered_where_installing_helps(host, monkeypatch, known):
     monkeypatch.setattr(resolver_step.resolver, "PROGRAM", "/no/such/program")
     host.answer("apt-cache", "show", code=0 if known else 100)
-    found = resolver_step.Resolver().check(host)
+    found = resolver_step.Dnsmasq().check(host)
     assert (found.ok, found.passes) == (not known, True)
-    plan = resolver_step.Resolver().plan(host, found)
+    plan = resolver_step.Dnsmasq().plan(host, found)
     assert [" dnsmasq-base " in action.describe() for action in plan] == [True] * known

@@ -11,7 +11,7 @@ from containai.provision.steps.kernel_limits import KernelLimits
 from containai.provision.steps.lxcfs import Lxcfs
 from containai.provision.steps.platform import Kernel, Ports, Space, System
 from containai.provision.steps.programs import Programs
-from containai.provision.steps.resolver import Resolver
+from containai.provision.steps.resolver import Dnsmasq, Resolver
 from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.sysbox import Attempt, Sysbox
 from containai.provision.steps.user import Context, Entries, Keys
@@ -23,7 +23,7 @@ def steps(host: Machine, choices: Choices) -> list[AnyStep]:
     ssh is the user's own affair: through sudo, it is left to that user's first command.
     """
     # Without a network, a package that is only wanted is not waited for.
-    wanted: list[AnyStep] = [] if choices.offline_dir else [Lxcfs(), Resolver()]
+    wanted: list[AnyStep] = [] if choices.offline_dir else [Lxcfs(), Dnsmasq()]
     own: list[AnyStep] = [Keys()] if host.invoker() is None else []
     settings = choices.settings
     attempt = Attempt(settings.engine_runtime, offline=choices.offline_dir or None)
@@ -41,6 +41,7 @@ def steps(host: Machine, choices: Choices) -> list[AnyStep]:
         EngineFiles(settings.network_host_ports),
         Network(),
         EngineRunning(),
+        Resolver(),
         Image(settings, choices.image_archive),
         RuntimeChoice(attempt, settings),
         Context(),

@@ -27,7 +27,7 @@ USERS = ("ssh", "ssh-keygen")
 
 #: The runtime runs on the system's own Python, where only root writes.
 PYTHON = "/usr/bin/python3"
-#: Wanted, not needed: see the steps lxcfs and resolver.
+#: Wanted, not needed: see the steps lxcfs and dnsmasq.
 LXCFS = "lxcfs"
 DNSMASQ = "dnsmasq-base"
 

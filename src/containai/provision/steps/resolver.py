@@ -1,4 +1,7 @@
-"""The resolver of boxes. Boxes do without, where its package cannot be had."""
+"""The resolver of boxes. Boxes do without, where its package cannot be had.
+
+Its program decides what the engine is configured with, and it answers where there is a network.
+"""
 
 from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
@@ -9,32 +12,55 @@ from containai.provision.steps.programs import DNSMASQ
 from containai.work.actions import Action, Do, Finding, Run
 
 
+class Dnsmasq:
+    """Debian's dnsmasq, without a service of its own."""
+
+    title = "dnsmasq"
+    holds = (
+        "wanted, not needed: with it boxes resolve names as this machine does, and follow when it "
+        "changes"
+    )
+    otherwise = "it is installed, where there is a package"
+
+    def check(self, host: Machine) -> Finding[None]:
+        """Look for the program."""
+        if resolver.is_there():
+            return Finding(True, resolver.PROGRAM)
+        seen = (
+            f"{resolver.PROGRAM} is missing; optional: without it boxes do not follow this "
+            "machine's resolver, and cannot use one on a loopback address"
+        )
+        installable = packages.has_apt(host) and packages.known(host, DNSMASQ)
+        return Finding(not installable, seen, optional=True)
+
+    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
+        """Install it."""
+        if finding.ok:
+            return []
+        return [Run(packages.quiet_install_argv(host, [DNSMASQ]), title=f"install {DNSMASQ}")]
+
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
+        """Packages stay: others may use them by now."""
+        return []
+
+
 class Resolver:
-    """dnsmasq, on the bridge of boxes alone."""
+    """dnsmasq, on the bridge of boxes alone. It needs the network, and ends with the engine."""
 
     title = "resolver"
-    holds = (
-        "wanted, not needed: dnsmasq answers on the bridge; boxes resolve names as this machine "
-        "does, and follow when it changes"
-    )
-    otherwise = "it is installed and started"
+    holds = "dnsmasq, where there is one, answers on the bridge while the engine runs"
+    otherwise = "it is started"
 
     def check(self, host: Machine) -> Finding[networks.Network]:
-        """Look for the program; ask it where the engine runs."""
-        layout = host.layout
+        """Ask it where the engine runs."""
         if not resolver.is_there():
-            seen = (
-                f"{resolver.PROGRAM} is missing; optional: without it boxes do not follow this "
-                "machine's resolver, and cannot use one on a loopback address"
-            )
-            installable = packages.has_apt(host) and packages.known(host, DNSMASQ)
-            return Finding(not installable, seen, optional=True)
+            return Finding(True, "none: boxes are given this machine's name servers")
         network = self._network(host)
         if network is None:
             return Finding(True, f"{resolver.PROGRAM}, started with the engine")
-        if not resolver.answers(layout, network):
+        if not resolver.answers(host.layout, network):
             return Finding(False, f"it does not answer on {network.host}", data=network)
-        return Finding(True, f"{network.host}, asks whom {layout.host_resolver} names")
+        return Finding(True, f"{network.host}, asks whom {host.layout.host_resolver} names")
 
     @staticmethod
     def _network(host: Machine) -> networks.Network | None:
@@ -45,17 +71,15 @@ class Resolver:
         return networks.of(str(config["fixed-cidr"])) if daemon.answering(host) else None
 
     def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
-        """Install it, or start it."""
-        if finding.ok:
-            return []
+        """Start it."""
         network = finding.data
         if network is None:
-            return [Run(packages.quiet_install_argv(host, [DNSMASQ]), title=f"install {DNSMASQ}")]
+            return []
         manager, wanted = services.manager(host), resolver.service(host.layout, network)
         details = tuple(manager.start_shown(wanted))
         title = "start the resolver of boxes, and wait until it answers"
         return [Do(title, lambda _: manager.start(wanted), details)]
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
-        """It ends with the engine; packages stay, as others may use them by now."""
+        """It ends with the engine."""
         return []

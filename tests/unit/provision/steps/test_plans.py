@@ -15,7 +15,7 @@ from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.engine import EngineFiles, EngineRunning, Network, Outdated
 from containai.provision.steps.image import Image
 from containai.provision.steps.kernel_limits import TABLE, KernelLimits, TooSmall
-from containai.provision.steps.resolver import Resolver
+from containai.provision.steps.resolver import Dnsmasq, Resolver
 from containai.provision.steps.runtime import Missing as NoRuntime
 from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.sysbox import Attempt, Lacking, Sysbox
@@ -44,6 +44,7 @@ def test_what_is_right_has_no_plan():
         EngineRunning(),
         Runtime(),
         KernelLimits(),
+        Dnsmasq(),
         Resolver(),
         Sysbox(Attempt("auto")),
         RuntimeChoice(Attempt("auto"), Settings()),
