@@ -24,7 +24,7 @@ from bench import measure
 from bench.idle import idle
 from bench.measure import Row, difference, interleaved, ratio, run, timed
 from containai.boxes import spec
-from containai.boxes.lifecycle import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
+from containai.boxes.design import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
 from containai.boxes.workspace import box_name
 from containai.layout import AGENT_USER, RUNTIME, Layout
 

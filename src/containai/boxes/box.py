@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from containai.boxes.limits import Limits
-from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
+from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX, part_of
 from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import BoxNotFoundError, NameTakenError
@@ -136,6 +136,14 @@ def named_volumes(container: Container) -> list[str]:
     """
     mount = container.mount(DOCKER_IN_BOX)
     return [mount.source] if mount is not None and mount.source else []
+
+
+def forgotten_volumes(engine: Engine, name: str) -> list[str]:
+    """Return what is left of a box of ours of that name whose container somebody removed alone.
+
+    The engine refuses to remove what any container has.
+    """
+    return engine.volumes(f"label={part_of(engine.layout.uid, name)}", "dangling=true")
 
 
 def every(engine: Engine) -> list[Box]:

@@ -2,23 +2,22 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 
 from containai.boxes import box as boxes
-from containai.boxes import console, given, halt, ids, limits, ports, spec, starting
+from containai.boxes import design, given, halt, ids, limits, ports, starting
 from containai.boxes.box import Box, Status
+from containai.boxes.design import Order, Request, Scene
 from containai.boxes.limits import Limits
+from containai.boxes.spec import BoxSpec, create_arguments
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
 from containai.engine import network, runtimes, shims
 from containai.engine.client import Engine
-from containai.engine.container import Container
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks
 from containai.host.background import Background
-from containai.host.machine import Machine
-from containai.layout import AGENT_USER
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
 
@@ -29,12 +28,8 @@ BOX_LOCK_TIMEOUT = 600.0
 ATTEMPTS = 5
 #: How long to wait after the first of them, in seconds.
 PAUSE = 0.1
-HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: What an archive with a key in it may have, in bytes; a box could make its key endless.
 _KEY_LIMIT = 1 << 16
-#: Merged into the daemon.json of the image by its containai-init.service, at first boot.
-DOCKER_POOLS_IN_BOX = "etc/containai/docker-pools.json"
-AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{AGENT_USER}"
 
 
 class Boxes:
@@ -75,35 +70,28 @@ class Boxes:
             with self._lock(own):
                 box = boxes.find(self.engine, workspace.path, first, named=name is not None)
                 if own == (box.name if box else first):
-                    self._bring_up(own, box, workspace, image, say, asked, admit)
+                    self._bring_up(box, Order(own, workspace, image, asked), say, admit)
                     return own
             # The workspace's box has another name, and that name's lock.
             own = box.name if box else first
 
     def _bring_up(
-        self,
-        own: str,
-        box: Box | None,
-        workspace: Workspace,
-        image: str,
-        say: Callable[[str], None],
-        asked: Limits,
-        admit: Callable[[], None],
+        self, box: Box | None, order: Order, say: Callable[[str], None], admit: Callable[[], None]
     ) -> None:
         tried: set[int] = set()
         for attempt in range(1, ATTEMPTS + 1):
-            if box is not None and box.status in (Status.UNFINISHED, Status.BROKEN):
+            if box is not None and design.is_left_over(box):
                 say(f"removing what an interrupted start left of {box.name}")
                 self._discard(box.container)
                 box = None
             if box is not None:
-                self._limit(box, asked)
-                self._start(box, workspace, say)
+                self._limit(box, order.limits)
+                self._start(box, order.workspace, say)
                 return
             admit()
-            say(f"making the box {own}")
+            say(f"making the box {order.name}")
             try:
-                self._make(own, workspace, image, asked.over(self.limits), tried)
+                self._make(self.completed(order), tried)
             except EngineError as failed:
                 if not starting.may_pass(failed) or attempt == ATTEMPTS:
                     raise
@@ -112,8 +100,49 @@ class Boxes:
             # Somebody else may have taken the name, without our lock. The engine gives a name away
             # before it shows the container.
             time.sleep(PAUSE * attempt)
-            box = boxes.find(self.engine, workspace.path, own, named=True)
+            box = boxes.find(self.engine, order.workspace.path, order.name, named=True)
         raise AssertionError("unreachable")
+
+    def completed(self, order: Order) -> Order:
+        """Return an order for a new box: with the settings' limits where it says none.
+
+        Raises UsageError for limits that this machine cannot give.
+        """
+        wanted = order.limits.over(self.limits)
+        limits.check(wanted, self.host.processors())
+        return order._replace(limits=wanted)
+
+    def designed(self, order: Order, tried: Collection[int] = ()) -> BoxSpec:
+        """Return what a new box is made of. `tried` are ports that proved to be taken."""
+        scene = Scene(
+            processors=self.host.processors(),
+            boxes=boxes.every(self.engine),
+            owner=self.layout.uid,
+            runtime=runtimes.chosen(self.layout),
+            ipv6=self.host.has_ipv6(),
+        )
+        return design.new(order, scene, self.port_range, taken=tried, is_free=ports.is_free)
+
+    def limiting(self, box: Box, asked: Limits) -> list[Request]:
+        """Return the requests that give a box the limits that were asked for, where it has others.
+
+        Raises UsageError for limits that it cannot have.
+        """
+        new, online = limits.changes(box.limits, asked), self.host.processors()
+        limits.check(new, online)
+        others = boxes.every(self.engine) if new.cpus else []
+        return design.limiting(box, new, online, others)
+
+    def block(self, name: str, port: int, workspace: Workspace) -> str:
+        """Return the host block of a box."""
+        return ssh.host_block(
+            self.layout,
+            name,
+            port=port,
+            workspace=workspace.path,
+            inode=workspace.inode,
+            forward_agent=self.forward_agent,
+        )
 
     def stop(self, box: Box) -> None:
         """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
@@ -150,9 +179,8 @@ class Boxes:
             box = Box.from_container(left)
             if box.belongs_to(self.layout.uid):
                 ssh.forget(self.host, box.name)
-            self.engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
-            for volume in boxes.named_volumes(left):
-                self.engine.docker("volume", "rm", volume, ok=(0, 1))
+            for request in design.removing(left):
+                self.engine.docker(*request, ok=(0, 1))
         # A shim that is left, and the id range, are root's to end: whoever may not leaves it to
         # the next start of the engine, or of any box.
         with contextlib.suppress(ContainAIError):
@@ -160,172 +188,75 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             self.host.run(argv, root=True, ok=None)
 
-    def _discard_parts(self, name: str) -> None:
-        """Remove what is left of a box of ours whose container somebody removed without it.
-
-        The engine refuses to remove what any container has.
-        """
-        label = f"label={spec.part_of(self.layout.uid, name)}"
-        for volume in self.engine.volumes(label, "dangling=true"):
-            self.engine.docker("volume", "rm", volume, ok=(0, 1))
-
-    def _make(
-        self, name: str, workspace: Workspace, image: str, wanted: Limits, tried: set[int]
-    ) -> None:
+    def _make(self, order: Order, tried: set[int]) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
-        limits.check(wanted, self.host.processors())
-        runtime = runtimes.chosen(self.layout)
-        agent = ids.agent_files(runtime, workspace.path)
+        name, workspace = order.name, order.workspace
+        agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
         public = ssh.ensure_user(self.host)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(lambda: ssh.new_key(self.host))
         choosing = Background(lambda: network.nested_here(self.host))
-        self._discard_parts(name)
+        for request in design.tidying(boxes.forgotten_volumes(self.engine, name)):
+            self.engine.docker(*request, ok=(0, 1))
         with ExitStack() as undo:
-            port, container = self._create(name, workspace, image, runtime, wanted, tried)
+            with self._choosing("a port"):
+                made = self.designed(order, tried)
+                container = self.engine.docker(*create_arguments(made)).out.strip()
             undo.callback(self._discard, container)
-            tried.add(port)
+            tried.add(made.ssh_port)
             key = making.result()
-            files = agent | {
-                HOST_KEY_IN_BOX: (key.private, 0o600),
-                HOST_KEY_IN_BOX + ".pub": (key.public + "\n", 0o644),
-                AUTHORIZED_KEYS_IN_BOX: (public + "\n", 0o644),
-                DOCKER_POOLS_IN_BOX: (choosing.result(), 0o644),
-            }
-            given.give(self.engine, container, runtime, files)
-            ssh.publish(self.layout, name, self._block(name, port, workspace), key.public)
-            self._boot(name, container)
+            files = design.files(agent, key=key, authorized=public, pools=choosing.result())
+            given.give(self.engine, container, made.runtime, files)
+            ssh.publish(self.layout, name, self.block(name, made.ssh_port, workspace), key.public)
+            starting.start(self.engine, container)
+            self._connect(name, container)
             undo.pop_all()
-
-    def _create(
-        self,
-        name: str,
-        workspace: Workspace,
-        image: str,
-        runtime: str,
-        wanted: Limits,
-        tried: set[int],
-    ) -> tuple[int, str]:
-        """Create a box's container; return its port and its id."""
-        with self._choosing("a port"):
-            others = boxes.every(self.engine)
-            promised = {box.ssh_port for box in others}
-            port = ports.choose(self.port_range, promised | tried)
-            made = spec.BoxSpec(
-                name=name,
-                workspace=workspace.path,
-                image=image,
-                ssh_port=port,
-                owner=self.layout.uid,
-                runtime=runtime,
-                limits=wanted,
-                cpuset=_cpuset(self.host, wanted, others),
-                skip_mounts=workspace.skip_mounts,
-                ipv6=self.host.has_ipv6(),
-            )
-            container = self.engine.docker(*spec.create_arguments(made)).out.strip()
-        return port, container
 
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
         return locks.hold(self.host, locks.CHOICE, wait=60, what=f"choosing {what}")
 
     def _limit(self, box: Box, asked: Limits) -> None:
         """Give a box that is there, running or not, the limits that were asked for."""
-        new = limits.changes(box.limits, asked)
-        limits.check(new, self.host.processors())
-        if not box.is_bounded:
-            # Made by a version that had no limit on processes.
-            self.engine.docker("update", *limits.PROCESSES, box.container)
-        if any(new):
-            with self._choosing("processors"):
-                every = boxes.every(self.engine)
-                others = [other for other in every if other.container != box.container]
-                options = limits.arguments(new, _cpuset(self.host, new, others))
-                self.engine.docker("update", *options, box.container)
-
-    def _block(self, name: str, port: int, workspace: Workspace) -> str:
-        return ssh.host_block(
-            self.layout,
-            name,
-            port=port,
-            workspace=workspace.path,
-            inode=workspace.inode,
-            forward_agent=self.forward_agent,
-        )
-
-    def _boot(self, name: str, container: str) -> None:
-        starting.start(self.engine, container)
-        self._connect(name, container)
+        # Two that are limited at once are not to get the same processors.
+        with self._choosing("processors") if asked.cpus else contextlib.nullcontext():
+            for request in self.limiting(box, asked):
+                self.engine.docker(*request)
 
     def _connect(self, name: str, container: str) -> None:
-        connect.open_master(self.host, name, self._watch(name, container))
-
-    def _watch(self, name: str, container: str) -> Callable[[], None]:
-        """Return what raises BoxStartError once the box died, or is started again and again.
-
-        One restart is forgiven: the box may have been ending when somebody wanted to enter it.
-        """
-        restarts: set[int] = set()
-
-        def still_alive() -> None:
-            state = self.engine.container(container)
-            if state is not None:
-                restarts.add(state.restart_count)
-                if state.running and len(restarts) <= 2:
-                    return
-            raise self._death(name, container, state)
-
-        return still_alive
-
-    def _death(self, name: str, container: str, state: Container | None) -> BoxStartError:
-        if state is None:
-            why = "it is gone"
-        else:
-            why = ", ".join(filter(None, [f"code {state.exit_code}", state.error]))
-        last = self.engine.docker("logs", "--tail", "40", container, ok=None)
-        said = "\n  ".join(console.legible(last.out + last.err)[-12:]) or "nothing"
-        return BoxStartError(
-            f"the box {name!r} died while it booted ({why}); it said last:\n  {said}",
-            hint="see: cai engine logs",
-        )
+        watch = starting.watch(self.engine, name, container)
+        connect.open_master(self.host, name, watch)
 
     def _start(self, box: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
         name, container = box.name, box.container
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
-        if box.status is Status.PAUSED:
+        steps = design.waking(box, same=same)
+        if "unpause" in steps:
             self.engine.docker("unpause", container)
-        if box.status is Status.RESTARTING:
+        if "stop" in steps:
+            if box.status is not Status.RESTARTING:
+                say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
-            box = box._replace(status=Status.STOPPED)
-        if box.status is not Status.STOPPED and same is False:
-            say(f"{workspace.path} is another directory than it was: restarting {name}")
-            halt.stop(self.engine, container)
-            box = box._replace(status=Status.STOPPED)
         ssh.ensure_user(self.host)
-        ssh.publish(
-            self.layout,
-            name,
-            self._block(name, box.ssh_port, workspace),
-            self._host_key(name, container),
-        )
-        if box.status is Status.STOPPED:
-            say(f"starting the box {name}")
-            starting.with_its_port(self.engine, name, container, box.ssh_port, say)
-            try:
-                self._connect(name, container)
-            except BoxStartError:
-                # Else the engine would start it again and again.
-                halt.stop(self.engine, container, ok=None)
-                raise
-        else:
+        block = self.block(name, box.ssh_port, workspace)
+        ssh.publish(self.layout, name, block, self._host_key(name, container))
+        if "start" not in steps:
             self._connect(name, container)
+            return
+        say(f"starting the box {name}")
+        starting.with_its_port(self.engine, name, container, box.ssh_port, say)
+        try:
+            self._connect(name, container)
+        except BoxStartError:
+            # Else the engine would start it again and again.
+            halt.stop(self.engine, container, ok=None)
+            raise
 
     def _host_key(self, name: str, container: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
         pinned = ssh.pinned_key(files.read(self.layout.known_hosts) or "", name)
         if pinned is not None:
             return pinned
-        argv = self.engine.argv("cp", f"{container}:/{HOST_KEY_IN_BOX}.pub", "-")
+        argv = self.engine.argv("cp", f"{container}:/{design.HOST_KEY_IN_BOX}.pub", "-")
         archive = self.host.run_limited(
             argv, stdin=b"", limit=_KEY_LIMIT, timeout=60, root=self.engine.needs_root
         ).out
@@ -337,9 +268,3 @@ class Boxes:
                 f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
             )
         return " ".join(words[:2])
-
-
-def _cpuset(host: Machine, wanted: Limits, others: list[Box]) -> str:
-    if not wanted.cpus:
-        return ""
-    return limits.spread(wanted.cpus, host.processors(), [box.cpuset for box in others])

@@ -4,8 +4,10 @@ import re
 import time
 from collections.abc import Callable
 
+from containai.boxes import console
 from containai.engine import daemon, shims
 from containai.engine.client import Engine
+from containai.engine.container import Container
 from containai.errors import BoxStartError, EngineError
 
 #: How long containerd and runc may take to notice that a shim has ended, in seconds.
@@ -52,6 +54,37 @@ def with_its_port(
         f"port {port}, which the box {name!r} has, is taken",
         hint=f"end who has it: ss -tlnp sport = :{port}; "
         "or make the box anew: cai rm, then cai run",
+    )
+
+
+def watch(engine: Engine, name: str, container: str) -> Callable[[], None]:
+    """Return what raises BoxStartError once the box died, or is started again and again.
+
+    One restart is forgiven: the box may have been ending when somebody wanted to enter it.
+    """
+    restarts: set[int] = set()
+
+    def still_alive() -> None:
+        state = engine.container(container)
+        if state is not None:
+            restarts.add(state.restart_count)
+            if state.running and len(restarts) <= 2:
+                return
+        raise _death(engine, name, container, state)
+
+    return still_alive
+
+
+def _death(engine: Engine, name: str, container: str, state: Container | None) -> BoxStartError:
+    if state is None:
+        why = "it is gone"
+    else:
+        why = ", ".join(filter(None, [f"code {state.exit_code}", state.error]))
+    last = engine.docker("logs", "--tail", "40", container, ok=None)
+    said = "\n  ".join(console.legible(last.out + last.err)[-12:]) or "nothing"
+    return BoxStartError(
+        f"the box {name!r} died while it booted ({why}); it said last:\n  {said}",
+        hint="see: cai engine logs",
     )
 
 
