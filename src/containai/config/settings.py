@@ -150,6 +150,14 @@ class Settings:
         "is bootstrapped from Debian's archive. Another one is another image, which `cai run` or "
         "`cai setup` builds.",
     )
+    network_certificates = Setting(
+        "network.certificates",
+        values.flag,
+        "true",
+        "Whether the certificates that were added to this machine's trusted ones, and those that "
+        "variables like `NODE_EXTRA_CA_CERTS` name, are trusted in boxes and while an image is "
+        "built.",
+    )
     network_host_ports = Setting(
         "network.host_ports",
         values.host_ports,

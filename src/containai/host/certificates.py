@@ -1,0 +1,205 @@
+"""Certificates that were added to what this machine trusts: those of a network that inspects TLS.
+
+Without them nothing is fetched over https there. They are public. Each is read whole, and checked
+to be one, before anything is made with it.
+"""
+
+import base64
+import binascii
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from containai.errors import ContainAIError
+
+#: Where an administrator puts them, and what their names end in: Debian and Ubuntu
+#: (update-ca-certificates(8)), Fedora (update-ca-trust(8)), Arch (the same program), openSUSE.
+ANCHORS = (
+    ("usr/local/share/ca-certificates", ".crt"),
+    ("etc/pki/ca-trust/source/anchors", ""),
+    ("etc/ca-certificates/trust-source/anchors", ""),
+    ("etc/pki/trust/anchors", ""),
+)
+#: Which of a package's certificates Debian trusts, and where they are; `mozilla/` are everybody's.
+CHOSEN, PACKAGED = "etc/ca-certificates.conf", "usr/share/ca-certificates"
+#: All that a machine trusts, in one file: each distribution makes its own from the above.
+BUNDLES = (
+    "etc/ssl/certs/ca-certificates.crt",
+    "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "var/lib/ca-certificates/ca-bundle.pem",
+    "etc/ssl/certs/ca-bundle.crt",
+    "etc/ssl/cert.pem",
+)
+#: By which programs of this user are told of others.
+VARIABLES = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+)
+#: What one file may have, and all certificates together, in bytes. Mozilla's have 220 KiB.
+FILE_LIMIT, LIMIT = 2 << 20, 384 << 10
+HINT = "correct or remove it; or have none of them in boxes: network.certificates = false"
+_PEM = re.compile(
+    rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL
+)
+
+
+class Certificate(NamedTuple):
+    """A certificate: the name of a file for it, and its text (PEM)."""
+
+    name: str
+    text: str
+
+
+def added(root: str, environ: Mapping[str, str]) -> tuple[Certificate, ...]:
+    """Return the certificates that were added to the machine's, and those that variables name.
+
+    `root` is where the machine's files are looked for first. Raises ContainAIError for a file that
+    is no certificate or cannot be read, and where they are too many.
+    """
+    found: dict[bytes, str] = {}
+    for path in _anchors(root):
+        for der in _read(path, path):
+            found.setdefault(der, _name(path))
+    known: set[bytes] | None = None
+    for name, path in _named(root, environ):
+        if known is None:
+            known = _known(root)
+        for der in _read(path, f"{path} ({name})"):
+            if der not in known:
+                found.setdefault(der, _name(path))
+    if sum(map(len, found)) > LIMIT * 3 // 4:
+        raise ContainAIError(
+            f"{len(found)} certificates were added to this machine's, more than {LIMIT >> 10} KiB",
+            hint="have none of them in boxes: network.certificates = false",
+        )
+    return tuple(_numbered(found))
+
+
+def bundle_text(certificates: tuple[Certificate, ...]) -> str:
+    """Return certificates as one file."""
+    return "".join(each.text for each in certificates)
+
+
+def sources(root: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the paths that change whenever what `added` returns does."""
+    paths = [_at(root, each) for each, _ in ANCHORS]
+    paths += [_at(root, each) for each in (CHOSEN, *BUNDLES)]
+    return paths + [path for name in VARIABLES if (path := environ.get(name))]
+
+
+def _at(root: str, path: str) -> str:
+    own = os.path.join(root, path)
+    return own if os.path.lexists(own) else os.path.join("/", path)
+
+
+def _anchors(root: str) -> Iterator[str]:
+    for directory, ending in ANCHORS:
+        for parent, children, names in os.walk(_at(root, directory), followlinks=True):
+            children.sort()
+            for name in sorted(names):
+                if name.endswith(ending) and not name.startswith((".", "README")):
+                    yield os.path.join(parent, name)
+    try:
+        with open(_at(root, CHOSEN), encoding="utf-8", errors="replace") as file:
+            chosen = file.read().splitlines()
+    except OSError:
+        return
+    for line in chosen:
+        path = os.path.join(_at(root, PACKAGED), line.strip())
+        is_own = line.strip() and not line.startswith(("#", "!", "mozilla/"))
+        if is_own and os.path.exists(path):
+            yield path
+
+
+def _named(root: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the variables of this user that name another file than what the machine trusts."""
+    usual = {os.path.realpath(_at(root, each)) for each in BUNDLES}
+    for name in VARIABLES:
+        path = environ.get(name)
+        if path and os.path.realpath(path) not in usual:
+            yield name, path
+
+
+def _known(root: str) -> set[bytes]:
+    bundle = next(filter(os.path.exists, (_at(root, each) for each in BUNDLES)), "")
+    try:
+        return set(_read(bundle, bundle))
+    except ContainAIError:
+        return set()
+
+
+def _read(path: str, shown: str) -> list[bytes]:
+    """Return the certificates in a file (DER). Raises ContainAIError where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ContainAIError(f"{shown} is no file with a certificate", hint=HINT)
+            raw = file.read(FILE_LIMIT + 1)
+    except OSError as wrong:
+        closed = isinstance(wrong, PermissionError)
+        raise ContainAIError(
+            f"the certificate {shown} cannot be read: {wrong.strerror}",
+            hint=f"it is public: sudo chmod a+r {path}" if closed else HINT,
+        ) from None
+    if len(raw) > FILE_LIMIT:
+        raise ContainAIError(f"{shown} has more than {FILE_LIMIT >> 20} MiB", hint=HINT)
+    try:
+        found = [_first(base64.b64decode(each)) for _, each in _PEM.findall(raw)]
+        if not found and raw[:1] == b"\x30":
+            found = [_first(raw)]
+    except (ValueError, binascii.Error):
+        found = []
+    if not found:
+        raise ContainAIError(f"{shown} is no certificate (PEM or DER)", hint=HINT)
+    return found
+
+
+def _first(der: bytes) -> bytes:
+    """Return the certificate that DER begins with: what OpenSSL trusts has more after it.
+
+    It is a sequence of a sequence and others (RFC 5280, 4.1). Raises ValueError for what is none.
+    """
+    head, length = _sequence(der)
+    _sequence(der[head : head + length])
+    if len(der) < head + length:
+        raise ValueError("cut off")
+    return der[: head + length]
+
+
+def _sequence(der: bytes) -> tuple[int, int]:
+    """Return how long the head of a DER sequence is, and what follows it."""
+    if len(der) < 2 or der[0] != 0x30:
+        raise ValueError("no sequence")
+    if der[1] < 0x80:
+        return 2, der[1]
+    count = der[1] & 0x7F
+    if not 1 <= count <= 4:
+        raise ValueError("no length")
+    return 2 + count, int.from_bytes(der[2 : 2 + count])
+
+
+def _name(path: str) -> str:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "certificate"
+
+
+def _numbered(found: Mapping[bytes, str]) -> Iterator[Certificate]:
+    names: dict[str, int] = {}
+    for der, stem in found.items():
+        names[stem] = names.get(stem, 0) + 1
+        name = stem if names[stem] == 1 else f"{stem}.{names[stem]}"
+        yield Certificate(f"{name}.crt", _pem(der))
+
+
+def _pem(der: bytes) -> str:
+    text = base64.b64encode(der).decode()
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
