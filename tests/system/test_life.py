@@ -2,13 +2,37 @@
 
 import json
 import os
+import shlex
 import socket
+import subprocess
 
 import pytest
 
 from containai.boxes.spec import DOCKER_IN_BOX, BoxSpec, create_arguments
+from harness.site import tree
 
 IMAGE = "tar -c -C /etc hostname | docker import - kept >/dev/null"
+
+
+def test_a_dry_run_changes_nothing_and_prints_what_a_run_then_asks_for(site, space):
+    def state():
+        return site.container_names(), site.docker("volume", "ls", "-q"), tree(site.home)
+
+    words = ("run", "--dry-run", "--json", *space.force, space.path, "--", "true")
+    before = state()
+    seen = json.loads(site.cai(*words).stdout)
+    assert state() == before
+    assert (seen["changed"], seen["box"], seen["status"]) == (False, space.box, None)
+    # Done by hand, that makes the container that a run makes.
+    subprocess.run(seen["create"], check=True, capture_output=True)
+    by_hand = space.inspect()
+    assert json.loads(site.cai(*words).stdout)["create"] == seen["create"]
+    space.run("true")
+    made = space.inspect()
+    assert made["Id"] != by_hand["Id"]
+    for part in ("Config", "HostConfig", "Name"):
+        assert made[part] == by_hand[part]
+    assert json.loads(site.cai(*words).stdout)["plan"] == ["$ " + shlex.join(seen["session"])]
 
 
 def test_stop_is_orderly_and_start_keeps_the_state(site, space):

@@ -112,11 +112,16 @@ class Boxes:
         limits.check(wanted, self.host.processors())
         return order._replace(limits=wanted)
 
-    def designed(self, order: Order, tried: Collection[int] = ()) -> BoxSpec:
-        """Return what a new box is made of. `tried` are ports that proved to be taken."""
+    def designed(
+        self, order: Order, tried: Collection[int] = (), left: Box | None = None
+    ) -> BoxSpec:
+        """Return what a new box is made of.
+
+        `tried` are ports that proved to be taken; `left` is a box that would be removed before.
+        """
         scene = Scene(
             processors=self.host.processors(),
-            boxes=boxes.every(self.engine),
+            boxes=[box for box in boxes.every(self.engine) if box != left],
             owner=self.layout.uid,
             runtime=runtimes.chosen(self.layout),
             ipv6=self.host.has_ipv6(),

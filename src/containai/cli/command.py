@@ -34,7 +34,7 @@ class Argument(NamedTuple):
     @property
     def keyword(self) -> str:
         """The keyword that `run` of the command gets it as."""
-        return self.name.lstrip("-").replace("-", "_").lower()
+        return _keyword(self.name)
 
     @property
     def is_option(self) -> bool:
@@ -46,6 +46,10 @@ class Argument(NamedTuple):
         """The argument as usage has it."""
         value = self.metavar if self.const is None else f"[{self.metavar}]"
         return f"{self.name} {value}" if value else self.name
+
+
+def _keyword(name: str) -> str:
+    return name.lstrip("-").replace("-", "_").lower()
 
 
 class Example(NamedTuple):
@@ -71,6 +75,8 @@ class Command(NamedTuple):
     remainder: str = ""
     #: It returns a value, and has --json.
     has_value: bool = True
+    #: It returns one with this option only.
+    value_needs: str = ""
     #: It may ask, and has --yes.
     asks: bool = False
 
@@ -131,6 +137,10 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
     if command.remainder:
         given["command"] = remainder
     as_json, agreed = given.pop(JSON.keyword, False), given.pop(YES.keyword, False)
+    if as_json and command.value_needs and not given[_keyword(command.value_needs)]:
+        raise UsageError(
+            f"{command.path}: --json goes with {command.value_needs}", hint=usage(command)
+        )
     return Asked(given, flags, as_json, agreed)
 
 

@@ -16,6 +16,7 @@ from containai.ssh import session
 if TYPE_CHECKING:
     from containai.app import App
     from containai.boxes.box import Box
+    from containai.boxes.limits import Limits
     from containai.boxes.locate import Located
 
 Argv = list[bytes | str]
@@ -41,7 +42,7 @@ def at_once(
     name = target.name or workspaces.box_name(workspace.path, layout.uid)
     if not session.is_warm(layout, name, workspace.path, workspace.inode):
         return None
-    return _session(layout, name, workspace, command)
+    return in_box(layout, name, workspace, command)
 
 
 def existing(app: "App", target: Target, command: Sequence[str]) -> Argv:
@@ -55,17 +56,22 @@ def existing(app: "App", target: Target, command: Sequence[str]) -> Argv:
 
 def made(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
     """Return the command line of a session in a box; make and start whatever is missing."""
+    argv = made_at_once(app, target, command, wanted)
+    return argv if argv is not None else _brought_up(app, target, command, wanted)
+
+
+def made_at_once(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv | None:
+    """Return the command line of a session in a box that runs as it is wanted, or None."""
     # What flags say, a box that runs already is to be given first.
-    if not app.flags:
-        # A name alone may be of another directory's box.
-        force = wanted.force or (target.path is None and target.name is not None)
-        argv = at_once(app.layout, target, command, force=force)
-        if argv is not None:
-            return argv
-    return _brought_up(app, target, command, wanted)
+    if app.flags:
+        return None
+    # A name alone may be of another directory's box.
+    force = wanted.force or (target.path is None and target.name is not None)
+    return at_once(app.layout, target, command, force=force)
 
 
-def _session(layout: Layout, name: str, workspace: Workspace, command: Sequence[str]) -> Argv:
+def in_box(layout: Layout, name: str, workspace: Workspace, command: Sequence[str]) -> Argv:
+    """Return the command line of a session in a box that runs."""
     return session.ssh_argv(
         layout, name, command, terminal=os.isatty(0), directory=workspace.directory
     )
@@ -75,33 +81,30 @@ def _woken(app: "App", target: Target, command: Sequence[str]) -> Argv:
     from containai.boxes import locate
 
     box = locate.existing(app.engine, target, to_enter=True)
-    return _session(app.layout, box.name, started(app, box), command)
+    return in_box(app.layout, box.name, started(app, box), command)
 
 
 def started(app: "App", box: "Box") -> Workspace:
     """Have a box that is there running and reachable; return its workspace."""
     from containai.boxes import locate
 
-    workspace = _checked(app.layout, locate.workspace_of(box))
+    workspace = checked(app.layout, locate.workspace_of(box))
     app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
     return workspace
 
 
 def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
-    from containai.boxes.limits import Limits
-    from containai.config.settings import Settings
     from containai.flows import admission
     from containai.images import recipe
 
-    settings = app.settings
     # Its digest is looked up once.
-    reference = recipe.wanted(settings).reference
+    reference = recipe.wanted(app.settings).reference
     located = _located(app, target, wanted)
     if located is not None and located.box is not None:
-        workspace = _checked(app.layout, located.workspace)
+        workspace = checked(app.layout, located.workspace)
     else:
         workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
-        if located is None or not _is_set_up(app, reference):
+        if located is None or not is_set_up(app, reference):
             # Before setup, which takes minutes.
             admission.look(app.host, workspace, force=wanted.force)
             _set_up(app)
@@ -112,19 +115,23 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
         news[:] = admission.look(app.host, workspace, force=wanted.force)
 
     name = app.boxes.bring_up(
-        workspace,
-        reference,
-        app.ui.say,
-        target.name,
-        Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus)),
-        admit=admit,
+        workspace, reference, app.ui.say, target.name, asked(app), admit=admit
     )
     for text in news:
         app.ui.tell(text)
-    return _session(app.layout, name, workspace, command)
+    return in_box(app.layout, name, workspace, command)
 
 
-def _checked(layout: Layout, workspace: Workspace) -> Workspace:
+def asked(app: "App") -> "Limits":
+    """Return the limits that flags say: those that a box which is there gets, too."""
+    from containai.boxes.limits import Limits
+    from containai.config.settings import Settings
+
+    settings = app.settings
+    return Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus))
+
+
+def checked(layout: Layout, workspace: Workspace) -> Workspace:
     """Return a box's workspace. Raises WorkspaceError where it is no directory any more."""
     present = workspaces.resolve(layout, workspace.path, force=True)
     return present._replace(directory=workspace.directory)
@@ -133,15 +140,24 @@ def _checked(layout: Layout, workspace: Workspace) -> Workspace:
 def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
     """Return what the target stands for, or None where no engine can run yet."""
     from containai.boxes import locate
-    from containai.engine import configuration, daemon
+    from containai.engine import daemon
 
-    if configuration.read(app.layout) is None or app.host.which("dockerd", root=True) is None:
+    if not has_engine(app):
         return None
     daemon.start(app.host)
     return locate.locate(app.engine, target, force=wanted.force, to_enter=True)
 
 
-def _is_set_up(app: "App", image: str) -> bool:
+def has_engine(app: "App") -> bool:
+    """Whether there is an engine that can be started."""
+    from containai.engine import configuration
+
+    there = configuration.read(app.layout) is not None
+    return there and app.host.which("dockerd", root=True) is not None
+
+
+def is_set_up(app: "App", image: str) -> bool:
+    """Whether boxes can be made of an image. The engine has to run."""
     from containai.engine import runtimes
 
     return runtimes.read_choice(app.layout) is not None and app.engine.image(image) is not None

@@ -40,7 +40,11 @@ def _exec(app):
 def _run(app):
     app.machine.answer("ssh", act=lambda: app.docker.by_id.clear())
     app.docker.outputs["logs"] = EVIL
-    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False)
+    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=False)
+
+
+def _dry_run(app):
+    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=True)
 
 
 def _shell(app):
@@ -104,6 +108,7 @@ CASES = [
     ("rm", lambda app: rm.run(app, Target(name=f"{EVIL}-3")), True),
     ("exec", _exec, True),
     ("run", _run, True),
+    ("run", _dry_run, True),
     ("shell", _shell, True),
     ("reclaim", _reclaim, True),
     ("reclaim", _refused, True),

@@ -4,10 +4,18 @@ import pytest
 
 from containai.boxes.target import Target
 from containai.boxes.workspace import box_name
+from containai.cli.command import parse
 from containai.cli.commands import run as command
 from containai.cli.commands import shell
+from containai.cli.report import Report
 from containai.engine.container import State
-from containai.errors import NameTakenError, NotSetUpError, UnsupportedError, WorkspaceError
+from containai.errors import (
+    NameTakenError,
+    NotSetUpError,
+    UnsupportedError,
+    UsageError,
+    WorkspaceError,
+)
 from containai.images import recipe
 from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, words
@@ -29,7 +37,7 @@ class Setup(Switch):
 
 
 def run(app, target=Target(), what=UNAME, *, force=False, skip_mounts=False):  # noqa: B008
-    return command.run(app, target, what, force=force, skip_mounts=skip_mounts)
+    return command.run(app, target, what, force=force, skip_mounts=skip_mounts, dry_run=False)
 
 
 def created(app):
@@ -68,6 +76,25 @@ def test_without_a_command_it_is_the_agent(app, workspace):
     assert isinstance(line, bytes)
     assert b" sh claude " in line
     assert b"npm i -g @anthropic-ai/claude-code" in line
+
+
+def test_a_dry_run_is_a_report(app, workspace):
+    seen = command.run(app, Target(), UNAME, force=False, skip_mounts=False, dry_run=True)
+    assert isinstance(seen, Report)
+    name = box_name(str(workspace), app.layout.uid)
+    assert (seen.value["changed"], seen.value["box"], seen.value["status"]) == (False, name, None)
+    assert seen.views == ["".join(f"{line}\n" for line in seen.value["plan"])]
+    assert seen.value["session"][-2:] == [name, "cd -- /home/agent/workspace && exec uname -a"]
+    assert app.docker.requests == []
+    run(app)
+    assert app.engine.argv(*created(app)) == seen.value["create"]
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--json", "--", "uname", "--dry-run"]])
+def test_json_is_for_a_dry_run(words):
+    with pytest.raises(UsageError, match="--json goes with --dry-run"):
+        parse(command.COMMANDS[0], words)
+    assert parse(command.COMMANDS[0], ["--dry-run", *words]).as_json
 
 
 def test_a_shell(app, workspace):
