@@ -30,6 +30,8 @@ class Argument(NamedTuple):
     default: Any = None
     const: Any = None
     short: str = ""
+    #: A positional argument that has to be there.
+    required: bool = False
 
     @property
     def keyword(self) -> str:
@@ -126,6 +128,9 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
     """Understand the words after a command. Raises UsageError."""
     words, remainder = _split(command, words)
     given = vars(_parser(command).parse_args(words))
+    missing = [each.name for each in command.arguments if each.required and not given[each.keyword]]
+    if missing:
+        raise UsageError(f"{command.path} needs {' and '.join(missing)}", hint=usage(command))
     if command.remainder == "required" and not remainder:
         raise UsageError(
             f"{command.path} needs a COMMAND", hint=f"for example: {_example(command)}"
@@ -210,7 +215,10 @@ def _meant(command: Command, message: str) -> str:
 
 def usage(command: Command) -> str:
     """Return the usage of a command, wrapped."""
-    words = [f"[{argument.shown}]" for argument in arguments(command)]
+    words = [
+        argument.shown if argument.required else f"[{argument.shown}]"
+        for argument in arguments(command)
+    ]
     if command.remainder:
         words.append("-- COMMAND …" if command.remainder == "required" else "[-- COMMAND …]")
     lines = [f"usage: cai {command.path}"]

@@ -11,6 +11,7 @@ from containai.errors import UsageError
 GROUPS = {
     "box": "work in a box",
     "boxes": "look after boxes",
+    "images": "the images that boxes start from",
     "machine": "this machine",
 }
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "commands")

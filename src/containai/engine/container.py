@@ -42,8 +42,9 @@ class Container(NamedTuple):
     """A container, inspected. What its creator asked for is not to be had from an image's file.
 
     `labels` are: Docker adds those of the image to those of the container. `image` is as it was
-    asked for. `running` is also of one that is paused. `pid` is its first process's, or 0.
-    Limits are 0 where there is none: `memory` in bytes, `cpus` in processors, `processes`.
+    asked for, `image_id` what that was then. `running` is also of one that is paused. `pid` is its
+    first process's, or 0. Limits are 0 where there is none: `memory` in bytes, `cpus` in
+    processors, `processes`.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Container(NamedTuple):
     cpus: float = 0.0
     cpuset: str = ""
     processes: int = 0
+    image_id: str = ""
 
     @classmethod
     def from_inspect(cls, inspected: object) -> "Container":
@@ -90,6 +92,7 @@ class Container(NamedTuple):
             cpus=_number(host.get("NanoCpus")) / 1e9,
             cpuset=cpuset if _CPUSET.fullmatch(cpuset) else "",
             processes=_number(host.get("PidsLimit")),
+            image_id=_text(top.get("Image")),
         )
 
     def label(self, key: str) -> str | None:
@@ -102,16 +105,27 @@ class Container(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image, inspected."""
+    """An image, inspected. `digests` are what registries call it; `size` is in bytes, of it all."""
 
     id: str
     labels: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size: int = 0
+    created: str = ""
 
     @classmethod
     def from_inspect(cls, inspected: object) -> "Image":
         """Read one from what `docker image inspect` says of it. Never raises."""
         top = _table(inspected)
-        return cls(_text(top.get("Id")), _labels(_table(top.get("Config")).get("Labels")))
+        return cls(
+            id=_text(top.get("Id")),
+            labels=_labels(_table(top.get("Config")).get("Labels")),
+            tags=_texts(top.get("RepoTags")),
+            digests=_texts(top.get("RepoDigests")),
+            size=_number(top.get("Size")),
+            created=_text(top.get("Created")),
+        )
 
     def label(self, key: str) -> str | None:
         """Return a label's value."""
@@ -128,6 +142,11 @@ def _tables(value: object) -> list[dict[object, object]]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    found = value if isinstance(value, list) else []
+    return tuple(each for each in found if isinstance(each, str))
 
 
 def _number(value: object) -> int:

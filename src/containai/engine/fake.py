@@ -5,6 +5,7 @@ For tests; on a FakeMachine nothing of it is real.
 
 import csv
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from itertools import pairwise
 from typing import Any
 
@@ -67,6 +68,12 @@ class FakeEngine(Engine):
         """Return an image, or None."""
         return self.by_reference.get(reference)
 
+    def images(self, *filters: str) -> list[Image]:
+        """Return the images that have a tag of, or the labels of, the filters."""
+        return [
+            each for each in dict.fromkeys(self.by_reference.values()) if _passes(each, filters)
+        ]
+
     def volumes(self, *filters: str) -> list[str]:
         """Return no volume: those of boxes are nameless."""
         return []
@@ -97,6 +104,9 @@ class FakeEngine(Engine):
         if self._failures.get(request):
             raise self._failures[request].pop(0)
         match request:
+            case "create" if "--name" not in arguments:
+                # One that nothing is run in: an image is looked into through it.
+                return Done(0, f"{len(self.requests):064x}\n", "")
             case "create":
                 return Done(0, self._created(arguments) + "\n", "")
             case "start" | "unpause":
@@ -170,6 +180,18 @@ class FakeEngine(Engine):
             )
         )
         return identity
+
+
+def _passes(image: Image, filters: Sequence[str]) -> bool:
+    for each in filters:
+        kind, _, wanted = each.partition("=")
+        known = [*map("=".join, image.labels), *dict(image.labels)]
+        if kind == "label" and wanted not in known:
+            return False
+        names = [tag.rpartition(":")[0] for tag in image.tags]
+        if kind == "reference" and not any(fnmatch(name, wanted) for name in names):
+            return False
+    return True
 
 
 def _given(arguments: Sequence[str], option: str) -> list[str]:

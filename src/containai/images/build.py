@@ -6,6 +6,7 @@ import re
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
 from containai.host import packages, proc, scripts, space
+from containai.images.labels import LABEL_IMAGE
 from containai.images.recipe import ROOT, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.work.ui import Progress
@@ -26,12 +27,13 @@ def exists(engine: Engine, recipe: Recipe) -> bool:
     return engine.image(recipe.reference) is not None
 
 
-def ensure(engine: Engine, recipe: Recipe, progress: Progress) -> str:
+def ensure(engine: Engine, recipe: Recipe, progress: Progress, *, anew: bool = False) -> str:
     """Return the reference of an image; build it, and what it begins with, where it is missing.
 
+    `anew` builds it even so, and takes nothing from an earlier build of it.
     Raises ImageError, or NoSpaceError before anything is written.
     """
-    if exists(engine, recipe):
+    if not anew and exists(engine, recipe):
         return recipe.reference
     space.require(
         engine.host, engine.layout.engine_data, space.FOR_IMAGE, f"building image {recipe.name}"
@@ -42,7 +44,7 @@ def ensure(engine: Engine, recipe: Recipe, progress: Progress) -> str:
             arguments[ROOT] = ensure(engine, recipe.parent, progress)
         else:
             arguments[ROOT] = _root(engine, arguments[ROOT], progress)
-        _build(engine, recipe, arguments, progress)
+        _build(engine, recipe, arguments, progress, anew=anew)
     except (proc.ProcessError, EngineError) as failed:
         raise ImageError(f"image {recipe.name} could not be built: {failed}") from None
     return recipe.reference
@@ -150,7 +152,7 @@ class BuildProgress:
         return self._furthest
 
 
-def build_words(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
+def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
     """Return the words of `docker` that build an image."""
     given = [
         word for name in sorted(arguments) for word in ("--build-arg", f"{name}={arguments[name]}")
@@ -158,15 +160,24 @@ def build_words(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
     return [
         "build",
         "--force-rm",
+        *["--no-cache"] * anew,
         *given,
         "--label", f"{LABEL_RECIPE}={recipe.digest}",
+        "--label", f"{LABEL_IMAGE}={recipe.name}",
         "--tag", recipe.reference,
         "--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest",
         recipe.directory,
     ]  # fmt: skip
 
 
-def _build(engine: Engine, recipe: Recipe, arguments: dict[str, str], progress: Progress) -> None:
+def _build(
+    engine: Engine,
+    recipe: Recipe,
+    arguments: dict[str, str],
+    progress: Progress,
+    *,
+    anew: bool,
+) -> None:
     reader = BuildProgress()
 
     def on_line(line: str) -> None:
@@ -174,4 +185,4 @@ def _build(engine: Engine, recipe: Recipe, arguments: dict[str, str], progress: 
         if line.strip():
             progress(f"building {recipe.name}: {line.strip()}", 0.33 + 0.67 * furthest)
 
-    engine.stream(*build_words(recipe, arguments), on_line=on_line)
+    engine.stream(*build_words(recipe, arguments, anew=anew), on_line=on_line)

@@ -11,15 +11,28 @@ import pytest
 
 from containai.attack import facts, report
 from containai.attack.probe import INSIDE
+from containai.boxes import archives
 from containai.boxes.target import Target
 from containai.cli import main, registry
-from containai.cli.commands import doctor, engine, ls, reclaim, rm, setup, shell, stop, uninstall
+from containai.cli.commands import (
+    doctor,
+    engine,
+    image,
+    ls,
+    reclaim,
+    rm,
+    setup,
+    shell,
+    stop,
+    uninstall,
+)
 from containai.cli.commands import exec as exec_
 from containai.cli.commands import run as run_
 from containai.cli.output import Output
 from containai.cli.terminal import Terminal
-from containai.engine.container import State
+from containai.engine.container import Image, State
 from containai.errors import EngineError
+from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
@@ -98,6 +111,16 @@ def _uninstall(app, *, dry_run=False):
     )
 
 
+def _image(app):
+    """Have another image with the label of one."""
+    made = Image(EVIL, ((LABEL_RECIPE, EVIL), (EVIL, EVIL)), (f"{IMAGE_REPOSITORY}/{EVIL}:x",))
+    app.docker.by_reference[EVIL] = made
+    content = json.dumps({"name": EVIL, "versions": {EVIL: EVIL}, "left_out": [EVIL]})
+    archive = archives.tar({"image/base.json": (content, 0o644)})
+    app.machine.answer(*app.engine.argv("cp"), out=archive.decode())
+    return app
+
+
 #: The command, how it is done, and whether it says a name of somebody's at all.
 CASES = [
     ("ls", lambda app: ls.run(app, all=False), True),
@@ -119,6 +142,10 @@ CASES = [
     ("doctor", lambda app: doctor.run(app, fix=False, attack=None), True),
     ("doctor", lambda app: doctor.run(app, fix=True, attack=None), True),
     ("doctor", _attack, True),
+    ("image ls", lambda app: image.ls(_image(app)), True),
+    ("image show", lambda app: image.show(_image(app), image=EVIL), True),
+    ("image show", lambda app: image.show(app, image=EVIL), True),
+    ("image build", lambda app: image.build(app, layer=EVIL, no_cache=False), True),
     ("engine start", _of_another(engine.start), True),
     ("engine stop", _of_another(engine.stop), True),
     ("engine status", _of_another(engine.status), True),

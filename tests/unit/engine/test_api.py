@@ -7,7 +7,7 @@ import pytest
 
 from containai.engine import api
 from containai.engine.client import Engine
-from containai.engine.container import Container
+from containai.engine.container import Container, Image
 from containai.errors import EngineError, NoSpaceError
 from containai.host.machine import Machine
 from containai.layout import Layout
@@ -68,6 +68,15 @@ def test_containers_are_those_that_are_still_there(engine):
     table["/containers/1/json"] = ok(FOUND)
     assert client.containers("label=a=true", "label=b=c=d", "name=e") == [Container("1", "a")]
     assert asked[-1] == "/containers/2/json"
+
+
+def test_images_are_those_that_are_still_there(engine):
+    client, table, asked = engine
+    wanted = api.quoted('{"label": ["a"]}')
+    table[f"/images/json?filters={wanted}"] = ok([{"Id": "sha256:1"}, {"Id": "sha256:2"}])
+    table["/images/sha256:1/json"] = ok({"Id": "sha256:1"})
+    assert client.images("label=a") == [Image("sha256:1")]
+    assert asked[-1] == "/images/sha256:2/json"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from containai.engine.container import Container, Image, Mount, Port, State
 
 FOUND = {
     "Id": "1" * 64,
+    "Image": "sha256:2",
     "Name": "/api",
     "Created": "2026-11-27T00:00:00Z",
     "RestartCount": 2,
@@ -59,6 +60,7 @@ def test_all_of_one():
         cpus=1.5,
         cpuset="0-2,5",
         processes=16384,
+        image_id="sha256:2",
     )
 
 
@@ -80,6 +82,20 @@ def test_an_image(config):
     assert Image.from_inspect({"Id": "1", "Config": config}) == Image("1")
     found = Image.from_inspect({"Id": "1", "Config": {"Labels": {"a": "b", "c": 1}}})
     assert (found.label("a"), found.label("c")) == ("b", None)
+
+
+def test_all_of_an_image():
+    inspected = {
+        "Id": "sha256:2",
+        "Config": {"Labels": {"a": "b"}},
+        "RepoTags": ["i:t", None],
+        "RepoDigests": ["i@sha256:3"],
+        "Size": 5,
+        "Created": "2026-11-27T00:00:00Z",
+    }
+    assert Image.from_inspect(inspected) == Image(
+        "sha256:2", (("a", "b"),), ("i:t",), ("i@sha256:3",), 5, "2026-11-27T00:00:00Z"
+    )
 
 
 @pytest.mark.parametrize("port", ["", "²", "x", "0", "65536", "-1", " 22", None, 22, True, ["22"]])

@@ -134,6 +134,16 @@ def test_what_is_asked_for(engine):
     assert engine.image("none") is None
 
 
+def test_images_that_pass_a_filter(engine):
+    base = Image("1", (("a", "b"),), ("example.com/us/base:1", "base"))
+    other = Image("2", (("a", "c"),))
+    engine.by_reference |= {"base": base, "example.com/us/base:1": base, "other": other}
+    assert engine.images("label=a") == engine.images() == [base, other]
+    assert engine.images("label=a=c") == [other]
+    assert engine.images("reference=example.com/us/*") == [base]
+    assert engine.images("label=b") == []
+
+
 def test_nothing_of_it_reaches_the_machine(engine, host):
     host.root = False
     engine.docker(*create_arguments(SPEC))

@@ -1,0 +1,91 @@
+"""`cai image` on a real engine."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from containai.config.settings import Settings
+from containai.images import recipe
+from containai.images.labels import LABEL_LOOK
+from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+from harness.site import Site
+
+BASE = recipe.wanted(Settings().over({"image.name": "base"}))
+
+
+def of(site: Site, *words: str):
+    """Return what `cai image` says for machines."""
+    return json.loads(site.cai("image", *words, "--json").stdout)
+
+
+@pytest.fixture
+def small(site, tmp_path):
+    """Return a function that makes a small image of ours, with these labels and one file."""
+    made = []
+
+    def make(tag, label="f" * 64, content='{"name": "base"}'):
+        directory = tmp_path / f"{len(made)}"
+        directory.mkdir()
+        (directory / "base.json").write_text(content, encoding="utf-8")
+        (directory / "Dockerfile").write_text(
+            "FROM scratch\nCOPY base.json /usr/share/containai/image/base.json\n"
+            f"LABEL {LABEL_RECIPE}={label}\n",
+            encoding="utf-8",
+        )
+        reference = f"{IMAGE_REPOSITORY}/base:{tag}"
+        made.append(reference)
+        subprocess.run(
+            [
+                "docker",
+                "--host",
+                f"unix://{site.layout.engine_socket}",
+                "build",
+                "--quiet",
+                "--tag",
+                reference,
+                str(directory),
+            ],
+            env=os.environ | {"DOCKER_BUILDKIT": "0"},
+            check=True,
+            capture_output=True,
+        )
+        return reference
+
+    yield make
+    for reference in made:
+        site.docker("rmi", "--force", reference, check=False)
+
+
+def test_the_image_of_a_box_is_listed_as_in_use(site, shared):
+    row = next(each for each in of(site, "ls") if each["status"] == "current")
+    assert BASE.reference in row["tags"]
+    assert shared.box in row["boxes"]
+    assert row["recipe"] == BASE.digest[:16]
+    assert row["size"] > 100_000_000
+
+
+def test_what_is_there_is_not_built_again(site):
+    before = site.docker("image", "inspect", "--format", "{{.Id}}", BASE.reference)
+    assert of(site, "build", "base") == [
+        {"name": "base", "reference": BASE.reference, "built": False}
+    ]
+    assert site.docker("image", "inspect", "--format", "{{.Id}}", BASE.reference) == before
+
+
+def test_another_recipe_is_older_and_its_manifest_is_shown(site, small):
+    content = {"name": "base", "source": "distro", "left_out": ["a: b"], "versions": {"x": "1"}}
+    reference = small("older", content=json.dumps(content))
+    (row,) = [each for each in of(site, "ls") if reference in each["tags"]]
+    assert (row["status"], row["name"], row["boxes"]) == ("older", "base", [])
+    assert of(site, "show", reference)["manifests"] == [content]
+    said = site.cai("image", "show", reference).stdout.decode()
+    assert "versions: x" in said
+    assert site.docker("ps", "--all", "--quiet", "--filter", f"label={LABEL_LOOK}") == ""
+
+
+def test_a_layer_that_there_is_none_of(site):
+    done = site.cai("image", "build", "bas", check=False)
+    assert done.returncode == 22
+    assert b"there is no image 'bas'" in done.stderr
