@@ -1,8 +1,11 @@
 """install.sh, as a new user runs it: in a home of its own, and nothing else is changed."""
 
+import http.server
 import os
 import signal
 import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +13,8 @@ import pytest
 import containai
 from harness.waiting import until
 
-SCRIPT = os.path.join(os.path.dirname(containai.__file__), "../../install.sh")
+ROOT = os.path.realpath(f"{os.path.dirname(containai.__file__)}/../..")
+SCRIPT = f"{ROOT}/install.sh"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -21,10 +25,13 @@ class Home:
         self.path, self.cache = path, cache
         self.target, self.bin = f"{path}/.local/share/containai", f"{path}/.local/bin"
 
-    def start(self, *words, path=SYSTEM_PATH, around=(), **popen):
+    def environment(self, path=SYSTEM_PATH):
         own = {"HOME": self.path, "PATH": path, "PIP_CACHE_DIR": self.cache}
         # The rest says how the network is reached.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CAI_")} | own
+        return {k: v for k, v in os.environ.items() if not k.startswith("CAI_")} | own
+
+    def start(self, *words, path=SYSTEM_PATH, around=(), **popen):
+        environment = self.environment(path)
         pipes: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
@@ -116,3 +123,228 @@ def test_a_package_is_installed_only_if_somebody_agrees(home):
 def test_words_that_do_not_fit(home):
     assert "usage: " in home.install("--nonsense", code=2)
     assert os.listdir(home.path) == []
+
+
+class Releases:
+    """A server of releases on loopback, and what it does to some of their files."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        #: File name → its content instead, or None where it is to be missing.
+        self.instead: dict[str, bytes | None] = {}
+        #: Files of which half arrives.
+        self.broken: set[str] = set()
+        self.asked: list[str] = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.address = f"http://127.0.0.1:{self.server.server_port}/releases"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def file(self, name):
+        with open(f"{self.directory}/{name}", "rb") as file:
+            return file.read()
+
+    def _handler(releases):  # noqa: N805 - the handler has a self of its own
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                place, _, name = self.path.rpartition("/")
+                releases.asked.append(self.path)
+                tag = f"/releases/download/v{containai.__version__}"
+                there = place in ("/releases/latest/download", tag)
+                there = there and os.path.exists(f"{releases.directory}/{name}")
+                content = releases.instead.get(name, releases.file(name) if there else None)
+                if content is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // (1 + (name in releases.broken))])
+
+            def log_message(self, *words):
+                pass
+
+        return Handler
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """The files of a release, made as the workflow makes them; they are served from anywhere."""
+    directory = str(tmp_path_factory.mktemp("release"))
+    made = [f"{ROOT}/.ci/release-files", directory, "https://containai.invalid/releases"]
+    subprocess.run(made, check=True, env=os.environ | {"PYTHON": sys.executable})
+    return directory
+
+
+@pytest.fixture
+def releases(release):
+    server = Releases(release)
+    yield server
+    server.stop()
+
+
+def piped(home, releases, *words, text=None, code=0, cwd="/", **environment):
+    """Run a release's install.sh as `curl … | sh -s -- WORDS` does; return what it said."""
+    done = subprocess.run(
+        ["/bin/sh", "-s", "--", *words],
+        input=releases.file("install.sh") if text is None else text,
+        env=home.environment() | {"CAI_RELEASES": releases.address} | environment,
+        cwd=cwd,
+        capture_output=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode == code, said
+    return said
+
+
+def test_a_release_without_a_clone(home, releases):
+    # A workspace may look like a clone: what is piped does not look at it.
+    workspace = f"{home.path}/workspace"
+    os.makedirs(f"{workspace}/src/containai")
+    for name in ("install.sh", "src/containai/__init__.py", "setup.py"):
+        with open(f"{workspace}/{name}", "w", encoding="utf-8") as file:
+            file.write("raise SystemExit('executed')\n")
+    # All that is needed is in the release, and of this version.
+    said = piped(home, releases, cwd=workspace, PIP_INDEX_URL="http://127.0.0.1:9/")
+    assert home.version() == {f"cai {containai.__version__}"}
+    assert {os.path.dirname(path) for path in releases.asked} == {
+        f"/releases/download/v{containai.__version__}"
+    }
+    again = f"curl -fsSL {releases.address}/latest/download/install.sh | sh"
+    assert f"to update: {again}\n" in said
+    assert f"to remove: {home.bin}/cai uninstall && {again} -s -- --uninstall\n" in said
+
+    assert "removed" in piped(home, releases, "--uninstall")
+    assert os.listdir(home.bin) == []
+    assert not os.path.exists(home.target)
+
+
+def unpinned():
+    """Return the install.sh of the tree, which knows no release."""
+    with open(SCRIPT, "rb") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("words", [(), ("--version", f"v{containai.__version__}")])
+def test_the_newest_or_a_named_release(home, releases, words):
+    piped(home, releases, *words, text=unpinned())
+    assert home.version() == {f"cai {containai.__version__}"}
+    assert any("/latest/" in path for path in releases.asked) is not bool(words)
+
+
+def test_a_version_that_is_not_there(home, releases):
+    said = piped(home, releases, "--version", "9.9.9", code=1)
+    assert "/download/v9.9.9/SHA256SUMS: HTTP Error 404" in said
+    assert os.listdir(home.path) == []
+
+
+def test_another_version_than_was_named(home, releases):
+    old = f"/v{containai.__version__}/".encode()
+    script = releases.file("install.sh").replace(
+        b'/download/v{version}"', b"/download" + old[:-1] + b'"'
+    )
+    said = piped(home, releases, "--version", "9.9.9", text=script, code=1)
+    assert "SHA256SUMS is of another version\n" in said
+    assert os.listdir(home.path) == []
+
+
+def wheel_of(releases, name):
+    return next(each for each in os.listdir(releases.directory) if each.startswith(name))
+
+
+#: A release's own install.sh knows the sums of the sums; another believes them for their https.
+FILES = [("SHA256SUMS", True)] + [
+    (name, pinned) for name in ("containai-", "rich-") for pinned in (True, False)
+]
+
+
+@pytest.mark.parametrize("how", ["missing", "cut off", "shorter", "changed"])
+@pytest.mark.parametrize(("name", "pinned"), FILES)
+def test_a_file_that_is_not_the_releases(home, releases, name, how, pinned):
+    name = wheel_of(releases, name)
+    content = releases.file(name)
+    match how:
+        case "missing":
+            releases.instead[name] = None
+            seen = "HTTP Error 404"
+        case "cut off":
+            releases.broken.add(name)
+            seen = f"{len(content) // 2} bytes of {len(content)} arrived"
+        case "shorter":
+            releases.instead[name] = content[:-1]
+            seen = "its sha256 is "
+        case _:
+            releases.instead[name] = content[:-1] + bytes([content[-1] ^ 1])
+            seen = "its sha256 is "
+    text = None if pinned else unpinned()
+    said = piped(home, releases, text=text, code=1)
+    assert f"/{name}: " in said
+    assert seen in said
+    assert "hint: nothing was installed" in said
+    assert os.listdir(home.path) == []
+
+
+def lines_of(releases, keep):
+    lines = releases.file("SHA256SUMS").decode().splitlines(keepends=True)
+    return "".join(line for line in lines if keep(line)).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda releases: b"", "does not list the wheels of a release"),
+        (lambda releases: b"<html></html>\n", "does not list the wheels of a release"),
+        (
+            lambda releases: lines_of(releases, lambda line: "containai-" not in line),
+            "does not list the wheels of a release",
+        ),
+        (
+            lambda releases: releases.file("SHA256SUMS").replace(b"  rich-", b"  ../rich-"),
+            "does not list the wheels of a release",
+        ),
+        (lambda releases: lines_of(releases, lambda line: "rich-" not in line), "rich"),
+    ],
+    ids=["empty", "a page", "without cai", "a path", "without what cai needs"],
+)
+def test_sums_that_are_none(home, releases, change, seen):
+    releases.instead["SHA256SUMS"] = change(releases)
+    said = piped(home, releases, text=unpinned(), code=1)
+    assert seen in said
+    assert not os.path.exists(f"{home.bin}/cai")
+    assert not os.path.exists(home.target) or os.listdir(home.target) == []
+
+
+def test_an_installation_survives_a_release_that_is_broken(home, releases):
+    piped(home, releases)
+    releases.broken.add(wheel_of(releases, "rich-"))
+    piped(home, releases, code=1)
+    assert os.listdir(home.target) == ["venv"]
+    assert home.version() == {f"cai {containai.__version__}"}
+
+
+def test_only_https_but_on_loopback(home, releases):
+    said = piped(home, releases, code=1, CAI_RELEASES="http://containai.invalid/releases")
+    assert "SHA256SUMS is not https\n" in said
+    assert os.listdir(home.path) == []
+
+
+def test_half_a_script_does_nothing(home, releases):
+    script = releases.file("install.sh")
+    # Where a line ends it could be read as a whole script, but for the last line.
+    ends = [at for at, byte in enumerate(script) if byte == ord("\n")]
+    for end in (ends[0], ends[len(ends) // 2], ends[-4], ends[-3], ends[-2], len(script) - 2):
+        subprocess.run(
+            ["/bin/sh"],
+            input=script[:end],
+            env=home.environment(),
+            capture_output=True,
+            check=False,
+        )
+    assert os.listdir(home.path) == []
+    assert releases.asked == []
