@@ -21,6 +21,7 @@ VARIABLES = (
     AGREED,
     ROOT,
     Variable("CAI_PYTHON", "A Python for `./install.sh` that is not the system's."),
+    Variable("CAI_RELEASES", "Where `install.sh` fetches releases, if not from GitHub."),
     Variable("HOME", "Where your settings, your key and your ssh entries are."),
     Variable(
         "XDG_RUNTIME_DIR",
