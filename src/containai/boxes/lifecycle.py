@@ -226,6 +226,11 @@ class Boxes:
         with self._choosing("processors") if asked.cpus else contextlib.nullcontext():
             for request in self.limiting(box, asked):
                 self.engine.docker(*request)
+        memory = limits.changes(box.limits, asked).memory
+        if memory and box.status is Status.RUNNING:
+            # Refused where more is in it, and a box may have no mount(8): its next start does it.
+            with contextlib.suppress(EngineError):
+                self.engine.docker("exec", box.container, *limits.shared_memory(memory), timeout=20)
 
     def _connect(self, name: str, container: str) -> None:
         watch = starting.watch(self.engine, name, container)

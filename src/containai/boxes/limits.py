@@ -11,6 +11,8 @@ from containai.host import machine
 #: Processes and threads of a box, nested containers included: thousands for who needs them, and
 #: no fork bomb takes the machine's (kernel.pid_max is 32,768 where nobody raised it).
 PROCESSES = ("--pids-limit", "16384")
+#: Where POSIX shared memory is.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the box
 
 
 class Limits(NamedTuple):
@@ -36,6 +38,16 @@ def arguments(limits: Limits, cpuset: str) -> list[str]:
     if limits.cpus:
         words += ["--cpus", f"{limits.cpus:g}", "--cpuset-cpus", cpuset]
     return words
+
+
+def shared_memory(memory: int) -> list[str]:
+    """Return the command for a running box whose limit on memory has become `memory` bytes.
+
+    runtime/guest.py makes /dev/shm half as large as the limit when a box starts. mount(8) is not to
+    take the options that it has over: in a box its owner is an id that is not mapped there.
+    """
+    options = f"remount,nosuid,nodev,size={memory // 2}"
+    return ["mount", "--options-mode", "ignore", "-t", "tmpfs", "-o", options, "shm", SHARED_MEMORY]
 
 
 def check(limits: Limits, online: Sequence[int]) -> None:

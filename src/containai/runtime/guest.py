@@ -47,6 +47,8 @@ HIDDEN = (
 #: FUSE and make networks with tun; the kernel gives both to unprivileged users, within their own
 #: namespaces. The host's nodes would do only where everybody there may open them.
 DEVICES = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200)}
+#: Where POSIX shared memory is.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the box
 
 
 def is_box(given: spec.Json) -> bool:
@@ -63,6 +65,8 @@ def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
     `files` are what lxcfs has and DEVICES: path in the box → where it is staged.
     """
     linux = spec.field(given, "linux", dict, {})
+    resources = spec.field(linux, "resources", dict, {})
+    limit = spec.field(resources, "memory.limit", int, 0)
     flags = ["nosuid", "noexec", "nodev"]
     mounts: list[dict[str, Any]] = [
         # In a nested user namespace the kernel allows a new proc or sysfs only if one without
@@ -78,13 +82,24 @@ def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
         {"destination": path, "type": "bind", "source": source, "options": ["bind"]}
         for path, source in files.items()
     ]
-    resources = spec.field(linux, "resources", dict, {})
     rules = [
         {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rw"}
         for major, minor in DEVICES.values()
     ]
     resources = resources | {"devices": [*spec.field(resources, "devices", list, []), *rules]}
     return given | {
-        "mounts": [*spec.mounts(given), *mounts],
+        "mounts": [*(_as_on_a_machine(each, limit) for each in spec.mounts(given)), *mounts],
         "linux": linux | {"maskedPaths": list(HIDDEN), "resources": resources},
     }
+
+
+def _as_on_a_machine(mount: spec.Json, limit: int) -> spec.Json:
+    """Return a mount; that of shared memory as systemd mounts it on a machine (mount-setup.c).
+
+    That is half of the memory, where Docker gives 64 MiB and lets nothing be executed. `limit` is
+    the box's, in bytes; where there is none, tmpfs takes half of the machine's.
+    """
+    if mount.get("destination") != SHARED_MEMORY or mount.get("type") != "tmpfs":
+        return mount
+    size = str(limit // 2) if limit > 0 else "50%"
+    return mount | {"options": ["nosuid", "nodev", "mode=1777", f"size={size}"]}

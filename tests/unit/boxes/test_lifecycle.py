@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from containai.boxes import box as boxes
-from containai.boxes import lifecycle, starting
+from containai.boxes import lifecycle, limits, starting
 from containai.boxes.limits import Limits
 from containai.boxes.spec import part_of
 from containai.boxes.workspace import Workspace
@@ -331,6 +331,15 @@ def test_a_box_that_is_there_gets_only_what_was_asked_for(app, make, workspace):
     seen = app.docker.container("api")
     assert (seen.memory, seen.cpus, seen.cpuset) == (0, 1.0, "0")
     assert changes(app) == [("update", "--cpus", "1", "--cpuset-cpus", "0", box.id)]
+
+
+@pytest.mark.parametrize(("state", "running"), [(State.RUNNING, True), (State.EXITED, False)])
+def test_a_new_limit_reaches_shared_memory(app, make, workspace, state, running):
+    box = app.add_box(workspace, name="api", state=state)
+    app.docker.fail("exec", EngineError("mount: not found"))
+    make(asked=Limits(memory=1 << 30))
+    asked = [each for each in changes(app) if each[0] == "exec"]
+    assert asked == ([("exec", box.id, *limits.shared_memory(1 << 30))] if running else [])
 
 
 def test_ssh_that_does_not_answer_leaves_a_running_box(app, make, workspace):

@@ -17,6 +17,13 @@ def test_arguments():
     assert limits.arguments(Limits(cpus=2.0), "") == ["--cpus", "2", "--cpuset-cpus", ""]
 
 
+def test_shared_memory_is_half_of_the_limit():
+    words = limits.shared_memory(GIB)
+    assert words[0] == "mount"
+    assert words[words.index("-o") + 1] == f"remount,nosuid,nodev,size={GIB // 2}"
+    assert words[-1] == "/dev/shm"
+
+
 def test_the_command_line_wins_over_the_settings():
     settings = Limits(GIB, 2.0)
     assert Limits().over(settings) == settings

@@ -66,3 +66,30 @@ def test_files_of_lxcfs_come_last():
 @pytest.mark.parametrize("path", lxcfs.FILES)
 def test_nothing_of_lxcfs_is_hidden(path):
     assert not any(path.startswith(hidden) for hidden in guest.HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("resources", "size"),
+    [
+        ({"memory": {"limit": 1 << 30}}, "size=536870912"),
+        ({"memory": {"limit": -1}}, "size=50%"),
+        ({"memory": {}}, "size=50%"),
+        ({}, "size=50%"),
+    ],
+)
+def test_shared_memory_is_half_of_the_boxs(resources, size):
+    given = mounted()
+    options = ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]
+    given["mounts"].append({"destination": "/dev/shm", "type": "tmpfs", "options": options})
+    given["linux"]["resources"] = resources
+    [found] = [
+        each for each in guest.edited(given, {})["mounts"] if each["destination"] == "/dev/shm"
+    ]
+    assert found["options"] == ["nosuid", "nodev", "mode=1777", size]
+    assert given["mounts"][-1]["options"] == options
+
+
+def test_shared_memory_of_another_container_stays():
+    given = mounted()
+    given["mounts"].append({"destination": "/dev/shm", "type": "bind", "source": "/x"})
+    assert guest.edited(given, {})["mounts"][2] == given["mounts"][2]

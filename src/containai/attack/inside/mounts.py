@@ -6,7 +6,7 @@ from containai.attack.inside import look
 from containai.attack.probe import Seen, inside, verdict
 
 #: Where a box has something of the host's disks by design: its workspace, its own Docker's volume,
-#: its data volume, and what Docker itself binds.
+#: its data volume, and what Docker itself binds, if the box does not make files of its own of it.
 OWN_POINTS = (
     "/home/agent/workspace",
     "/var/lib/docker",

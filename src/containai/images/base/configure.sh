@@ -31,6 +31,8 @@ chown agent:agent /home/agent/.npmrc
 # with the last.
 install -d /var/lib/systemd/linger
 : >/var/lib/systemd/linger/agent
+# What etc-files remembers.
+install -d /var/lib/containai/etc/before /var/lib/containai/etc/now
 # Its keys, placed from outside.
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
