@@ -1,6 +1,6 @@
-"""Writes the reference pages from the rows of the program: python docs/generate.py
+"""Writes what follows from the rows of the program: python docs/generate.py
 
-A test compares them, so none can go stale.
+The reference pages, and what images know of agents. A test compares them, so none can go stale.
 """
 
 import inspect
@@ -8,7 +8,8 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from containai import errors
+import containai
+from containai import agents, errors
 from containai.cli import command, registry
 from containai.config import variables
 from containai.config.settings import Settings
@@ -26,6 +27,7 @@ _HEAD = "<!-- Written by docs/generate.py. -->\n\n"
 def pages() -> dict[str, str]:
     """Return all generated pages: file name → text."""
     made = {
+        "agents.md": agents_page(),
         "commands.md": commands(),
         "settings.md": settings(),
         "checks.md": checks(),
@@ -34,6 +36,78 @@ def pages() -> dict[str, str]:
         "environment.md": environment(),
     }
     return {name: _HEAD + text for name, text in made.items()}
+
+
+def of_images() -> dict[str, str]:
+    """Return all generated files of images: path below their directory → text."""
+    sshd = "base/rootfs/etc/ssh/sshd_config.d/20-agents.conf"
+    return {"full/agents.txt": agents.listed(), sshd: agents.accepted()}
+
+
+def agents_page() -> str:
+    """Return the page of agents."""
+    rows = agents.AGENTS
+    parts = [
+        "# Agents\n",
+        _AGENTS,
+        _table(
+            ("agent", "what it is", "package", "command", "needs", "in the image"),
+            [
+                (
+                    f"`{row.name}`",
+                    row.title,
+                    f"`{row.package}` ({row.source})",
+                    f"`{row.binary} {row.version}`",
+                    row.needs,
+                    f"no: {row.left_out}" if row.left_out else "yes",
+                )
+                for row in rows
+            ],
+        ),
+        "## What it knows of you\n",
+        _LOGINS,
+        _table(
+            ("agent", "given by `cai run`", "taken too, and not given", "login", "settings"),
+            [
+                (f"`{row.name}`", *map(_code, (row.variables, row.wider, row.logins, row.settings)))
+                for row in rows
+            ],
+        ),
+        "## At work\n",
+        _AT_WORK,
+        _table(
+            ("agent", "`agent.unattended`", "its own sandbox in a box", "how it becomes newer"),
+            [(f"`{row.name}`", _code(row.unattended), row.sandbox, row.updates) for row in rows],
+        ),
+    ]
+    return "\n".join(parts)
+
+
+_AGENTS = """\
+`cai run` without a COMMAND starts the agent that `--agent` or the setting `agent.default` names.
+Where it is not in the box, it prints the command that installs it there. What else is in a box,
+`cai run . -- COMMAND` starts.
+"""
+
+_LOGINS = """\
+A box has nothing of your home: who logs in inside is logged in in that box, until it is removed.
+If variables of the second column are set where you say `cai run`, its agent's session is given
+those of its own row, and that is said: over ssh, so that no command line, label or file has a
+value. Whatever runs as `agent` in that box can read them while that session lasts. No other
+command gets them, and `agent.logins = false` in `config.toml` stops it. Variables that open more
+than the agent's own service, such as a token for all your repositories, are never given: log in
+inside, once a box, or set a variable of its own.
+"""
+
+_AT_WORK = """\
+With `agent.unattended = true` an agent is started with arguments with which it asks for nothing,
+and `cai run` says so. It still can do whatever a box can do: write the workspace, use the
+network, and use the login it has. Agents belong to the user `agent`, who may update them.
+"""
+
+
+def _code(words: Iterable[str]) -> str:
+    return " ".join(f"`{word}`" for word in words) or "\N{EN DASH}"
 
 
 def commands() -> str:
@@ -148,10 +222,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Write the pages."""
-    for name, text in pages().items():
-        with open(os.path.join(DIRECTORY, name), "w", encoding="utf-8") as file:
-            file.write(text)
+    """Write the pages and the files."""
+    images = os.path.join(os.path.dirname(containai.__file__), "images")
+    for directory, made in ((DIRECTORY, pages()), (images, of_images())):
+        for name, text in made.items():
+            path = os.path.join(directory, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
 
 
 if __name__ == "__main__":

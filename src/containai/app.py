@@ -35,14 +35,14 @@ class App:
         if host is not None:
             self.host = host
         self.flags = flags or {}
-        self._environ = environ or {}
+        self.environ = environ or {}
 
     @cached_property
     def settings(self) -> "Settings":
         """What the user set. Raises ContainAIError where that cannot be read."""
         from containai.config.settings import Settings
 
-        return Settings.load(self.layout.config_file, self._environ).over(self.flags)
+        return Settings.load(self.layout.config_file, self.environ).over(self.flags)
 
     @cached_property
     def host(self) -> "Machine":

@@ -33,11 +33,18 @@ def generator():
 
 
 PAGES = generator().pages()
+OF_IMAGES = generator().of_images()
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_reference_page_is_as_the_program_is(page):
     assert read("docs", "reference", page) == PAGES[page], "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("path", OF_IMAGES)
+def test_what_images_know_of_agents_is_as_the_program_is(path):
+    there = read("src", "containai", "images", *path.split("/"))
+    assert there == OF_IMAGES[path], "run: python docs/generate.py"
 
 
 @pytest.mark.parametrize("code", sorted(set(map(int, re.findall(r"Error +(\d+)", errors.__doc__)))))

@@ -92,7 +92,29 @@ class Settings:
     """The value of every setting, and where it is from. Nothing of it changes."""
 
     agent_default = Setting(
-        "agent.default", values.word, "claude", "The agent that `cai run` starts without a COMMAND."
+        "agent.default",
+        values.word,
+        "claude",
+        "The agent that `cai run` starts without a COMMAND. [Those it knows](agents.md).",
+        flag="--agent",
+        metavar="NAME",
+        commands=("run",),
+    )
+    agent_logins = Setting(
+        "agent.logins",
+        values.flag,
+        "true",
+        "Whether an agent that `cai run` starts is given the variables of your environment that "
+        "carry a login to its own service, for example `ANTHROPIC_API_KEY` for `claude`. They are "
+        "named when that happens; [which they are](agents.md).",
+        file_only=True,
+    )
+    agent_unattended = Setting(
+        "agent.unattended",
+        values.flag,
+        "false",
+        "Whether an agent that `cai run` starts does all it wants to without asking: the box is "
+        "its sandbox. It is told when that happens; [with which arguments](agents.md).",
     )
     box_memory = Setting(
         "box.memory",

@@ -20,19 +20,28 @@ if TYPE_CHECKING:
     from containai.boxes.locate import Located
 
 Argv = list[bytes | str]
+#: Settings whose flags say nothing about the box.
+_OF_SESSION = {"agent.default"}
 
 
 class Wanted(NamedTuple):
-    """How a box is made, where it has to be."""
+    """How a box is made, where it has to be, and what the session in it gets."""
 
     #: Of a workspace that is refused otherwise.
     force: bool = False
     #: Without what is mounted in the workspace.
     skip_mounts: bool = False
+    #: The variables of this process that the session gets.
+    send: Sequence[str] = ()
 
 
 def at_once(
-    layout: Layout, target: Target, command: Sequence[str], *, force: bool = True
+    layout: Layout,
+    target: Target,
+    command: Sequence[str],
+    *,
+    force: bool = True,
+    send: Sequence[str] = (),
 ) -> Argv | None:
     """Return the command line of a session in a running box, or None where it takes more.
 
@@ -42,7 +51,7 @@ def at_once(
     name = target.name or workspaces.box_name(workspace.path, layout.uid)
     if not session.is_warm(layout, name, workspace.path, workspace.inode):
         return None
-    return in_box(layout, name, workspace, command)
+    return in_box(layout, name, workspace, command, send)
 
 
 def existing(app: "App", target: Target, command: Sequence[str]) -> Argv:
@@ -63,17 +72,28 @@ def made(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> 
 def made_at_once(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv | None:
     """Return the command line of a session in a box that runs as it is wanted, or None."""
     # What flags say, a box that runs already is to be given first.
-    if app.flags:
+    if app.flags.keys() - _OF_SESSION:
         return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
-    return at_once(app.layout, target, command, force=force)
+    return at_once(app.layout, target, command, force=force, send=wanted.send)
 
 
-def in_box(layout: Layout, name: str, workspace: Workspace, command: Sequence[str]) -> Argv:
+def in_box(
+    layout: Layout,
+    name: str,
+    workspace: Workspace,
+    command: Sequence[str],
+    send: Sequence[str] = (),
+) -> Argv:
     """Return the command line of a session in a box that runs."""
     return session.ssh_argv(
-        layout, name, command, terminal=os.isatty(0), directory=workspace.directory
+        layout,
+        name,
+        command,
+        terminal=os.isatty(0),
+        directory=workspace.directory,
+        send=send,
     )
 
 
@@ -119,7 +139,7 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
     )
     for text in news:
         app.ui.tell(text)
-    return in_box(app.layout, name, workspace, command)
+    return in_box(app.layout, name, workspace, command, wanted.send)
 
 
 def asked(app: "App") -> "Limits":

@@ -73,13 +73,14 @@ def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Want
     located = locate.locate(app.engine, target, force=wanted.force, to_enter=True)
     box = located.box
     if box is not None and not design.is_left_over(box):
-        return _woken(app, box, enter.checked(app.layout, located.workspace), command)
+        workspace = enter.checked(app.layout, located.workspace)
+        return _woken(app, box, workspace, command, wanted.send)
     image = recipe.wanted(app.settings).reference
     if box is None and not enter.is_set_up(app, image):
         return _set_up(app, target, wanted)
     workspace = _admitted(app, enter.checked(app.layout, located.workspace), wanted)
     order = Order(located.name, workspace, image, enter.asked(app))
-    return _made(app, order, box, command)
+    return _made(app, order, box, command, wanted.send)
 
 
 def _admitted(app: App, workspace: Workspace, wanted: enter.Wanted) -> Workspace:
@@ -103,7 +104,9 @@ def _engine_start(app: App) -> Shown:
     return Shown("start the engine and wait until it answers", "\n".join(details))
 
 
-def _made(app: App, order: Order, left: Box | None, command: Sequence[str]) -> Preview:
+def _made(
+    app: App, order: Order, left: Box | None, command: Sequence[str], send: Sequence[str]
+) -> Preview:
     """Return what is done for a new box; `left` is what an interrupted start left of another."""
     order = app.boxes.completed(order)
     made = app.boxes.designed(order, left=left)
@@ -131,11 +134,13 @@ def _made(app: App, order: Order, left: Box | None, command: Sequence[str]) -> P
         *_requests(app, [("start", order.name)]),
         _connection(app, order.name),
     )
-    argv = _text(enter.in_box(app.layout, order.name, order.workspace, command))
+    argv = _text(enter.in_box(app.layout, order.name, order.workspace, command, send))
     return Preview(order.name, left.status if left else None, actions, argv, create.argv)
 
 
-def _woken(app: App, box: Box, workspace: Workspace, command: Sequence[str]) -> Preview:
+def _woken(
+    app: App, box: Box, workspace: Workspace, command: Sequence[str], send: Sequence[str]
+) -> Preview:
     """Return what is done for a box that is there."""
     layout = app.layout
     same = session.block_matches(layout, box.name, workspace.path, workspace.inode)
@@ -150,7 +155,7 @@ def _woken(app: App, box: Box, workspace: Workspace, command: Sequence[str]) -> 
         *_requests(app, starting),
         _connection(app, box.name),
     )
-    argv = _text(enter.in_box(layout, box.name, workspace, command))
+    argv = _text(enter.in_box(layout, box.name, workspace, command, send))
     return Preview(box.name, box.status, actions, argv)
 
 

@@ -77,6 +77,8 @@ def master_argv(layout: Layout, box: str, log: str) -> list[str]:
         "-o", f"ConnectTimeout={READY_TIMEOUT:g}",
         "-o", "BatchMode=yes",
         "-o", "ServerAliveInterval=0",
+        # A session names what it sends; the connection lets through only what it has named, too.
+        "-o", "SendEnv=*",
         "-E", log,
         "-fN", "--", box,
     ]  # fmt: skip

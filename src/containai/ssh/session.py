@@ -33,13 +33,23 @@ def remote_command(command: Sequence[str], directory: str) -> bytes:
 
 
 def ssh_argv(
-    layout: Layout, box: str, command: Sequence[str], *, terminal: bool, directory: str = ""
+    layout: Layout,
+    box: str,
+    command: Sequence[str],
+    *,
+    terminal: bool,
+    directory: str = "",
+    send: Sequence[str] = (),
 ) -> list[bytes | str]:
-    """Return the ssh command line for a session in a box."""
+    """Return the ssh command line for a session in a box.
+
+    `send` names variables of this process that go there: no command line has their values.
+    """
     return [
         "ssh",
         "-F", layout.ssh_block(box),
         *shared_control_path(layout, box),
+        *(["-o", "SendEnv=" + " ".join(send)] if send else []),
         "-t" if terminal else "-T",
         "--", box,
         remote_command(command, os.path.join(WORKSPACE_IN_BOX, directory).rstrip("/")),

@@ -42,6 +42,7 @@ def test_rows():
 
 
 def test_flags():
+    assert settings.flags("run")[0] is Settings.agent_default
     assert settings.flags("shell") == [Settings.box_memory, Settings.box_cpus]
     assert settings.flags("setup") == [Settings.engine_runtime]
     assert settings.flags("ls") == []
@@ -50,6 +51,7 @@ def test_flags():
 
 def test_what_the_environment_cannot_say(path):
     assert load(path, "", CONTAINAI_HOST_PATH="/evil").host_path == ()
+    assert load(path, "agent.logins = false", CONTAINAI_AGENT_LOGINS="true").agent_logins is False
     assert load(path, 'host.path = "/a:/b"').host_path == ("/a", "/b")
 
 
@@ -71,7 +73,7 @@ def test_where_a_value_is_from(path):
     assert asked.source(Settings.image_name) == Source(Origin.ENVIRONMENT, "CONTAINAI_IMAGE_NAME")
     assert asked.source(Settings.box_memory) == Source(Origin.FLAG, "--memory")
     assert list(map(str, map(asked.source, Settings.rows()))) == [
-        "the default",
+        *["the default"] * 3,
         "the flag (--memory)",
         f"{path}:3",
         *["the default"] * 3,

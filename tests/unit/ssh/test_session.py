@@ -93,6 +93,14 @@ def test_ssh_argv_on_a_terminal_below_the_workspace():
     ]  # fmt: skip
 
 
+def test_ssh_argv_names_variables_and_has_no_value(monkeypatch):
+    monkeypatch.setenv("A_KEY", "secret")
+    layout = Layout("/", "/home/u", 1000)
+    argv = session.ssh_argv(layout, "b", ["true"], terminal=False, send=["A_KEY", "B_KEY"])
+    assert argv[3:6] == ["-o", "SendEnv=A_KEY B_KEY", "-T"]
+    assert "secret" not in repr(argv)
+
+
 def test_block_matches_exactly_one_directory(layout):
     assert session.block_matches(layout, "b", "/w", "1:2") is None
     os.makedirs(layout.ssh_blocks)

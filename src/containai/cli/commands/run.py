@@ -20,9 +20,15 @@ def run(
     dry_run: bool,
 ) -> Report | Become:
     """Run the command, or the agent, in the workspace's box."""
-    wanted, words = enter.Wanted(force, skip_mounts), command or _agent(app)
+    wanted, words, news = enter.Wanted(force, skip_mounts), command, ""
+    if not command:
+        words, logins, news = _agent(app, target)
+        wanted = wanted._replace(send=logins)
     if not dry_run:
-        return Become(enter.made(app, target, words, wanted))
+        argv = enter.made(app, target, words, wanted)
+        if news:
+            app.ui.tell(news)
+        return Become(argv)
     from containai.flows.preview import preview
 
     seen = preview(app, target, words, wanted)
@@ -38,10 +44,32 @@ def run(
     return Report(value, [text])
 
 
-def _agent(app: App) -> Sequence[str]:
+def _agent(app: App, target: Target) -> tuple[list[str], list[str], str]:
+    """Return the agent's command, the logins it is given, and what is to be said about both."""
     from containai import agents
 
-    return agents.start_command(app.settings.agent_default)
+    settings = app.settings
+    agent = agents.find(settings.agent_default)
+    command = agents.start_command(agent, _again(target), unattended=settings.agent_unattended)
+    logins = agents.carried(agent, app.environ) if settings.agent_logins else []
+    news = ""
+    if logins:
+        news += f"cai: {agent.name} is given {', '.join(logins)} (agent.logins)\n"
+    if settings.agent_unattended:
+        news += f"cai: {agent.name} does not ask before it acts (agent.unattended)\n"
+    return command, logins, news
+
+
+def _again(target: Target) -> str:
+    """Return the command line that leads into this box again, up to the command."""
+    import shlex
+
+    words = ["cai", "run"]
+    if target.name is not None:
+        words += ["--name", target.name]
+    if target.path is not None:
+        words.append(target.path)
+    return shlex.join(words)
 
 
 COMMANDS = (
@@ -57,11 +85,13 @@ COMMANDS = (
         examples=(
             Example("cai run . -- uname -a", "a command in the box of this directory"),
             Example("cai run", "your agent, there"),
+            Example("cai run --agent codex .", "another agent"),
             Example("cai run --memory 4g ~/api", "your agent, in a box with a limit"),
             Example("cai run --dry-run", "what would be done for it, and nothing done"),
         ),
         more="Everything after -- reaches the command exactly; its exit code is cai's. "
-        "Without a COMMAND the configured agent is started. What is missing on this machine is "
+        "Without a COMMAND the configured agent is started, and given the variables that carry "
+        "a login to its service. What is missing on this machine is "
         "set up first. --dry-run prints what would be done instead: every request to the engine, "
         "every file, the session; what is known only when earlier steps are done as such.",
         has_target=True,

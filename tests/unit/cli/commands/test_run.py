@@ -97,6 +97,42 @@ def test_json_is_for_a_dry_run(words):
     assert parse(command.COMMANDS[0], ["--dry-run", *words]).as_json
 
 
+def test_the_advice_of_an_agent_leads_into_the_same_box(app, workspace):
+    line = run(app, Target(str(workspace), "api"), []).argv[-1]
+    assert f"hint: install it there: cai run --name api {workspace} -- sh -c ".encode() in line
+
+
+def test_an_agent_that_nobody_knows_ends_before_anything_is_done(bare, workspace):
+    bare.settings = bare.settings.over({"agent.default": "cluade"})
+    with pytest.raises(UsageError, match="there is no agent 'cluade'"):
+        run(bare, what=[])
+    assert (bare.user.asked, bare.docker.requests) == ([], [])
+
+
+def test_an_agent_is_given_its_own_login_and_that_is_said(app, workspace):
+    app.environ = {"ANTHROPIC_API_KEY": "secret", "OPENAI_API_KEY": "secret"}
+    argv = list(run(app, what=[]).argv)
+    assert argv[3:5] == ["-o", "SendEnv=ANTHROPIC_API_KEY"]
+    assert app.user.told == ["cai: claude is given ANTHROPIC_API_KEY (agent.logins)\n"]
+    assert "secret" not in repr(argv)
+    assert "-o" not in run(app).argv
+    app.settings = app.settings.over({"agent.logins": "false"})
+    assert "-o" not in run(app, what=[]).argv
+
+
+def test_an_agent_that_does_not_ask_is_told(app, workspace):
+    app.settings = app.settings.over({"agent.unattended": "true", "agent.default": "codex"})
+    line = run(app, what=[]).argv[-1]
+    assert line.endswith(b" --dangerously-bypass-approvals-and-sandbox")
+    assert app.user.told == ["cai: codex does not ask before it acts (agent.unattended)\n"]
+
+
+def test_another_agent_needs_nothing_of_a_running_box(app, workspace):
+    app.flags = {"agent.default": "codex"}
+    app.settings = app.settings.over(app.flags)
+    assert b" sh codex " in run(app, what=[]).argv[-1]
+
+
 def test_a_shell(app, workspace):
     outcome = shell.run(app, Target(), force=False, skip_mounts=False)
     assert outcome.argv[-1] == b'cd -- /home/agent/workspace && exec "$SHELL" -l'
