@@ -34,7 +34,7 @@ def caught(act: Callable[[], tuple[Report | Become, bool]], output: Output) -> i
         outcome, as_json = act()
         if isinstance(outcome, Become):
             output.flush()
-            Programs(elsewhere=_elsewhere).replace(outcome.argv)
+            Programs(elsewhere=_elsewhere).replace(outcome.argv, outcome.keep)
         output.show(outcome, as_json=as_json)
         return outcome.code
     except ContainAIError as failed:

@@ -35,6 +35,10 @@ class Report(NamedTuple):
 
 
 class Become(NamedTuple):
-    """The program that this process is to become: terminal, signals and exit code are its own."""
+    """The program that this process is to become: terminal, signals and exit code are its own.
+
+    `keep` names variables of the environment that it gets beside those that every child gets.
+    """
 
     argv: Sequence[str | bytes]
+    keep: Sequence[str] = ()

@@ -154,7 +154,7 @@ class FakeMachine(Machine):
         watch()
         return code
 
-    def replace(self, argv: Sequence[str | bytes]) -> NoReturn:
+    def replace(self, argv: Sequence[str | bytes], keep: Sequence[str] = ()) -> NoReturn:
         """Raise Replaced."""
         raise Replaced(argv)
 

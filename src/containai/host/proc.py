@@ -250,9 +250,13 @@ class Programs:
             os.close(end)
         return child.returncode
 
-    def replace(self, argv: Sequence[str | bytes]) -> NoReturn:
-        """Become another program; terminal, signals and exit code are then its own."""
-        os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment())
+    def replace(self, argv: Sequence[str | bytes], keep: Sequence[str] = ()) -> NoReturn:
+        """Become another program; terminal, signals and exit code are then its own.
+
+        `keep` names variables that it gets as well: a caller knows that they steer nothing.
+        """
+        kept = {name: os.environ[name] for name in keep if name in os.environ}
+        os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment(**kept))
 
     def _command(self, argv: Sequence[str], *, root: bool = False) -> tuple[list[str], list[str]]:
         """Return an argv as people see it, and as it is run: with whole paths of programs."""

@@ -294,3 +294,14 @@ def test_limited_ends_what_takes_too_long(script):
 def test_limited_without_a_program():
     with pytest.raises(proc.ProcessError, match="missing"):
         Programs().run_limited(["/nowhere/x"], stdin=b"", limit=1, timeout=1)
+
+
+def test_what_another_program_is_given_beside_what_every_child_gets():
+    become = "from containai.host.proc import Programs; Programs().replace(['env'], ['A_KEY', 'B'])"
+    environ = os.environ | {"A_KEY": "a", "OTHER_KEY": "o"}
+    done = subprocess.run(
+        [sys.executable, "-c", become], env=environ, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert "A_KEY=a" in lines
+    assert not any(line.startswith(("OTHER_KEY=", "B=")) for line in lines)

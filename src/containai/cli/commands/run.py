@@ -28,7 +28,7 @@ def run(
         argv = enter.made(app, target, words, wanted)
         if news:
             app.ui.tell(news)
-        return Become(argv)
+        return Become(argv, keep=wanted.send)
     from containai.flows.preview import preview
 
     seen = preview(app, target, words, wanted)

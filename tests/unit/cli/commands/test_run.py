@@ -111,11 +111,14 @@ def test_an_agent_that_nobody_knows_ends_before_anything_is_done(bare, workspace
 
 def test_an_agent_is_given_its_own_login_and_that_is_said(app, workspace):
     app.environ = {"ANTHROPIC_API_KEY": "secret", "OPENAI_API_KEY": "secret"}
-    argv = list(run(app, what=[]).argv)
+    outcome = run(app, what=[])
+    argv = list(outcome.argv)
+    assert outcome.keep == ["ANTHROPIC_API_KEY"]
     assert argv[3:5] == ["-o", "SendEnv=ANTHROPIC_API_KEY"]
     assert app.user.told == ["cai: claude is given ANTHROPIC_API_KEY (agent.logins)\n"]
     assert "secret" not in repr(argv)
     assert "-o" not in run(app).argv
+    assert run(app).keep == ()
     app.settings = app.settings.over({"agent.logins": "false"})
     assert "-o" not in run(app, what=[]).argv
 
