@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import counted
+
 from . import manifest
 from .machine import Machine
-from .product import CAI, HOME, IN_BOX, PROJECT, SETUP, SOCKET, Product
+from .product import CAI, HOME, IN_BOX, PROJECT, SETUP, SLOW, SOCKET, Product
 
 SEED = int(os.environ.get("CONTAINAI_POWER_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
@@ -106,6 +108,40 @@ def test_limits_hold_for_a_box_and_its_containers(running: Product) -> None:
         "docker run --rm --memory 64m busybox sh -c 'x=xx; while :; do x=$x$x; done' || echo $?"
     )
     assert seen.splitlines() == [str(64 << 20), "25000 100000", "137"]
+
+
+# In the box: makes all there are of each kind, and holds them.
+EXHAUST = (
+    "sudo systemd-run --quiet --unit greedy --property StandardOutput=file:/tmp/found sh -c "
+    "'sleep infinity | python3 /home/agent/workspace/counted.py exhaust \"$0\"' {}; "
+    "until grep . /tmp/found; do sleep 1; systemctl is-active --quiet greedy; done"
+)
+
+
+def test_what_a_box_exhausts_is_its_own(running: Product) -> None:
+    """Of every kind: on this machine root can allow each user so few."""
+    machine, program = running.machine, counted.text()
+    machine.put(Path(counted.__file__), PROJECT, user="admin")
+    allow = [f"echo {most} >/proc/sys/{name}" for name, most in counted.ALLOWED.values()]
+    machine.run("; ".join(allow))
+    wanted = {kind: most + 1 for kind, (_, most) in counted.ALLOWED.items()}
+    found = json.loads(running.sh(EXHAUST.format(shlex.quote(json.dumps(wanted)))))
+    refused = dict.fromkeys(wanted, "ENOSPC") | dict.fromkeys(counted.ENDS_WITH_EMFILE, "EMFILE")
+    assert {kind: said for kind, (_, said) in found.items()} == refused
+    got = dict.fromkeys(wanted, "made")
+    assert json.loads(machine.run(["python3", "-", "take"], stdin=program).stdout) == got
+    (box,) = running.boxes()
+    image, pid = running.docker(
+        "inspect", "--format", "{{.Image}} {{.State.Pid}}", box["name"]
+    ).split()
+    other = ["docker", "--host", f"unix://{SOCKET}", "run", "--rm", "--interactive"]
+    other += ["--privileged", image, "python3", "-", "take"]
+    assert json.loads(machine.run(other, stdin=program, timeout=SLOW).stdout) == got
+    # It is the user who made the box's user namespace that has no more: were it root, root.
+    owner = machine.run(["stat", "--format=%u", f"/proc/{pid}"]).stdout.strip()
+    greedys = machine.run(["python3", "-", "take", owner], stdin=program).stdout
+    made = {kind for kind, said in json.loads(greedys).items() if said == "made"}
+    assert made <= counted.GIVEN_BACK
 
 
 def test_self_test_finds_nothing(running: Product) -> None:

@@ -11,131 +11,20 @@ from pathlib import Path
 import pytest
 
 from containai.boxes import limits
+from harness import counted
 from harness.site import text
 
 BOXES = 60
 AT_ONCE = 6
 
-NAMESPACES = "uts", "ipc", "net", "mnt", "cgroup", "time", "pid", "user"
-#: What the kernel counts by user: where it says how many a user may have, and how many that is
-#: while a box takes all of its own, as what a distribution allows takes minutes and gigabytes.
-ALLOWED = {
-    "inotify_instances": ("fs/inotify/max_user_instances", 128),
-    "inotify_watches": ("fs/inotify/max_user_watches", 20_000),
-    "fanotify_groups": ("fs/fanotify/max_user_groups", 128),
-    "fanotify_marks": ("fs/fanotify/max_user_marks", 20_000),
-} | {f"{kind}_namespaces": (f"user/max_{kind}_namespaces", 200) for kind in NAMESPACES}
-#: Of these a box takes all that a distribution allows; a root without CAP_SYS_RESOURCE cannot
-#: allow fewer namespaces, and of the other kinds the box only takes some then.
-CHEAP = {"uts_namespaces": 200_000, "cgroup_namespaces": 200_000}
-#: Of these a service of the box may close one that it had before.
-GIVEN_BACK = {"inotify_instances"}
+#: How many of each kind a box takes, if root can allow so few.
+FEW = {kind: most for kind, (_, most) in counted.ALLOWED.items()}
+#: Where root, without CAP_SYS_RESOURCE, cannot, it takes all of these that the kernel allows, up to
+#: so many: 96,365 of each on 24 GB, half a minute and a tenth of the memory, whatever there is. Of
+#: network namespaces, at 222 kB each, nine tenths: tests/machine exhausts those.
+CHEAP = {f"{kind}_namespaces": 200_000 for kind in counted.NAMESPACES if kind != "net"}
 #: Sets these once we end, in whichever way.
 SET_AT_END = 'read -r _; while [ $# -gt 1 ]; do echo "$2" >"$1"; shift 2; done'
-#: Each kind, and what the kernel says.
-MAKE = r"""
-import ctypes, errno, json, os, resource, sys
-libc = ctypes.CDLL(None, use_errno=True)
-FLAGS = {"uts": 0x04000000, "ipc": 0x08000000, "net": 0x40000000, "mnt": 0x00020000,
-         "cgroup": 0x02000000, "time": 0x80, "pid": 0x20000000, "user": 0x10000000}
-def said(result):
-    return errno.errorcode[ctypes.get_errno()] if result < 0 else "made"
-def inotify():
-    return libc.inotify_init1(0)
-def watch(fd, path):
-    return libc.inotify_add_watch(fd, path.encode(), 2)
-def fanotify():
-    return libc.fanotify_init(0x200, 0)
-def mark(fd, path):
-    return libc.fanotify_mark(fd, 1, ctypes.c_uint64(2), -100, path.encode())
-OBJECTS = {"inotify_instances": (inotify, "inotify_watches", watch),
-           "fanotify_groups": (fanotify, "fanotify_marks", mark)}
-end, ours = os.pipe()
-def in_child(answer):
-    "What it says there; the child keeps what it made until we close our end."
-    read, write = os.pipe()
-    if os.fork() == 0:
-        os.close(ours)
-        os.write(write, answer().encode())
-        os.close(write)
-        os.read(end, 1)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as file:
-        return file.read()
-def one(kind):
-    return in_child(lambda: said(libc.unshare(FLAGS[kind])))
-"""
-#: In a box: makes of each kind until the kernel refuses, and holds them; how many there were, and
-#: the refusal.
-EXHAUST = (
-    MAKE
-    + r"""
-FILES = [f"/tmp/watched/{number}" for number in range(1000)]
-os.makedirs("/tmp/watched")
-for path in FILES:
-    open(path, "w").close()
-most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-held, found = [], {}
-def objects(kind, make, each, add):
-    fds = []
-    while (fd := make()) >= 0:
-        fds.append(fd)
-    held.extend(fds)
-    found[kind] = len(fds), said(fd)
-    made = 0
-    for fd in fds:
-        for path in FILES:
-            if (result := add(fd, path)) < 0:
-                found[each] = made, said(result)
-                return
-            made += 1
-tries = json.loads(sys.argv[1])
-def many(kind, wanted):
-    "Held by open files, of which a process has only so many."
-    made, answer = 0, "made"
-    name = "time_for_children" if kind == "time" else kind
-    while made < wanted and (answer := said(libc.unshare(FLAGS[kind]))) == "made":
-        held.append(os.open("/proc/self/ns/" + name, os.O_RDONLY))
-        made += 1
-    return json.dumps([made, answer])
-def namespaces(kind):
-    made, answer, wanted = 0, "made", tries[kind + "_namespaces"]
-    while made < wanted and answer == "made":
-        if kind in ("pid", "user"):
-            answer = one(kind)
-            more = answer == "made"
-        else:
-            some = min(wanted - made, most - 1000)
-            more, answer = json.loads(in_child(lambda: many(kind, some)))
-        made += more
-    found[kind + "_namespaces"] = made, answer
-for kind in FLAGS:
-    namespaces(kind)
-# Last: what the box's services give back is taken as well.
-for kind, (make, each, add) in OBJECTS.items():
-    objects(kind, make, each, add)
-print(json.dumps(found), flush=True)
-sys.stdin.read()
-"""
-)
-#: Makes one of each kind; as another user, with all rights, where one is given.
-TAKE = (
-    MAKE
-    + r"""
-if sys.argv[1:]:
-    # SECBIT_NO_SETUID_FIXUP: capabilities stay.
-    assert libc.prctl(28, 4) == 0
-    os.setresuid(*[int(sys.argv[1])] * 3)
-found = {kind + "_namespaces": one(kind) for kind in FLAGS}
-for kind, (make, each, add) in OBJECTS.items():
-    fd = make()
-    found[kind] = said(fd)
-    found[each] = said(fd) if fd < 0 else said(add(fd, "/tmp"))
-print(json.dumps(found))
-"""
-)
 #: Who made a user namespace (ioctl_nsfs(2)).
 NS_GET_OWNER_UID = 0xB704
 
@@ -164,11 +53,9 @@ def test_sixty_boxes_run_at_once_and_answer(site, crowd):
 @pytest.fixture
 def lowered():
     """Let each user have no more of what the kernel counts by user; return how many of each."""
-    files = {kind: Path("/proc/sys", name) for kind, (name, _) in ALLOWED.items()}
+    files = {kind: Path("/proc/sys", name) for kind, (name, _) in counted.ALLOWED.items()}
     before = {kind: int(file.read_text(encoding="ascii")) for kind, file in files.items()}
-    now = {
-        kind: min(before[kind], ALLOWED[kind][1]) for kind, file in files.items() if writable(file)
-    }
+    now = {kind: min(before[kind], FEW[kind]) for kind in files if writable(files[kind])}
     words = [str(word) for kind in now for word in (files[kind], before[kind])]
     argv = ["sh", "-c", SET_AT_END, "sh", *words]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True):
@@ -187,21 +74,21 @@ def writable(file):
 
 
 def take(*user):
-    argv = [sys.executable, "-c", TAKE, *user]
+    argv = [sys.executable, "-c", counted.text(), "take", *user]
     return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 
 def take_in(space):
-    return json.loads(space.run("sudo", "python3", "-c", TAKE).stdout)
+    return json.loads(space.run("sudo", "python3", "-c", counted.text(), "take").stdout)
 
 
 def test_what_a_box_exhausts_is_its_own(site, crowd, lowered):
     greedy, *others = crowd
-    ends = {kind for kind, most in lowered.items() if most <= CHEAP.get(kind, ALLOWED[kind][1])}
-    tries = {kind: lowered[kind] + 1 if kind in ends else ALLOWED[kind][1] for kind in lowered}
+    ends = {kind for kind, most in lowered.items() if most <= CHEAP.get(kind, FEW[kind])}
+    tries = {kind: most + 1 if kind in ends else FEW[kind] for kind, most in lowered.items()}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    words = ("run", greedy.path, "--", "sudo", "python3", "-c", EXHAUST, json.dumps(tries))
-    with site.start(*words, **pipes) as loop:
+    words = ("sudo", "python3", "-c", counted.text(), "exhaust", json.dumps(tries))
+    with site.start("run", greedy.path, "--", *words, **pipes) as loop:
         found = json.loads(loop.stdout.readline())
         here, greedys = take(), take(str(greedy.id_range()[0]))
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -212,14 +99,14 @@ def test_what_a_box_exhausts_is_its_own(site, crowd, lowered):
     # Each kind ended where the kernel's count did.
     got = dict.fromkeys(lowered, "made")
     refused = got | dict.fromkeys(ends, "ENOSPC")
-    refused |= dict.fromkeys(("inotify_instances", "fanotify_groups"), "EMFILE")
+    refused |= dict.fromkeys(counted.ENDS_WITH_EMFILE, "EMFILE")
     assert {name: said for name, (_, said) in found.items()} == refused
     assert [name for name, (made, _) in found.items() if not 0 < made <= lowered[name]] == []
     assert here == got
     assert [each for each in there if each != got] == []
-    assert [kind for kind in ends - GIVEN_BACK if first[kind] == "made"] == []
+    assert [kind for kind in ends - counted.GIVEN_BACK if first[kind] == "made"] == []
     # It is the user who made the box's user namespace that has no more: were it root, root.
-    assert [kind for kind in ends - GIVEN_BACK if greedys[kind] == "made"] == []
+    assert [kind for kind in ends - counted.GIVEN_BACK if greedys[kind] == "made"] == []
 
 
 def test_what_a_box_has_is_counted_for_its_own_first_id(crowd):
