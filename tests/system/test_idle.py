@@ -65,8 +65,8 @@ BUSY = {
         "systemctl --user stop busy",
     ),
     "a client of containerd is connected": (
-        "sudo systemd-run --unit busy ctr events;"
-        "until sudo ss -xp | grep -q '\"ctr\"'; do sleep 0.1; done",
+        "sudo systemd-run --unit busy nc -dU /run/containerd/containerd.sock;"
+        "until sudo ss -xp | grep -q '\"nc\"'; do sleep 0.1; done",
         "sudo systemctl stop busy",
     ),
     "a swarm": ("docker swarm init", "docker swarm leave --force"),

@@ -164,13 +164,21 @@ class Settings:
     image_name = Setting(
         "image.name", values.word, "base", "The image of new boxes. Only `base` exists so far."
     )
+    image_source = Setting(
+        "image.source",
+        values.source,
+        "auto",
+        "Where what is in images comes from: `upstream` is `image.root` of a registry, and the "
+        "makers of each tool; `distro` is Debian's archive, PyPI and npm only, for what of it they "
+        "have; `auto` is `upstream` where the registry answers, else `distro`.",
+    )
     image_root = Setting(
         "image.root",
         values.word,
-        "docker.io/library/debian:trixie-slim",
-        "Where the root file system of image `base` is pulled from if a registry answers; else it "
-        "is bootstrapped from Debian's archive. Another one is another image, which `cai run` or "
-        "`cai setup` builds.",
+        "docker.io/library/ubuntu:24.04",
+        "Where the root file system of image `base` is pulled from if a registry answers: any "
+        "Debian from 12 or Ubuntu from 24.04; else Debian 13 is bootstrapped from its archive. "
+        "Another one is another image, which `cai run` or `cai setup` builds.",
     )
     network_certificates = Setting(
         "network.certificates",

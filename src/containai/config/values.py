@@ -89,6 +89,13 @@ def provider(value: object) -> str:
     raise ValueError("expected auto, docker-ce or distro")
 
 
+def source(value: object) -> str:
+    """Parse where what is in images comes from. Raises ValueError for what is no source."""
+    if value in ("auto", "upstream", "distro"):
+        return str(value)
+    raise ValueError("expected auto, upstream or distro")
+
+
 def directories(value: object) -> tuple[str, ...]:
     """Parse absolute paths, as a list or with colons between, or "none". Raises ValueError."""
     if value == "none":

@@ -79,12 +79,15 @@ class Engine:
             failed = proc.ProcessError(f"docker {' '.join(words)}: {said}", proc.Done(1, "", said))
             raise engine_error(failed)
 
-    def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
+    def stream(
+        self, *arguments: str, on_line: Callable[[str], None], stdin: bytes | None = None
+    ) -> None:
         """Make a request whose output is handed over line by line. Raises as `docker` does."""
         try:
             self.host.stream(
                 self.argv(*arguments),
                 on_line,
+                stdin=stdin,
                 root=self.needs_root,
                 env=self.host.environment(DOCKER_BUILDKIT="0"),
             )

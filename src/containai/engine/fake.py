@@ -121,7 +121,9 @@ class FakeEngine(Engine):
                     del self.by_id[gone.id]
         return Done(0, self.outputs.get(request, ""), "")
 
-    def stream(self, *arguments: str, on_line: Callable[[str], None]) -> None:
+    def stream(
+        self, *arguments: str, on_line: Callable[[str], None], stdin: bytes | None = None
+    ) -> None:
         """Record a request that prints nothing."""
         self.docker(*arguments)
 

@@ -9,7 +9,7 @@ from containai.engine import configuration, daemon
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.errors import ImageError, NotSetUpError
-from containai.images import build, manifest, recipe
+from containai.images import build, context, manifest, recipe
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.recipe import Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
@@ -138,13 +138,11 @@ def make(app: App, name: str, *, anew: bool) -> list[Built]:
     """
     wanted = recipe_of(app, name)
     engine = engine_of(app)
-    chain = [wanted]
-    while chain[0].parent is not None:
-        chain.insert(0, chain[0].parent)
+    chain, trusted = wanted.chain, context.trusted(app.host, app.settings)
     missing = [each for each in chain if anew or not build.exists(engine, each)]
     for number, each in enumerate(missing, 1):
         progress = app.ui.step(f"image {each.name}", number, len(missing))
-        build.ensure(engine, each, progress, anew=anew)
+        build.ensure(engine, each, progress, trusted, anew=anew)
     return [Built(each.name, each.reference, each in missing) for each in chain]
 
 

@@ -139,6 +139,7 @@ class FakeMachine(Machine):
         argv: Sequence[str],
         on_line: Callable[[str], None],
         *,
+        stdin: bytes | None = None,
         root: bool = False,
         env: dict[str, str] | None = None,
     ) -> Done:

@@ -174,6 +174,7 @@ class Programs:
         argv: Sequence[str],
         on_line: Callable[[str], None],
         *,
+        stdin: bytes | None = None,
         root: bool = False,
         env: dict[str, str] | None = None,
     ) -> Done:
@@ -188,16 +189,19 @@ class Programs:
         argv, words = self._command(argv, root=root)
         last: list[str] = []
         try:
-            child = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=env or self.environment(),
-                cwd="/",
-                text=True,
-                errors="replace",
-            )
+            with open(os.memfd_create("stdin"), "w+b") as given:
+                given.write(stdin or b"")
+                given.seek(0)
+                child = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL if stdin is None else given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=env or self.environment(),
+                    cwd="/",
+                    text=True,
+                    errors="replace",
+                )
         except (FileNotFoundError, PermissionError):
             raise self._missing(argv[0]) from None
         with child:

@@ -1,25 +1,23 @@
-"""Images are built here, once a recipe, from a root file system of a registry or the archive."""
+"""Images are built here, a layer at a time; a layer that is there is never built again."""
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
-from containai.host import packages, proc, scripts, space
-from containai.images.labels import LABEL_IMAGE
-from containai.images.recipe import ROOT, Recipe
+from containai.host import proc, space
+from containai.host.certificates import Certificate
+from containai.images import context, rootfs
+from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
+from containai.images.recipe import ROOT, SOURCE, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.work.ui import Progress
 
-#: How long a registry may take until its first answer, in seconds.
-REGISTRY_TIMEOUT = 20.0
-
-#: The distribution's archive that a root file system is bootstrapped from.
-SUITE = "trixie"
-#: What it is called then.
-BOOTSTRAPPED = f"{IMAGE_REPOSITORY}/rootfs:{SUITE}"
-MIRROR = "http://deb.debian.org/debian"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+#: What building a layer writes at most before it is cleaned, in bytes, and how long it takes, in
+#: seconds on two processors. Of others, as much as of the first.
+NEEDS = {"base": 4 << 30}
+SECONDS = {"base": 90.0}
 
 
 def exists(engine: Engine, recipe: Recipe) -> bool:
@@ -27,26 +25,46 @@ def exists(engine: Engine, recipe: Recipe) -> bool:
     return engine.image(recipe.reference) is not None
 
 
-def ensure(engine: Engine, recipe: Recipe, progress: Progress, *, anew: bool = False) -> str:
-    """Return the reference of an image; build it, and what it begins with, where it is missing.
+def missing(engine: Engine, recipe: Recipe) -> list[Recipe]:
+    """Return the layers of an image that have to be built for it, the first one first.
 
-    `anew` builds it even so, and takes nothing from an earlier build of it.
-    Raises ImageError, or NoSpaceError before anything is written.
+    What an image begins with is not asked for where the image itself is there.
     """
-    if not anew and exists(engine, recipe):
-        return recipe.reference
-    space.require(
-        engine.host, engine.layout.engine_data, space.FOR_IMAGE, f"building image {recipe.name}"
-    )
-    arguments = dict(recipe.arguments)
-    try:
-        if recipe.parent is not None:
-            arguments[ROOT] = ensure(engine, recipe.parent, progress)
-        else:
-            arguments[ROOT] = _root(engine, arguments[ROOT], progress)
-        _build(engine, recipe, arguments, progress, anew=anew)
-    except (proc.ProcessError, EngineError) as failed:
-        raise ImageError(f"image {recipe.name} could not be built: {failed}") from None
+    layers: list[Recipe] = []
+    for layer in reversed(recipe.chain):
+        if exists(engine, layer):
+            break
+        layers.insert(0, layer)
+    return layers
+
+
+def ensure(
+    engine: Engine,
+    recipe: Recipe,
+    progress: Progress,
+    certificates: Iterable[Certificate] = (),
+    *,
+    anew: bool = False,
+) -> str:
+    """Return the reference of an image; build what is missing of its layers.
+
+    `anew` builds the image itself even so, and takes nothing from an earlier build of it.
+    `certificates` are trusted while something is fetched, and are in no image. Raises ImageError,
+    or NoSpaceError before anything is written.
+    """
+    layers = missing(engine, recipe)
+    if anew and not layers:
+        layers = [recipe]
+    if layers:
+        _require_room(engine, layers)
+    for number, layer in enumerate(layers):
+        told = _of_layer(progress, layers, number)
+        try:
+            sent = context.archive(layer, certificates)
+            arguments = _arguments(engine, layer, told)
+            _build(engine, layer, arguments, sent, told, anew=anew and layer == recipe)
+        except (proc.ProcessError, EngineError) as failed:
+            raise ImageError(f"image {layer.name} could not be built: {failed}") from None
     return recipe.reference
 
 
@@ -75,54 +93,37 @@ def load(engine: Engine, recipe: Recipe, archive: str) -> str:
     )
 
 
-def _root(engine: Engine, pulled: str, progress: Progress) -> str:
-    for known in (pulled, BOOTSTRAPPED):
-        if engine.image(known) is not None:
-            return known
-    progress(f"asking the registry for {pulled}", 0.0)
-    try:
-        engine.docker("pull", "--quiet", pulled, timeout=REGISTRY_TIMEOUT * 15)
-        return pulled
-    except EngineError as failed:
-        why = str(failed).splitlines()[-1].strip()
-        progress(f"no registry ({why[:100]}); bootstrapping Debian {SUITE} instead", 0.02)
-    _bootstrap(engine, BOOTSTRAPPED, progress)
-    return BOOTSTRAPPED
+def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:
+    needs = {layer.name: NEEDS.get(layer.name, NEEDS["base"]) for layer in layers}
+    what = f"building image {layers[-1].name}"
+    if len(layers) > 1:
+        each = ", ".join(f"{name} {need >> 20}" for name, need in needs.items())
+        what += f" ({each})"
+    space.require(engine.host, engine.layout.engine_data, sum(needs.values()), what)
 
 
-def bootstrap_argv(directory: str, image: str, host: str) -> list[str]:
-    """Return the command that makes a minimal root file system and gives it to the engine.
+def _of_layer(progress: Progress, layers: Sequence[Recipe], number: int) -> Progress:
+    """Return who is told how far one of several layers is."""
+    seconds = [SECONDS.get(layer.name, SECONDS["base"]) for layer in layers]
+    before, whole = sum(seconds[:number]), sum(seconds)
+    count = f" ({number + 1} of {len(layers)})" if len(layers) > 1 else ""
 
-    It works in `directory`, which is root's and has nothing else in it. `host` is the engine's.
-    """
-    bootstrap = [
-        "mmdebstrap",
-        "--variant=minbase",
-        f"--keyring={KEYRING}",
-        "--include=ca-certificates",
-        "--aptopt=Acquire::Languages \"none\"",
-        SUITE,
-        f"{directory}/root.tar",
-        MIRROR,
-    ]  # fmt: skip
-    return scripts.argv("images/import.sh", directory, image, host, *bootstrap)
+    def told(said: str, done: float | None) -> None:
+        share = None if done is None else (before + seconds[number] * done) / whole
+        progress(f"image {layers[number].name}{count}: {said}", share)
+
+    return told
 
 
-def _bootstrap(engine: Engine, target: str, progress: Progress) -> None:
-    packages.ensure(
-        engine.host, ("mmdebstrap", "debian-archive-keyring"), lambda line: progress(line, 0.03)
-    )
-    seen = 0
-
-    def on_line(line: str) -> None:
-        nonlocal seen
-        seen += 1
-        if line.startswith("I: "):
-            progress("bootstrapping: " + line[3:], min(0.05 + seen * 0.02, 0.3))
-
-    layout = engine.layout
-    host = f"unix://{layout.engine_socket}"
-    engine.host.stream(bootstrap_argv(layout.build_dir, target, host), on_line, root=True)
+def _arguments(engine: Engine, recipe: Recipe, progress: Progress) -> dict[str, str]:
+    """Return all arguments of a build; a root file system is made where it begins with one."""
+    given = dict(recipe.arguments)
+    if recipe.parent is None:
+        root = rootfs.ensure(engine, given.get(ROOT, ""), given.get(SOURCE, "auto"), progress)
+        return given | {ROOT: root.reference, SOURCE: root.source}
+    parent = engine.image(recipe.parent.reference)
+    source = parent.label(LABEL_SOURCE) if parent else None
+    return given | {ROOT: recipe.parent.reference, SOURCE: source or rootfs.Source.DISTRO}
 
 
 class BuildProgress:
@@ -133,6 +134,8 @@ class BuildProgress:
         self._packages, self._done = 0, 0
         self._installed = False
         self._furthest = 0.0
+        #: What a program in it said last of what is wrong, as apt and our scripts say it.
+        self.error = ""
 
     def line(self, line: str) -> float:
         """Take a line; return how far the build is, 0 to 1. It never goes back."""
@@ -144,6 +147,8 @@ class BuildProgress:
             self._packages = int(count[1])
         elif line.startswith(("Unpacking ", "Setting up ", "Get:")):
             self._done += 1
+        elif line.startswith("E: "):
+            self.error = line.removeprefix("E: ")
         within = min(self._done / (3 * self._packages), 1.0) if self._packages else 0.0
         # The step that installs packages takes nearly all the time.
         installed = 1.0 if self._installed else within
@@ -153,7 +158,7 @@ class BuildProgress:
 
 
 def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
-    """Return the words of `docker` that build an image."""
+    """Return the words of `docker` that build an image of the context on stdin."""
     given = [
         word for name in sorted(arguments) for word in ("--build-arg", f"{name}={arguments[name]}")
     ]
@@ -166,7 +171,7 @@ def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False
         "--label", f"{LABEL_IMAGE}={recipe.name}",
         "--tag", recipe.reference,
         "--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest",
-        recipe.directory,
+        "-",
     ]  # fmt: skip
 
 
@@ -174,15 +179,21 @@ def _build(
     engine: Engine,
     recipe: Recipe,
     arguments: dict[str, str],
+    sent: bytes,
     progress: Progress,
     *,
     anew: bool,
 ) -> None:
     reader = BuildProgress()
+    begins = 0.33 if recipe.parent is None else 0.0
 
     def on_line(line: str) -> None:
         furthest = reader.line(line)
         if line.strip():
-            progress(f"building {recipe.name}: {line.strip()}", 0.33 + 0.67 * furthest)
+            progress(line.strip(), begins + (1 - begins) * furthest)
 
-    engine.stream(*build_words(recipe, arguments, anew=anew), on_line=on_line)
+    try:
+        words = build_words(recipe, arguments, anew=anew)
+        engine.stream(*words, on_line=on_line, stdin=sent)
+    except EngineError as failed:
+        raise EngineError(reader.error or str(failed)) from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,61 +16,84 @@ PARENTS = {"base": ""}
 
 #: The argument of every recipe that says what it begins with.
 ROOT = "ROOT"
+#: The argument that says where what is in it comes from.
+SOURCE = "SOURCE"
 #: Arguments that the files of the recipes say by themselves: with them it is the same image.
-_OF_FILES = {(ROOT, Settings.image_root.default)}
+_OF_FILES = {(ROOT, Settings.image_root.default), (SOURCE, Settings.image_source.default)}
+
+#: Versions of what no archive pins, in sections: `## NAME` begins that of the image NAME.
+VERSIONS = "versions.env"
 
 
 class Recipe(NamedTuple):
-    """Files, the recipe of the image that it begins with, and arguments of its Dockerfile."""
+    """Files, the recipe of the image that it begins with, and arguments of its Dockerfile.
+
+    `generated` has files that are made here: names, and what is in them.
+    """
 
     name: str
     directory: str
     parent: "Recipe | None" = None
     arguments: tuple[tuple[str, str], ...] = ()
+    generated: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
         """A digest of all that the image is made of: another one is another image."""
         files = digest_of_files(self.directory)
         arguments = sorted(set(self.arguments) - _OF_FILES)
-        if not arguments and self.parent is None:
+        if not arguments and self.parent is None and not self.generated:
             return files
         parent = self.parent.digest if self.parent else ""
-        return hashlib.sha256(repr((files, arguments, parent)).encode()).hexdigest()
+        made_of = (files, arguments, parent, *self.generated)
+        return hashlib.sha256(repr(made_of).encode()).hexdigest()
 
     @property
     def reference(self) -> str:
         """The reference of the image that it makes."""
         return f"{IMAGE_REPOSITORY}/{self.name}:recipe-{self.digest[:16]}"
 
+    @property
+    def chain(self) -> "tuple[Recipe, ...]":
+        """The recipes of all layers, the first one to build first."""
+        return (*(self.parent.chain if self.parent else ()), self)
 
-def find(name: str, root: str) -> Recipe:
-    """Return the recipe of an image, on a root file system. Raises ImageError where there is none.
 
-    `root` is where that is pulled from if a registry answers.
-    """
+def find(name: str, settings: Settings) -> Recipe:
+    """Return the recipe of an image. Raises ImageError where there is none."""
     if name not in PARENTS:
         raise ImageError(
             f"there is no image {name!r}",
             hint=f"image.name in config.toml can be: {', '.join(PARENTS)}",
         )
     directory = os.path.join(os.path.dirname(__file__), name)
+    versions = versions_of(name)
+    generated = ((VERSIONS, versions),) if versions else ()
     if PARENTS[name]:
-        return Recipe(name, directory, find(PARENTS[name], root))
-    return Recipe(name, directory, arguments=((ROOT, root),))
+        return Recipe(name, directory, find(PARENTS[name], settings), (), generated)
+    arguments: tuple[tuple[str, str], ...] = ((SOURCE, settings.image_source),)
+    if settings.image_source != "distro":
+        arguments += ((ROOT, settings.image_root),)
+    return Recipe(name, directory, None, arguments, generated)
 
 
 def wanted(settings: Settings) -> Recipe:
     """Return the recipe of the image of new boxes. Raises ImageError where there is none."""
-    return find(settings.image_name, settings.image_root)
+    return find(settings.image_name, settings)
+
+
+def versions_of(name: str) -> str:
+    """Return the section of an image in the file of versions: another's changes are not its own."""
+    with open(os.path.join(os.path.dirname(__file__), VERSIONS), encoding="utf-8") as file:
+        sections = re.split(r"^## (\w+)\n", file.read(), flags=re.MULTILINE)
+    return dict(zip(sections[1::2], sections[2::2], strict=True)).get(name, "").strip()
 
 
 def digest_of_files(directory: str) -> str:
     """Return a digest of files: their names, modes (executable or not) and content."""
     digest = hashlib.sha256()
-    for path in _files(directory):
-        executable = os.access(path, os.X_OK) and not os.path.islink(path)
-        digest.update(f"{os.path.relpath(path, directory)}\0{executable}\0".encode())
+    for path in paths(directory):
+        digest.update(f"{os.path.relpath(path, directory)}\0{is_executable(path)}\0".encode())
         if os.path.islink(path):
             digest.update(os.readlink(path).encode())
         else:
@@ -79,7 +103,13 @@ def digest_of_files(directory: str) -> str:
     return digest.hexdigest()
 
 
-def _files(directory: str) -> Iterator[str]:
+def is_executable(path: str) -> bool:
+    """Whether a file of a recipe is a program."""
+    return os.access(path, os.X_OK) and not os.path.islink(path)
+
+
+def paths(directory: str) -> Iterator[str]:
+    """Yield the paths of a recipe's files, in order."""
     for parent, children, names in os.walk(directory):
         children[:] = sorted(child for child in children if child != "__pycache__")
         yield from (os.path.join(parent, name) for name in sorted(names))

@@ -11,6 +11,10 @@ from containai.images.recipe import Recipe
 BASE = recipe.wanted(Settings())
 
 
+def on(root, name="base"):
+    return recipe.find(name, Settings().over({"image.root": root}))
+
+
 @pytest.fixture
 def files(tmp_path):
     (tmp_path / "recipe" / "etc").mkdir(parents=True)
@@ -67,21 +71,21 @@ def test_reference():
 @pytest.mark.parametrize("name", ["nope", "", "..", ".", "../images", "__pycache__", "base/"])
 def test_no_such_image(name):
     with pytest.raises(ImageError, match="there is no image"):
-        recipe.find(name, "x")
+        recipe.find(name, Settings())
 
 
 def test_another_root_is_another_image():
     other = recipe.wanted(Settings().over({"image.root": "example.com/debian"}))
     assert other.reference != BASE.reference
-    assert other.reference != recipe.find("base", "example.com/ubuntu").reference
-    assert other.reference == recipe.find("base", "example.com/debian").reference
+    assert other.reference != on("example.com/ubuntu").reference
+    assert other.reference == on("example.com/debian").reference
 
 
 def test_another_parent_is_another_image(files):
     def child(parent, *arguments):
         return Recipe("sdks", str(files), parent, arguments).digest
 
-    other = recipe.find("base", "example.com/debian")
+    other = on("example.com/debian")
     seen = [
         child(None),
         child(BASE),
@@ -100,4 +104,40 @@ def test_another_parent_is_another_image(files):
 
 def test_every_recipe_has_its_files():
     for name in recipe.PARENTS:
-        assert os.path.isfile(os.path.join(recipe.find(name, "x").directory, "Dockerfile"))
+        assert os.path.isfile(os.path.join(recipe.find(name, Settings()).directory, "Dockerfile"))
+
+
+def test_a_source_that_is_chosen_is_another_image():
+    def of(source, root="x"):
+        return recipe.wanted(Settings().over({"image.source": source, "image.root": root}))
+
+    assert len({of(each).digest for each in ("auto", "upstream", "distro")}) == 3
+    # Nothing is pulled then.
+    assert of("distro", "y") == of("distro")
+    assert of("upstream", "y").digest != of("upstream").digest
+
+
+def test_what_is_generated_counts(files):
+    def of(*generated):
+        return Recipe("x", str(files), None, (), generated).digest
+
+    assert (
+        len({of(), of(("a", "1")), of(("a", "2")), of(("b", "1")), of(("a", "1"), ("b", ""))}) == 5
+    )
+
+
+def test_a_chain_begins_with_what_is_built_first(files):
+    child = Recipe("sdks", str(files), BASE)
+    assert Recipe("full", str(files), child).chain == (
+        BASE,
+        child,
+        Recipe("full", str(files), child),
+    )
+
+
+def test_versions_are_by_image(tmp_path, monkeypatch):
+    (tmp_path / "versions.env").write_text("# all\n## a\nX=1\n\n## b\n# why\nY=2\n", "utf-8")
+    monkeypatch.setattr(recipe, "__file__", str(tmp_path / "recipe.py"))
+    assert recipe.versions_of("a") == "X=1"
+    assert recipe.versions_of("b") == "# why\nY=2"
+    assert recipe.versions_of("c") == ""

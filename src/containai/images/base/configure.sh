@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a Debian with the packages a box: its files, its user, its units.
+# Makes a Debian or an Ubuntu with the packages a box: its files, its user, its units.
 set -eu
 cd "$(dirname "$0")"
 
@@ -12,6 +12,10 @@ cd "$(dirname "$0")"
     esac
     install -D -m "$mode" "rootfs/$path" "/$path"
 done
+
+# Ubuntu's image has a user with the agent's id.
+other=$(getent passwd 1000 | cut -d: -f1)
+[ -z "$other" ] || userdel --remove "$other" 2>/dev/null
 
 # The user. No password: keys only. Docker's group is the Docker inside the box.
 groupadd --gid 1000 agent
@@ -37,13 +41,19 @@ install -d /var/lib/containai/etc/before /var/lib/containai/etc/now
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
 # Kubernetes' interface, which Docker does not use: a listener and memory in every box.
-sed -i '/^version/a disabled_plugins = ["io.containerd.grpc.v1.cri"]' /etc/containerd/config.toml
+containerd=/etc/containerd/config.toml
+[ -e "$containerd" ] || { mkdir -p /etc/containerd && echo 'version = 2' >"$containerd"; }
+sed -i '/^version/a disabled_plugins = ["io.containerd.grpc.v1.cri"]' "$containerd"
 
 install -d /etc/systemd/system-generators
 sed 's/#.*//; /^$/d' masked-units.txt | while read -r unit; do
     case $unit in
     *-generator) ln -s /dev/null "/etc/systemd/system-generators/$unit" ;;
-    *) ln -sf /dev/null "/etc/systemd/system/$unit" ;;
+    *)
+        # What else requires it (Ubuntu's ssh.service its socket) does so by a link.
+        rm -f "/etc/systemd/system/"*.requires/"$unit" "/etc/systemd/system/"*.wants/"$unit"
+        ln -sf /dev/null "/etc/systemd/system/$unit"
+        ;;
     esac
 done
 # GnuPG starts its programs itself, and listeners of theirs are in the way of forwarded ones.
@@ -61,9 +71,27 @@ echo LANG=C.UTF-8 >/etc/locale.conf
 rm -f /etc/update-motd.d/* /etc/fstab
 # The client's locales do not exist here, and programs complain of it on every start.
 sed -i '/^AcceptEnv/d' /etc/ssh/sshd_config
+# OpenSSH before 9.8 neither has it nor starts with what it does not know.
+grep -qi persourcepenalties "$(command -v sshd)" ||
+    sed -i '/^PerSourcePenalties/d' /etc/ssh/sshd_config.d/10-containai.conf
 # A terminal that Debian does not know yet.
 echo 'xterm-ghostty|Ghostty terminal, use=xterm-256color,' | tic -x -
 ln -sf "$(command -v fdfind)" /usr/local/bin/fd
+
+# zsh would ask who starts it first how it is to be.
+echo '# Yours. /etc/zsh/zshrc is read before.' >/etc/skel/.zshrc
+install -o agent -g agent -m 0644 /etc/skel/.zshrc /home/agent/.zshrc
+
+# shellcheck source=/dev/null
+. /etc/os-release
+manifest=/usr/local/lib/containai/manifest
+"$manifest" base source "$SOURCE" "$PRETTY_NAME"
+for package in $(sed 's/#.*//' packages.txt | tr '|' ' ' | tr -d '?'); do
+    version=$(dpkg-query --show --showformat '${Version}' "$package" 2>/dev/null) || continue
+    [ -z "$version" ] || "$manifest" base tool "$package" "$version"
+done
+command -v docker-buildx >/dev/null || [ -e /usr/libexec/docker/cli-plugins/docker-buildx ] ||
+    "$manifest" base left-out docker-buildx "$PRETTY_NAME has no such package"
 
 # Empty, not missing: an id of its own for each box, and not a first boot (machine-id(5)).
 : >/etc/machine-id

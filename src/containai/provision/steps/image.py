@@ -5,7 +5,7 @@ from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import proc
 from containai.host.machine import Machine
-from containai.images import build, recipe
+from containai.images import build, context, recipe, rootfs
 from containai.provision.step import Scope
 from containai.work.actions import Action, Do, Finding
 from containai.work.ui import Progress
@@ -35,7 +35,8 @@ class Image:
             return []
 
         def make(progress: Progress) -> None:
-            build.ensure(Engine(host), recipe.wanted(self.settings), progress)
+            trusted = context.trusted(host, self.settings)
+            build.ensure(Engine(host), recipe.wanted(self.settings), progress, trusted)
 
         def load(progress: Progress) -> None:
             progress(f"loading {self.archive}", None)
@@ -57,17 +58,23 @@ class Image:
         layout = host.layout
         engine, wanted = Engine(host), recipe.wanted(self.settings)
         socket = f"unix://{layout.engine_socket}"
-        bootstrap = build.bootstrap_argv(layout.build_dir, build.BOOTSTRAPPED, socket)
-        make = engine.argv(
-            *build.build_words(wanted, dict(wanted.arguments) | {recipe.ROOT: "ROOT"})
-        )
-        return (
+        root = rootfs.bootstrapped_reference()
+        bootstrap = rootfs.bootstrap_argv(layout.build_dir, root, socket)
+        unknown = {recipe.ROOT: "ROOT", recipe.SOURCE: "SOURCE"}
+        lines = [
             f"# {proc.describe(engine.argv('pull', '--quiet', self.settings.image_root))}",
             "where no registry answers, mmdebstrap and debian-archive-keyring are installed, and:",
             f"# {proc.describe(bootstrap)}",
-            "with ROOT for what of both there is:",
-            f"# {proc.describe(make)}",
-        )
+        ]
+        if self.settings.image_source == rootfs.Source.DISTRO:
+            lines = lines[1:]
+        elif self.settings.image_source == rootfs.Source.UPSTREAM:
+            lines = lines[:1]
+        lines += ["with ROOT for what of both there is, and SOURCE for which, the recipe on stdin:"]
+        for layer in wanted.chain:
+            words = build.build_words(layer, dict(layer.arguments) | unknown)
+            lines.append(f"# {proc.describe(engine.argv(*words))}")
+        return tuple(lines)
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Images go with the engine's data."""
