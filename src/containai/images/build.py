@@ -10,6 +10,7 @@ from containai.host import proc, space
 from containai.host.certificates import Certificate
 from containai.images import context, rootfs
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
+from containai.images.progress import RUNS, BuildProgress, TimeLeft
 from containai.images.recipe import ROOT, SOURCE, Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.work.ui import Progress
@@ -17,7 +18,7 @@ from containai.work.ui import Progress
 #: What building a layer writes at most before it is cleaned, in bytes, and how long it takes, in
 #: seconds on two processors. Of others, as much as of the first.
 NEEDS = {"base": 4 << 30}
-SECONDS = {"base": 90.0}
+SECONDS = {name: sum(runs) + 30 * (name == "base") for name, runs in RUNS.items()}
 
 
 def exists(engine: Engine, recipe: Recipe) -> bool:
@@ -57,8 +58,9 @@ def ensure(
         layers = [recipe]
     if layers:
         _require_room(engine, layers)
+    left = TimeLeft()
     for number, layer in enumerate(layers):
-        told = _of_layer(progress, layers, number)
+        told = _of_layer(progress, layers, number, left)
         try:
             sent = context.archive(layer, certificates)
             arguments = _arguments(engine, layer, told)
@@ -102,15 +104,19 @@ def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:
     space.require(engine.host, engine.layout.engine_data, sum(needs.values()), what)
 
 
-def _of_layer(progress: Progress, layers: Sequence[Recipe], number: int) -> Progress:
+def _of_layer(
+    progress: Progress, layers: Sequence[Recipe], number: int, left: TimeLeft
+) -> Progress:
     """Return who is told how far one of several layers is."""
     seconds = [SECONDS.get(layer.name, SECONDS["base"]) for layer in layers]
     before, whole = sum(seconds[:number]), sum(seconds)
-    count = f" ({number + 1} of {len(layers)})" if len(layers) > 1 else ""
+    several = len(layers) > 1
+    which = f"image {layers[number].name} ({number + 1} of {len(layers)}): " if several else ""
 
     def told(said: str, done: float | None) -> None:
         share = None if done is None else (before + seconds[number] * done) / whole
-        progress(f"image {layers[number].name}{count}: {said}", share)
+        soon = "" if share is None else left.after(share)
+        progress(f"{which}{said}{soon}", share)
 
     return told
 
@@ -124,37 +130,6 @@ def _arguments(engine: Engine, recipe: Recipe, progress: Progress) -> dict[str, 
     parent = engine.image(recipe.parent.reference)
     source = parent.label(LABEL_SOURCE) if parent else None
     return given | {ROOT: recipe.parent.reference, SOURCE: source or rootfs.Source.DISTRO}
-
-
-class BuildProgress:
-    """Reads how far a docker build is from what it prints: its steps, and apt's packages."""
-
-    def __init__(self) -> None:
-        self._step, self._steps = 0, 1
-        self._packages, self._done = 0, 0
-        self._installed = False
-        self._furthest = 0.0
-        #: What a program in it said last of what is wrong, as apt and our scripts say it.
-        self.error = ""
-
-    def line(self, line: str) -> float:
-        """Take a line; return how far the build is, 0 to 1. It never goes back."""
-        if step := re.match(r"Step (\d+)/(\d+) ", line):
-            self._step, self._steps = int(step[1]), int(step[2])
-            self._installed = self._installed or self._packages > 0
-            self._packages = self._done = 0
-        elif count := re.search(r"(\d+) newly installed", line):
-            self._packages = int(count[1])
-        elif line.startswith(("Unpacking ", "Setting up ", "Get:")):
-            self._done += 1
-        elif line.startswith("E: "):
-            self.error = line.removeprefix("E: ")
-        within = min(self._done / (3 * self._packages), 1.0) if self._packages else 0.0
-        # The step that installs packages takes nearly all the time.
-        installed = 1.0 if self._installed else within
-        steps = max(self._step - 1, 0) / self._steps
-        self._furthest = max(self._furthest, min(1.0, 0.15 * steps + 0.85 * installed))
-        return self._furthest
 
 
 def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
@@ -184,13 +159,12 @@ def _build(
     *,
     anew: bool,
 ) -> None:
-    reader = BuildProgress()
+    reader = BuildProgress(RUNS.get(recipe.name, ()))
     begins = 0.33 if recipe.parent is None else 0.0
 
     def on_line(line: str) -> None:
         furthest = reader.line(line)
-        if line.strip():
-            progress(line.strip(), begins + (1 - begins) * furthest)
+        progress(reader.said, begins + (1 - begins) * furthest)
 
     try:
         words = build_words(recipe, arguments, anew=anew)
