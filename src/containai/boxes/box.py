@@ -100,6 +100,9 @@ def _wrong_with(workspace: str) -> str:
         return f"its workspace {workspace!r} is gone"
     except OSError as wrong:
         return f"its workspace {workspace!r} cannot be read: {wrong.strerror}"
+    except ValueError:
+        # A NUL, or what is no UTF-8 in the engine's answer.
+        return f"its workspace {workspace!r} is no path"
     return ""
 
 

@@ -61,6 +61,8 @@ def resolve(layout: Layout, given: str | None, *, force: bool = False) -> Worksp
     """
     if given == "":
         raise WorkspaceError("PATH is empty", hint="give a directory, for example: cai run .")
+    if given is not None and "\0" in given:
+        raise WorkspaceError(f"{given!r} is no path", hint="give a directory")
     path = os.path.realpath(given or ".")
     shown = repr(given) if given is not None else "the current directory"
     if not os.path.exists(path):

@@ -39,5 +39,7 @@ def set_up(host: Machine, steps: Sequence[AnyStep], ui: Ui) -> bool:
             hint="run: cai setup --yes",
         )
     with one_at_a_time(host):
+        # Every step is looked at again: somebody may have taken long to answer, and only from now
+        # on does nobody else change what is seen.
         apply.apply(host, steps, ui.step)
     return True

@@ -151,6 +151,8 @@ def test_only_what_is_gone_is_gone(tmp_path, monkeypatch):
     assert problems(tmp_path / "none") == (f"its workspace {str(tmp_path / 'none')!r} is gone",)
     (tmp_path / "file").touch()
     assert problems(tmp_path / "file")[0].endswith("is gone")
+    assert problems("/a\0b") == (r"its workspace '/a\x00b' is no path",)
+    assert problems("/a\ud800") == (r"its workspace '/a\ud800' is no path",)
 
     def refused(path):
         raise PermissionError(13, "Permission denied")

@@ -92,6 +92,11 @@ def test_home_behind_a_link_needs_force(layout, tmp_path):
         resolve(layout, str(tmp_path / "link"))
 
 
+def test_what_no_path_can_be_is_refused(layout):
+    with pytest.raises(WorkspaceError, match="is no path"):
+        resolve(layout, "/a\0b", force=True)
+
+
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31m", "\x7f"])
 def test_control_characters(layout, tmp_path, name):
     (tmp_path / name).mkdir()

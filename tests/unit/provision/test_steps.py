@@ -166,12 +166,14 @@ def test_what_cannot_be_verified_is_not_stale(silent):
 
 def test_uninstall_sees_boxes_behind_a_silent_engine(silent, monkeypatch):
     monkeypatch.setattr(boxes.shims, "alive", lambda layout: {"1": "id"})
-    with pytest.raises(EngineError, match="cannot be seen"):
+    with pytest.raises(EngineError, match="containers run") as raised:
         boxes.Contents().undo(silent, Scope(purge=True))
+    assert raised.value.hint.endswith("end what runs: cai engine stop")
     monkeypatch.setattr(boxes.shims, "alive", lambda layout: {})
     assert boxes.Contents().undo(silent, Scope(purge=True)) == []
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError, match="cannot be seen") as raised:
         boxes.Contents().undo(silent, Scope(images=True))
+    assert raised.value.hint.endswith("--purge alone")
 
 
 class Fixed:

@@ -41,10 +41,15 @@ class Contents(Fact):
             return []
         engine = Engine(host)
         if not daemon.answering(host):
-            if shims.alive(layout) or scope[:3] != Scope()[:3]:
+            if shims.alive(layout):
+                raise EngineError(
+                    "containers run whose engine does not answer: what it holds cannot be seen",
+                    hint="start it: cai engine start; or end what runs: cai engine stop",
+                )
+            if scope[:3] != Scope()[:3]:
                 raise EngineError(
                     "the engine does not answer: what it holds cannot be seen",
-                    hint="start it: cai engine start",
+                    hint="start it: cai engine start; or take all that it has: --purge alone",
                 )
             return []
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
