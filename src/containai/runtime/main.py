@@ -17,8 +17,11 @@ from .ranges import SIZE, Range, Ranges
 if TYPE_CHECKING:
     from .staging import Stage
 
-#: runc's options that take a value in the next word, before and after the command (runc(8)).
+#: runc's options that take a value in the next word, before and after the command (runc(8)). The
+#: launcher (cai-runc) knows the first too, and the flags; a test compares them.
 GLOBAL_OPTIONS = frozenset({"--log", "--log-format", "--root", "--criu", "--rootless"})
+#: Global options without a value.
+GLOBAL_FLAGS = frozenset({"--debug", "--systemd-cgroup", "--help", "-h", "--version", "-v"})
 COMMAND_OPTIONS = frozenset(
     {
         "-b", "--bundle", "--console-socket", "--pid-file", "--preserve-fds",
@@ -26,8 +29,6 @@ COMMAND_OPTIONS = frozenset(
         "-g", "--additional-gids", "--process-label", "--apparmor", "-c", "--cap", "--cgroup",
     }
 )  # fmt: skip
-
-
 #: Options whose value is a path that runc takes from where it was called.
 _PATHS = frozenset({"--root", "--log", "--pid-file"})
 #: What runc takes for a container's id, and short enough for the name of a file.
@@ -48,10 +49,6 @@ def parse(arguments: list[str]) -> Call:
     general, command, rest = _options(arguments, GLOBAL_OPTIONS)
     options, first, words = _options(rest, COMMAND_OPTIONS)
     return Call(general, command, options, tuple([first, *words] if first else []))
-
-
-#: Global options without a value.
-GLOBAL_FLAGS = frozenset({"--debug", "--systemd-cgroup", "--help", "-h", "--version", "-v"})
 
 
 def _refuse_unknown(call: Call) -> None:

@@ -1,11 +1,12 @@
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 import containai.runtime
-from containai.runtime import cgroup
+from containai.runtime import cgroup, main
 
 SHOW = '#!/bin/sh\necho {0}\nfor word do printf "%s\\\\0" "$word"; done\n'
 LOG = ["--root", "/a b", "--log", "/create", "--log-format=json"]
@@ -90,6 +91,20 @@ def test_what_delete_leaves_goes_to_python_and_the_exit_code_is_runc_s(launcher,
     assert launcher(*words) == ("runc", ["python\n" + words[0], *words[1:]], code)
     left.rmdir()
     assert launcher(*words) == ("runc", [], code)
+
+
+def test_the_launcher_knows_the_options_that_python_knows(launcher, tmp_path):
+    text = (tmp_path / "launcher").read_text(encoding="utf-8")
+    cases = text[text.index("case $word in") : text.index("-*)")]
+    named = re.findall(r"(?<![\w-])--?[a-z][a-z-]*(?=[=*]* *[|)])", cases)
+    assert set(named) == main.GLOBAL_OPTIONS | main.GLOBAL_FLAGS
+    for option in main.GLOBAL_OPTIONS:
+        assert launcher(option, "create", "state", "c0ffee")[0] == "runc"
+        assert launcher(f"{option}=state", "create", "c0ffee")[0] == "python"
+    for flag in main.GLOBAL_FLAGS:
+        assert launcher(flag, "create", "c0ffee")[0] == "python"
+        assert launcher(flag, "state", "c0ffee")[0] == "runc"
+    assert launcher("--unheard-of", "state", "c0ffee")[0] == "python"
 
 
 def test_source_is_valid_for_sh(launcher):
