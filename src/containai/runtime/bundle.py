@@ -52,11 +52,11 @@ def load(stage: str) -> dict[str, Any]:
     `stage` is the root path of one that we rewrote: a second attempt on a bundle starts from what
     was there before.
     """
-    found = read(NAME)
-    root = found.get("root")
+    written = read(NAME)
+    root = written.get("root")
     if isinstance(root, dict) and root.get("path") == stage:
         return read(ORIGINAL)
-    return found
+    return written
 
 
 def read(path: str) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def parse(raw: bytes, name: str) -> dict[str, Any]:
     What two readers could understand differently is refused: runc is another one.
     """
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(found)
-        if len(made) != len(found):
-            names = [key for key, _ in found]
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(members)
+        if len(made) != len(members):
+            names = [key for key, _ in members]
             twice = next(key for key in names if names.count(key) > 1)
             raise RuntimeRefusal(f"{name}: the name {twice!r} stands twice in one object")
         return made
@@ -87,16 +87,16 @@ def parse(raw: bytes, name: str) -> dict[str, Any]:
         raise RuntimeRefusal(f"{name}: {text} is not JSON")
 
     try:
-        found = json.loads(raw.decode(), object_pairs_hook=pairs, parse_constant=constant)
+        value = json.loads(raw.decode(), object_pairs_hook=pairs, parse_constant=constant)
     except UnicodeDecodeError as wrong:
         raise RuntimeRefusal(f"{name}: not UTF-8 at byte {wrong.start}") from None
     except RecursionError:
         raise RuntimeRefusal(f"{name}: nested too deeply") from None
     except ValueError as wrong:
         raise RuntimeRefusal(f"{name}: {wrong}") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise RuntimeRefusal(f"{name}: expected an object")
-    return found
+    return value
 
 
 def store(path: str, value: dict[str, Any]) -> None:

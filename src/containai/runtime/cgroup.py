@@ -78,9 +78,9 @@ def is_used(group: str) -> bool:
 def _trees() -> list[str]:
     if os.path.exists(os.path.join(ROOT, "cgroup.procs")):
         return [ROOT]
-    with os.scandir(ROOT) as found:
+    with os.scandir(ROOT) as entries:
         # Not the links, which are other names of controllers that share a tree.
-        return [each.path for each in found if each.is_dir(follow_symlinks=False)]
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _is_populated(path: str) -> bool:
@@ -113,8 +113,10 @@ def _below(top: str) -> Iterator[tuple[int, str]]:
             if left[-1]:
                 inside.append(left[-1].pop())
                 fd = _replaced(fd, inside[-1])
-                with os.scandir(fd) as found:
-                    left.append([each.name for each in found if each.is_dir(follow_symlinks=False)])
+                with os.scandir(fd) as entries:
+                    left.append(
+                        [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                    )
             elif inside:
                 left.pop()
                 # No cgroup is ever moved to another parent.

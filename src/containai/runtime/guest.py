@@ -54,8 +54,8 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the box
 def is_box(given: spec.Json) -> bool:
     """Whether this container is a box."""
     return any(
-        each.get("destination") == BOX and each.get("type") == "tmpfs"
-        for each in spec.mounts(given)
+        mount.get("destination") == BOX and mount.get("type") == "tmpfs"
+        for mount in spec.mounts(given)
     )
 
 
@@ -88,7 +88,7 @@ def edited(given: spec.Json, files: dict[str, str]) -> spec.Json:
     ]
     resources = resources | {"devices": [*spec.field(resources, "devices", list, []), *rules]}
     return given | {
-        "mounts": [*(_as_on_a_machine(each, limit) for each in spec.mounts(given)), *mounts],
+        "mounts": [*(_as_on_a_machine(mount, limit) for mount in spec.mounts(given)), *mounts],
         "linux": linux | {"maskedPaths": list(HIDDEN), "resources": resources},
     }
 

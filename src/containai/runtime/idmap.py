@@ -58,7 +58,7 @@ def _owned(owner: int, base: int, size: int, stored: int) -> tuple[Extent, ...]:
 
 def text(extents: tuple[Extent, ...]) -> str:
     """Return extents as uid_map and gid_map take them (user_namespaces(7))."""
-    return "".join(f"{each.stored} {each.seen} {each.length}\n" for each in extents)
+    return "".join(f"{extent.stored} {extent.seen} {extent.length}\n" for extent in extents)
 
 
 #: What a child writes when its namespace is there; else it writes the error's number.

@@ -64,12 +64,12 @@ def divided(process: dict[str, Any], *, may_raise: bool) -> tuple[dict[str, Any]
     rlimits = process.get("rlimits") or []
     ours: dict[str, Limit] = {}
     if not asks_for_core(process):
-        rlimits = [each for each in rlimits if each.get("type") != "RLIMIT_CORE"]
+        rlimits = [limit for limit in rlimits if limit.get("type") != "RLIMIT_CORE"]
         ours = {"RLIMIT_CORE": NO_CORE}
     if not may_raise:
         # Of two of one kind runc would refuse the second.
-        for each in rlimits:
-            ours[each.get("type", "")] = (each.get("soft", 0), each.get("hard", 0))
+        for limit in rlimits:
+            ours[limit.get("type", "")] = (limit.get("soft", 0), limit.get("hard", 0))
         rlimits = []
     return process | {"rlimits": rlimits}, ours
 
@@ -77,8 +77,8 @@ def divided(process: dict[str, Any], *, may_raise: bool) -> tuple[dict[str, Any]
 def asks_for_core(process: dict[str, Any]) -> bool:
     """Whether a process is to have core dumps (`--ulimit core=...`)."""
     return any(
-        each.get("type") == "RLIMIT_CORE" and each.get("hard")
-        for each in process.get("rlimits") or []
+        limit.get("type") == "RLIMIT_CORE" and limit.get("hard")
+        for limit in process.get("rlimits") or []
     )
 
 

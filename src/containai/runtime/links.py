@@ -23,8 +23,8 @@ def resolved(path: str, guests: str) -> str:
         name = rest.pop()
         at = os.path.normpath(os.path.join(seen, name))
         try:
-            found = os.lstat(at)
-            target = os.readlink(at) if stat.S_ISLNK(found.st_mode) else None
+            status = os.lstat(at)
+            target = os.readlink(at) if stat.S_ISLNK(status.st_mode) else None
         except OSError:
             rest.append(name)
             break
@@ -32,7 +32,7 @@ def resolved(path: str, guests: str) -> str:
             seen = at
             continue
         links += 1
-        if found.st_uid != 0 or links > MAXIMUM:
+        if status.st_uid != 0 or links > MAXIMUM:
             rest.append(name)
             break
         rest += _reversed(target)
@@ -49,7 +49,7 @@ def _is_roots_alone(directory: str, guests: str) -> bool:
     """Whether root alone can make anything in a directory. No part of its path is a link."""
     if directory == guests or directory.startswith(guests + "/"):
         return False
-    found = os.lstat(directory)
+    status = os.lstat(directory)
     # An access control list shows in the bits of the group, which are its mask (acl(5)).
-    writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not writable
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not writable

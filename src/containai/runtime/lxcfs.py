@@ -74,18 +74,18 @@ def trees(state: str) -> dict[str, int]:
 
 
 def _trees() -> dict[str, int]:
-    found: dict[str, int] = {}
+    files: dict[str, int] = {}
     for path in FILES:
         try:
             fd = os.open(MOUNT + path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # not mounted, dead, or a version without this file
         try:
-            found[path] = syscalls.open_tree(fd, 0)
-            syscalls.set_attributes(found[path], syscalls.MOUNT_ATTR_SYSFS)
+            files[path] = syscalls.open_tree(fd, 0)
+            syscalls.set_attributes(files[path], syscalls.MOUNT_ATTR_SYSFS)
         finally:
             os.close(fd)
-    return found
+    return files
 
 
 class Keeper:

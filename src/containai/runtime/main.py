@@ -258,13 +258,13 @@ def _devices(devices: list[dict[str, Any]], stage: "Stage", base: int) -> list[d
     In a user namespace runc would bind the host's node, by the path that it has in the container.
     """
     mounts = []
-    for each in devices:
-        owner = [min(each.get(name) or 0, SIZE - 1) + base for name in ("uid", "gid")]
-        mode = each.get("fileMode")
+    for device in devices:
+        owner = [min(device.get(name) or 0, SIZE - 1) + base for name in ("uid", "gid")]
+        mode = device.get("fileMode")
         mode = 0o666 if mode is None else mode & 0o777
-        source = stage.device(each["major"], each["minor"], mode=mode, owner=owner)
+        source = stage.device(device["major"], device["minor"], mode=mode, owner=owner)
         mounts.append(
-            {"destination": each["path"], "type": "bind", "source": source, "options": ["bind"]}
+            {"destination": device["path"], "type": "bind", "source": source, "options": ["bind"]}
         )
     return mounts
 
@@ -325,22 +325,22 @@ def _staged(
     """Return the mounts with the source of each bind replaced by where `place` staged it."""
     from . import spec
 
-    found = []
+    staged = []
     for mount in mounts:
         if spec.is_bind(mount):
             source = place(mount)
             mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
-        found.append(mount)
-    return found
+        staged.append(mount)
+    return staged
 
 
 def _delete(config: Config, call: Call) -> int:
     """Remove the cgroups that runc's own delete, which the launcher has run before, left."""
     from . import cgroup
 
-    found = config.ranges.get(_container(call))
-    if found is not None:
-        cgroup.remove(found.cgroup)
+    mine = config.ranges.get(_container(call))
+    if mine is not None:
+        cgroup.remove(mine.cgroup)
     return 0
 
 
@@ -348,19 +348,19 @@ def _pause(config: Config, call: Call) -> None:
     """Before `docker commit` reads a running container: Docker pauses it first."""
     from . import view
 
-    found = config.ranges.get(call.words[-1]) if call.words else None
-    if found:
-        view.refresh(found.witness)
+    mine = config.ranges.get(call.words[-1]) if call.words else None
+    if mine:
+        view.refresh(mine.witness)
 
 
 def _ranges(config: Config, call: Call) -> int:
     """`cai-runc ranges [--json]`: free what is unused, list the rest."""
     used = config.ranges.prune()
     if "--json" in call.options:
-        print(json.dumps([each._asdict() for each in used]))
+        print(json.dumps([record._asdict() for record in used]))
     elif "--prune" not in call.options:
-        for each in used:
-            print(f"{each.base}-{each.base + SIZE - 1}  {each.container}")
+        for record in used:
+            print(f"{record.base}-{record.base + SIZE - 1}  {record.container}")
     return 0
 
 

@@ -63,10 +63,10 @@ class Ranges:
                 )
             if self.stored:
                 hosts.append((self.stored, self.stored + SIZE))
-            for each in used:
-                if each.container == container and _is_free(each.base, hosts):
-                    return each
-            taken = [(each.base, each.base + SIZE) for each in used] + hosts
+            for record in used:
+                if record.container == container and _is_free(record.base, hosts):
+                    return record
+            taken = [(record.base, record.base + SIZE) for record in used] + hosts
             if damaged:
                 taken += self._living()
             base = choose(self.first, self.count, taken)
@@ -85,8 +85,8 @@ class Ranges:
         That is those of `mine`, and of ranges that no container has any more.
         """
         with self._locked():
-            kept = [each for each in self._pruned()[0] if each != mine]
-        used = {each.base for each in kept} | {start for start, _ in self._living()}
+            kept = [other for other in self._pruned()[0] if other != mine]
+        used = {other.base for other in kept} | {start for start, _ in self._living()}
         used -= {mine.base} if mine else set()
 
         def rule(number: int) -> int:
@@ -108,26 +108,26 @@ class Ranges:
     def prune(self) -> list[Range]:
         """Free the ranges of containers that are gone; return those in use, by first id."""
         with self._locked():
-            return sorted(self._pruned()[0], key=lambda each: each.base)
+            return sorted(self._pruned()[0], key=lambda record: record.base)
 
     def _pruned(self) -> tuple[list[Range], bool]:
         """Free what is unused. Return the rest, and whether a damaged record may be in use."""
         kept, damaged = [], []
         for name in os.listdir(self._directory):
-            found = None
+            record = None
             # One record, or one container's cgroups, that cannot be looked at are its own loss.
             try:
-                found = self._read(name) if name.endswith(".json") else None
-                if name.endswith(".json") and found is None:
+                record = self._read(name) if name.endswith(".json") else None
+                if name.endswith(".json") and record is None:
                     damaged.append(name)
-                elif found is None or self._is_over(found):
-                    self._discard(name, found)
+                elif record is None or self._is_over(record):
+                    self._discard(name, record)
                 else:
-                    kept.append(found)
+                    kept.append(record)
             except (OSError, ValueError):
-                if found is not None:
-                    kept.append(found)
-        recorded = {(each.base, each.base + SIZE) for each in kept}
+                if record is not None:
+                    kept.append(record)
+        recorded = {(record.base, record.base + SIZE) for record in kept}
         if damaged and recorded.issuperset(self._living()):
             for name in damaged:
                 with contextlib.suppress(OSError):
@@ -136,17 +136,17 @@ class Ranges:
         return kept, bool(damaged)
 
     @staticmethod
-    def _is_over(found: Range) -> bool:
-        return not os.path.lexists(found.witness) and not cgroup.is_used(found.cgroup)
+    def _is_over(record: Range) -> bool:
+        return not os.path.lexists(record.witness) and not cgroup.is_used(record.cgroup)
 
-    def _discard(self, name: str, found: Range | None) -> None:
+    def _discard(self, name: str, record: Range | None) -> None:
         """Remove a record, or what a write that was cut short left."""
-        if found is not None:
-            cgroup.remove(found.cgroup)
+        if record is not None:
+            cgroup.remove(record.cgroup)
         os.unlink(os.path.join(self._directory, name))
 
     def _living(self) -> list[tuple[int, int]]:
-        return [each for each in living() if self.first <= each[0] < self.first + self.count]
+        return [ids for ids in living() if self.first <= ids[0] < self.first + self.count]
 
     def _read(self, name: str) -> Range | None:
         """Return what a record says, or None where there is none or it is damaged."""
@@ -237,11 +237,11 @@ def living() -> list[tuple[int, int]]:
 
     From the mappings of all living processes (user_namespaces(7)), without the host's own.
     """
-    found = set()
+    ids = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, ValueError, IndexError):
             with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
                 inside, outside, length = map(int, file.readline().split())
             if inside == 0 and outside != 0:
-                found.add((outside, outside + length))
-    return sorted(found)
+                ids.add((outside, outside + length))
+    return sorted(ids)

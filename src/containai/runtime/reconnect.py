@@ -51,7 +51,7 @@ def stale(mountinfo: str, name: str, live: int | None) -> list[Stale]:
 
     `mountinfo` is as in proc(5).
     """
-    found = []
+    files = []
     for line in mountinfo.splitlines():
         before, dash, after = line.partition(" - ")
         fields, kind = before.split(" "), after.split(" ")
@@ -59,8 +59,8 @@ def stale(mountinfo: str, name: str, live: int | None) -> list[Stale]:
             continue
         major, minor = map(int, fields[2].split(":"))
         if os.makedev(major, minor) != live and fields[3] in FILES:
-            found.append(Stale(fields[4], fields[3]))
-    return found
+            files.append(Stale(fields[4], fields[3]))
+    return files
 
 
 class Reconnector:
@@ -106,14 +106,14 @@ class Reconnector:
             # From then on /proc is the container's.
             proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            for each in namespaces:
-                with contextlib.suppress(OSError), _opened(proc, each) as (there, mountinfo):
-                    found = stale(mountinfo, self._name, live)
-                    new = self._fresh() if found and live is not None else {}
-                    if found:
+            for namespace in namespaces:
+                with contextlib.suppress(OSError), _opened(proc, namespace) as (there, mountinfo):
+                    files = stale(mountinfo, self._name, live)
+                    new = self._fresh() if files and live is not None else {}
+                    if files:
                         syscalls.enter(there, syscalls.CLONE_NEWNS)
                         try:
-                            _replace(found, new)
+                            _replace(files, new)
                         finally:
                             syscalls.enter(here, syscalls.CLONE_NEWNS)
         finally:
@@ -132,10 +132,10 @@ def boxes(own: int) -> dict[int, list[Namespace]]:
             # Who enters a box is the host's for a moment.
             if inode != own and not seen.get(inode, (0, 0))[0]:
                 seen[inode] = (_user(pid) // SIZE, pid)
-    found: dict[int, list[Namespace]] = {}
+    namespaces: dict[int, list[Namespace]] = {}
     for inode, (box, pid) in seen.items():
-        found.setdefault(box, []).append(Namespace(inode, pid))
-    return found
+        namespaces.setdefault(box, []).append(Namespace(inode, pid))
+    return namespaces
 
 
 def _user(pid: int) -> int:
@@ -168,13 +168,13 @@ def _opened(proc: int, namespace: Namespace) -> Iterator[tuple[int, str]]:
         yield there, mountinfo
 
 
-def _replace(found: list[Stale], new: dict[str, int]) -> None:
+def _replace(files: list[Stale], new: dict[str, int]) -> None:
     """Replace files in the mount namespace that we are in.
 
     All paths are resolved in it and stay in it: whatever links the container made, only its own
     mounts change.
     """
-    for path, file in found:
+    for path, file in files:
         with contextlib.suppress(OSError):
             syscalls.unmount(path)
             # Once only: attached again, it would move.

@@ -229,7 +229,7 @@ def _families(rule: Rule) -> set[int] | None:
         return {_BETWEEN}
     if len(conditions) > 1 or about.get("index") != 0 or compare is None:
         return None
-    return {each for each in every if compare(each, about.get("value", 0))}
+    return {family for family in every if compare(family, about.get("value", 0))}
 
 
 def _on_families(call: str, families: AbstractSet[int], verdict: Rule) -> Iterator[Rule]:
@@ -261,10 +261,10 @@ def _socket_refusals(rules: list[Rule]) -> Iterator[Rule]:
         if not all(rule.get("args") for rule in about):
             continue  # one refuses them all
         asked = {
-            each.get("value")
+            condition.get("value")
             for rule in about
-            for each in rule["args"]
-            if rule["action"] in _PASSES and each.get("op") == _EQUAL
+            for condition in rule["args"]
+            if rule["action"] in _PASSES and condition.get("op") == _EQUAL
         }
         refused = set(range(_FAMILIES)) - families - asked
         yield from _on_families(call, refused, {"action": _ERRNO, "errnoRet": _EPERM})

@@ -115,7 +115,7 @@ def check(spec: Json) -> None:
     _check(spec, _SHAPE, "")
     for name in ("uidMappings", "gidMappings"):
         holders = [("linux", field(spec, "linux", dict, {}))]
-        holders += [(f"mounts[{index}]", each) for index, each in enumerate(mounts(spec))]
+        holders += [(f"mounts[{index}]", mount) for index, mount in enumerate(mounts(spec))]
         for path, holder in holders:
             if holder.get(name):
                 raise RuntimeRefusal(f"config.json: {path}.{name}: the ids are chosen here")
@@ -132,11 +132,11 @@ def check_process(process: Json) -> None:
 
 def _check_namespaces(spec: Json) -> None:
     namespaces: Json = {}
-    for each in _objects(spec, "linux.namespaces"):
-        kind = each.get("type")
+    for namespace in _objects(spec, "linux.namespaces"):
+        kind = namespace.get("type")
         if kind in namespaces:
             raise RuntimeRefusal(f"config.json: linux.namespaces: {kind!r} stands twice")
-        namespaces[str(kind)] = each.get("path")
+        namespaces[str(kind)] = namespace.get("path")
     if namespaces.get("user"):
         raise RuntimeRefusal("a box cannot join a user namespace")
     if namespaces.get("mount") or "mount" not in namespaces:
@@ -166,12 +166,12 @@ def _check(value: Any, shape: Any, path: str) -> None:
     elif isinstance(shape, list):
         if not isinstance(value, list):
             raise RuntimeRefusal(f"config.json: {path}: expected an array")
-        for index, each in enumerate(value):
+        for index, item in enumerate(value):
             where = f"{path}[{index}]"
-            if each is None:
+            if item is None:
                 kind = shape[0] if isinstance(shape[0], type) else dict
                 raise RuntimeRefusal(f"config.json: {where}: expected {_NAMES[kind]}")
-            _check(each, shape[0], where)
+            _check(item, shape[0], where)
     else:
         if not isinstance(value, dict):
             raise RuntimeRefusal(f"config.json: {path}: expected an object")
@@ -192,8 +192,8 @@ def _refuse_other_spellings(value: Json, shape: Json, path: str) -> None:
 
 def mounts(spec: Json) -> list[Json]:
     """Return the mounts, checked to be objects whose strings are strings."""
-    found = _objects(spec, "mounts")
-    for index, mount in enumerate(found):
+    every = _objects(spec, "mounts")
+    for index, mount in enumerate(every):
         for name in ("destination", "source", "type"):
             if not isinstance(mount.get(name, ""), str):
                 raise RuntimeRefusal(f"config.json: mounts[{index}].{name}: expected a string")
@@ -206,15 +206,15 @@ def mounts(spec: Json) -> list[Json]:
             raise RuntimeRefusal(
                 f"mounts made in {where} cannot reach the host: rslave, not rshared"
             )
-    return found
+    return every
 
 
 def _objects(spec: Json, path: str) -> list[Json]:
-    found = field(spec, path, list, [])
-    for index, each in enumerate(found):
-        if not isinstance(each, dict):
+    objects = field(spec, path, list, [])
+    for index, item in enumerate(objects):
+        if not isinstance(item, dict):
             raise RuntimeRefusal(f"config.json: {path}[{index}]: expected an object")
-    return list(found)
+    return list(objects)
 
 
 #: Mount flags by their bit in statvfs(3).
@@ -305,9 +305,11 @@ def edited(
 
 def _namespaces(namespaces: list[Json], user: str) -> list[Json]:
     # `--cgroupns host` would show the host's tree.
-    kept = [each for each in namespaces if each.get("type") not in ("user", "cgroup")]
+    kept = [
+        namespace for namespace in namespaces if namespace.get("type") not in ("user", "cgroup")
+    ]
     mine = {"type": "user", "path": user}
-    if any(each.get("path") for each in kept):
+    if any(namespace.get("path") for namespace in kept):
         # runc enters a user namespace before all others, and has no right to another's from there.
         # One that it makes itself comes last; what it counts is then the host's root's.
         del mine["path"]
@@ -316,8 +318,8 @@ def _namespaces(namespaces: list[Json], user: str) -> list[Json]:
 
 def owns(spec: Json, kind: str) -> bool:
     """Whether the container gets a new namespace of this type."""
-    found = _objects(spec, "linux.namespaces")
-    return any(each.get("type") == kind and not each.get("path") for each in found)
+    namespaces = _objects(spec, "linux.namespaces")
+    return any(row.get("type") == kind and not row.get("path") for row in namespaces)
 
 
 #: Character devices by major and minor: fuse and tun, which are all that --privileged passes on,
@@ -330,30 +332,30 @@ def is_privileged(spec: Json) -> bool:
     """Whether one rule allows every device: `docker run --privileged`."""
     rules = _objects(spec, "linux.resources.devices")
     return any(
-        each.get("allow") and each.get("type") in (None, "a") and each.get("major") is None
-        for each in rules
+        rule.get("allow") and rule.get("type") in (None, "a") and rule.get("major") is None
+        for rule in rules
     )
 
 
 def _devices(devices: list[Json], *, privileged: bool) -> list[Json]:
     """Return those that a container may have. --privileged names all; asked for, one is refused."""
     kept = []
-    for each in devices:
-        number = (each.get("major", 0), each.get("minor", 0))
+    for device in devices:
+        number = (device.get("major", 0), device.get("minor", 0))
         # Block devices are the host's disks.
-        possible = each.get("type") in ("c", "u") and number not in _MACHINE_DEVICES
+        possible = device.get("type") in ("c", "u") and number not in _MACHINE_DEVICES
         if not possible and not privileged:
-            raise RuntimeRefusal(f"device {each.get('path')}: no disk and no memory of the host")
+            raise RuntimeRefusal(f"device {device.get('path')}: no disk and no memory of the host")
         if possible and (not privileged or number in _SAFE_DEVICES):
-            kept.append({"major": 0, "minor": 0} | each)
+            kept.append({"major": 0, "minor": 0} | device)
     return kept
 
 
 def _device_rules(devices: list[Json]) -> list[Json]:
     """Return the rules in place of --privileged's; runc adds those for null, zero and the like."""
     rules: list[Json] = [{"allow": False, "access": "rwm"}]
-    for each in devices:
-        number = {"major": each.get("major", 0), "minor": each.get("minor", 0)}
+    for device in devices:
+        number = {"major": device.get("major", 0), "minor": device.get("minor", 0)}
         rules.append({"allow": True, "type": "c", **number, "access": "rwm"})
     return rules
 
@@ -381,10 +383,11 @@ def _mount(mount: Json, *, hybrid: bool, confined: bool, own_network: bool) -> J
     # No option of Docker's below --privileged makes these two writable. That the system's paths
     # are not confined is taken as asking for it: systemd and a nested runtime need both.
     if kind in ("sysfs", "cgroup"):
-        mount = mount | {"options": [each for each in options if each != "ro"]}
+        mount = mount | {"options": [option for option in options if option != "ro"]}
     if kind == "cgroup" and hybrid:
         # systemd wants a cgroup2 tree; the v1 controllers stay outside and keep their limits.
-        flags = [each for each in options if each in ("nosuid", "noexec", "nodev", "relatime")]
+        kept = ("nosuid", "noexec", "nodev", "relatime")
+        flags = [option for option in options if option in kept]
         mount = mount | {"type": "cgroup2", "source": "cgroup2", "options": flags}
     return mount
 

@@ -56,11 +56,11 @@ def find_overlay(mountinfo: str, root: str) -> Overlay | None:
     )
     above = os.path.dirname(os.path.dirname(upper))
     # One option with colons, or with fsconfig(2) one a layer, which has no escapes of its own.
-    lower = [each for value in fields.get("lowerdir", []) for each in _parts(value, ":")]
+    lower = [name for value in fields.get("lowerdir", []) for name in _parts(value, ":")]
     lower += fields.get("lowerdir+", [])
     if not all(lower) or "datadir+" in fields:
         raise RuntimeRefusal(f"{root}: an overlay with data-only layers")
-    return Overlay(tuple(os.path.join(above, each) for each in lower), upper, work)
+    return Overlay(tuple(os.path.join(above, name) for name in lower), upper, work)
 
 
 def _parts(value: str, separator: str) -> list[str]:
@@ -309,7 +309,7 @@ def covering(mountinfo: str, path: str) -> tuple[str, str, str]:
         before, dash, after = line.partition(" - ")
         if not dash:
             continue
-        part, point = (unescaped(each) for each in before.split(" ")[3:5])
+        part, point = (unescaped(field) for field in before.split(" ")[3:5])
         if is_below(path, point) and len(point) >= len(over[0]):
             over = (point, part, after.split(" ")[0])
     return over
@@ -317,13 +317,13 @@ def covering(mountinfo: str, path: str) -> tuple[str, str, str]:
 
 def mounted_in(mountinfo: str, directory: str) -> list[str]:
     """Return where something is mounted below a directory."""
-    found: dict[str, None] = {}
+    points: dict[str, None] = {}
     for line in mountinfo.split("\n"):
         before, dash, _ = line.partition(" - ")
         point = unescaped(before.split(" ")[4]) if dash else directory
         if point != directory and is_below(point, directory):
-            found[point] = None
-    return list(found)
+            points[point] = None
+    return list(points)
 
 
 def is_below(path: str, directory: str) -> bool:

@@ -46,13 +46,15 @@ def with_fixed_core_limit(profile: Rule) -> Rule:
         mine = calls.intersection(rule["names"]) if _passes(rule) else set()
         kept.append(_without(rule, mine))
         if not rule.get("args"):
-            added += [each for name in sorted(mine) for each in _allowances(name, rule["action"])]
+            added += [
+                allowed for name in sorted(mine) for allowed in _allowances(name, rule["action"])
+            ]
     if profile.get("defaultAction") in _PASSES:
         added = []
     let = (
         calls if profile.get("defaultAction") in _PASSES else {n for r in added for n in r["names"]}
     )
-    answers = [each for each in _answers() if let.issuperset(each["names"])]
+    answers = [rule for rule in _answers() if let.issuperset(rule["names"])]
     return profile | {"syscalls": [*filter(_is_any, kept), *added, *answers]}
 
 
@@ -71,14 +73,14 @@ def _is_any(rule: Rule) -> bool:
 def _allowances(name: str, action: str) -> list[Rule]:
     """Return rules for every limit (0 to 15) that is not 4: each has one of these bits set so."""
     index = _LIMITS[name]
-    found = [
+    rules = [
         {"names": [name], "action": action, "args": [_masked(index, mask, value)]}
         for mask, value in ((1, 1), (2, 2), (4, 0), (8, 8))
     ]
     if name == "prlimit64":
         asks = [_masked(index, _INT, _CORE), _pointer("SCMP_CMP_EQ")]
-        found.append({"names": [name], "action": action, "args": asks})
-    return found
+        rules.append({"names": [name], "action": action, "args": asks})
+    return rules
 
 
 def _answers() -> list[Rule]:
