@@ -114,6 +114,18 @@ class Site:
             os.unlink(self.layout.opened_ports)
             subprocess.run(up, check=True)
 
+    @contextlib.contextmanager
+    def without(self, chain: str) -> Iterator[None]:
+        """Have no rules in a chain of the network's own."""
+        network = configuration.network(self.layout)
+        assert network is not None
+        flush = ["nft", "flush", "chain", "ip", self.layout.bridge, chain]
+        subprocess.run(flush, check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(networks.argv(self.layout, network, "up"), check=True)
+
     def save_image(self, archive: str) -> None:
         """Write the image of boxes to a file, as `docker save` does."""
         self.docker("save", "--output", archive, recipe.wanted(Settings()).reference)

@@ -20,6 +20,8 @@ export PATH LC_ALL=C
 
 action=$1 bridge=$2 address=$3 pool=$4 opened_file=$5 pins=$6 resolv_conf=$7
 host=${address%/*}
+# The name of an empty chain of ours: what made the rules, so that those of another version are seen.
+maker=by-$(cksum <"$0" | cut -d ' ' -f 1)
 # The resolver's port.
 dns=@DNS@
 
@@ -277,6 +279,7 @@ up() {
     fill_iptables
     join_chains forward
     join_chains input
+    nft add chain ip "$bridge" "$maker"
 }
 
 # Whether what is open now is what is to be open. A machine without /etc/protocols has no names.
@@ -303,6 +306,7 @@ check() {
         [ "$(addresses)" = "$address" ] || echo "the address $address"
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
+        nft list chain ip "$bridge" "$maker" >/dev/null 2>&1 || echo "the rules of this version"
         has_opened || echo "the ports of the host that are open to boxes"
         ! has_bridge || has_mac || echo "that its MAC stays"
         ! has_bridge || ipv6_is_off || echo "that IPv6 is off"
