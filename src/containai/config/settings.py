@@ -180,6 +180,20 @@ class Settings:
         "Debian from 12 or Ubuntu from 24.04; else Debian 13 is bootstrapped from its archive. "
         "Another one is another image, which `cai run` or `cai setup` builds.",
     )
+    image_without = Setting(
+        "image.without",
+        values.steps,
+        "",
+        "What image `sdks` is made without, for example `dotnet rust`: `build`, `dotnet`, `go`, "
+        "`node`, `python` or `rust`.",
+    )
+    image_versions = Setting(
+        "image.versions",
+        values.versions,
+        "",
+        "Versions in place of those that image `sdks` is made with, and their checksums, by the "
+        "names of `images/versions.env`: `GO=1.26.7 GO_SHA256_amd64=…`.",
+    )
     network_certificates = Setting(
         "network.certificates",
         values.flag,

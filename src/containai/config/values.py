@@ -96,6 +96,29 @@ def source(value: object) -> str:
     raise ValueError("expected auto, upstream or distro")
 
 
+#: The steps of image `sdks`, each a file of its directory `steps`.
+STEPS = ("build", "dotnet", "go", "node", "python", "rust")
+
+
+def steps(value: object) -> str:
+    """Parse what image `sdks` is made without; return it sorted. Raises ValueError."""
+    chosen = sorted(set(str(value).split()))
+    if not isinstance(value, str) or not set(chosen) <= set(STEPS):
+        raise ValueError("expected some of: " + ", ".join(STEPS))
+    return " ".join(chosen)
+
+
+def versions(value: object) -> str:
+    """Parse versions, NAME=VALUE each, with blanks between. Raises ValueError."""
+    words = str(value).split()
+    if not isinstance(value, str) or not all(_VERSION.fullmatch(word) for word in words):
+        raise ValueError("expected versions, for example GO=1.26.7 GO_SHA256_amd64=…")
+    return " ".join(words)
+
+
+_VERSION = re.compile(r"[A-Z][A-Z0-9]*(_\w+)?=[\w.+/=-]+", re.ASCII)
+
+
 def directories(value: object) -> tuple[str, ...]:
     """Parse absolute paths, as a list or with colons between, or "none". Raises ValueError."""
     if value == "none":

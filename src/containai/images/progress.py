@@ -12,7 +12,11 @@ _LEAST_SECONDS, _LEAST_SHARE = 10.0, 0.01
 
 
 #: Image → how long each RUN of its Dockerfile takes, in seconds on two processors.
-RUNS = {"base": (50.0, 5.0), "full": (60.0,)}
+RUNS = {
+    "base": (50.0, 5.0),
+    "sdks": (60.0, 15.0, 30.0, 25.0, 10.0, 2.0),
+    "full": (60.0,),
+}
 
 
 class BuildProgress:

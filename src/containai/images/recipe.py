@@ -12,12 +12,14 @@ from containai.layout import IMAGE_REPOSITORY
 
 #: name → the image whose layers it begins with, or "" for one that begins with a root file system.
 #: The files of a recipe are in the directory of that name beside this file.
-PARENTS = {"base": ""}
+PARENTS = {"base": "", "sdks": "base"}
 
 #: The argument of every recipe that says what it begins with.
 ROOT = "ROOT"
 #: The argument that says where what is in it comes from.
 SOURCE = "SOURCE"
+#: The arguments of the tool chains: steps that are left out, and versions other than the file's.
+WITHOUT, OTHER_VERSIONS = "WITHOUT", "VERSIONS"
 #: Arguments that the files of the recipes say by themselves: with them it is the same image.
 _OF_FILES = {(ROOT, Settings.image_root.default), (SOURCE, Settings.image_source.default)}
 
@@ -69,17 +71,26 @@ def find(name: str, settings: Settings) -> Recipe:
     directory = os.path.join(os.path.dirname(__file__), name)
     versions = versions_of(name)
     generated = ((VERSIONS, versions),) if versions else ()
-    if PARENTS[name]:
-        return Recipe(name, directory, find(PARENTS[name], settings), (), generated)
-    arguments: tuple[tuple[str, str], ...] = ((SOURCE, settings.image_source),)
-    if settings.image_source != "distro":
-        arguments += ((ROOT, settings.image_root),)
-    return Recipe(name, directory, None, arguments, generated)
+    parent = find(PARENTS[name], settings) if PARENTS[name] else None
+    return Recipe(name, directory, parent, _arguments(name, settings), generated)
 
 
 def wanted(settings: Settings) -> Recipe:
     """Return the recipe of the image of new boxes. Raises ImageError where there is none."""
     return find(settings.image_name, settings)
+
+
+def _arguments(name: str, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return the arguments of an image that settings say, those that say nothing left out."""
+    said = {
+        "base": {
+            SOURCE: settings.image_source,
+            # Nothing is pulled for a distribution's.
+            ROOT: settings.image_root if settings.image_source != "distro" else "",
+        },
+        "sdks": {WITHOUT: settings.image_without, OTHER_VERSIONS: settings.image_versions},
+    }
+    return tuple((key, value) for key, value in said.get(name, {}).items() if value)
 
 
 def versions_of(name: str) -> str:

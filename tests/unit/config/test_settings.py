@@ -78,7 +78,7 @@ def test_where_a_value_is_from(path):
         f"{path}:3",
         *["the default"] * 3,
         "the environment (CONTAINAI_IMAGE_NAME)",
-        *["the default"] * 6,
+        *["the default"] * 8,
     ]
 
 

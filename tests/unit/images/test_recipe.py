@@ -1,8 +1,12 @@
+import base64
+import hashlib
+import itertools
 import os
 import re
 
 import pytest
 
+from containai.config import values
 from containai.config.settings import Settings
 from containai.errors import ImageError
 from containai.images import recipe
@@ -141,3 +145,57 @@ def test_versions_are_by_image(tmp_path, monkeypatch):
     assert recipe.versions_of("a") == "X=1"
     assert recipe.versions_of("b") == "# why\nY=2"
     assert recipe.versions_of("c") == ""
+
+
+def test_arguments_of_the_tool_chains_are_theirs_alone():
+    usual = recipe.find("sdks", Settings())
+    other = recipe.find("sdks", Settings().over({"image.without": "rust  dotnet"}))
+    assert other.arguments == (("WITHOUT", "dotnet rust"),)
+    assert other.digest != usual.digest
+    assert other.parent == usual.parent
+    newer = recipe.find("sdks", Settings().over({"image.versions": "GO=1.26.7"}))
+    assert newer.arguments == (("VERSIONS", "GO=1.26.7"),)
+
+
+def steps():
+    directory = os.path.join(recipe.find("sdks", Settings()).directory, "steps")
+    return {name.removesuffix(".sh") for name in os.listdir(directory)}
+
+
+def test_every_step_can_be_left_out_and_is_made():
+    assert set(values.STEPS) == steps()
+    with open(
+        os.path.join(recipe.find("sdks", Settings()).directory, "Dockerfile"), encoding="utf-8"
+    ) as file:
+        assert set(re.findall(r"^RUN sh /build/step (\w+)", file.read(), re.MULTILINE)) == steps()
+
+
+def test_what_nobody_signs_has_a_checksum_for_each_architecture():
+    said = dict(re.findall(r"^(\w+)=\"?([^\n\"]*)", recipe.versions_of("sdks"), re.MULTILINE))
+    versions = said["NODE"].replace(".", "_").split()
+    names = ["GO_SHA256", "RUSTUP_SHA256", "DOTNET_SHA512"]
+    names += [f"NODE_SHA512_{version}" for version in versions]
+    lengths = {"SHA256": 64, "SHA512": 128}
+    for name in names:
+        for architecture in ("amd64", "arm64"):
+            value = said[f"{name}_{architecture}"]
+            if name.startswith("NODE"):
+                assert len(base64.b64decode(value, validate=True)) == 64
+            else:
+                assert re.fullmatch(f"[0-9a-f]{{{lengths[name.partition('_')[2]]}}}", value), name
+    pinned = recipe.versions_of("sdks").split("PYTHON_TOOLS=")[1].split()
+    for before, after in itertools.pairwise(pinned):
+        assert "==" not in before or after.startswith("--hash=sha256:")
+
+
+@pytest.mark.parametrize(
+    ("name", "checksum"),
+    [
+        ("nvm.sh", "baad94563757afa5147950e3dfa272f06b6307e1a7d92c553f8438959b5165fe"),
+        ("nvm-exec", "f3b7c71ac96ca4f2f75871af20070c3063d1e3fcdc44019af0635c95112e9e76"),
+    ],
+)
+def test_nvm_is_unchanged(name, checksum):
+    directory = recipe.find("sdks", Settings()).directory
+    with open(os.path.join(directory, "nvm", name), "rb") as file:
+        assert hashlib.sha256(file.read()).hexdigest() == checksum
