@@ -27,10 +27,13 @@ usermod --password '*' root
 echo agent:65536:131072 | tee /etc/subuid >/etc/subgid
 install -d -o agent -g agent /home/agent/workspace /home/agent/.local /home/agent/.local/bin \
     /mnt/agent-data
-# `npm install -g` without root, and what it brings on the PATH (~/.local/bin is).
+# `npm install -g` without root, and what it brings on the PATH (~/.local/bin is). Not in ~/.npmrc:
+# nvm refuses a user's prefix. The first file is what Debian's npm reads, the second every other one
+# of a Node in /usr/bin; those of nvm have a directory of their own. Root's stay in /usr/local.
+install -d /usr/etc
 # shellcheck disable=SC2016 # npm expands it
-echo 'prefix=${HOME}/.local' >/home/agent/.npmrc
-chown agent:agent /home/agent/.npmrc
+echo 'prefix=${HOME}/.local' | tee /etc/npmrc >/usr/etc/npmrc
+echo 'prefix=/usr/local' >/root/.npmrc
 # Its own systemd is up with the box: a first log-in does not wait for it, its services do not end
 # with the last.
 install -d /var/lib/systemd/linger
@@ -92,6 +95,8 @@ for package in $(sed 's/#.*//' packages.txt | tr '|' ' ' | tr -d '?'); do
 done
 command -v docker-buildx >/dev/null || [ -e /usr/libexec/docker/cli-plugins/docker-buildx ] ||
     "$manifest" base left-out docker-buildx "$PRETTY_NAME has no such package"
+
+/usr/local/lib/containai/note-agent
 
 # Empty, not missing: an id of its own for each box, and not a first boot (machine-id(5)).
 : >/etc/machine-id
