@@ -66,3 +66,15 @@ def shared(shared_space: Space) -> Space:
     """A workspace with a running box, for tests that change nothing that matters to others."""
     shared_space.run("true")
     return shared_space
+
+
+@pytest.fixture(scope="session")
+def full(site: Site) -> Iterator[Space]:
+    """A workspace with a running box of the image `full`, which is built once for all tests."""
+    site.cai("image", "build", "full")
+    path = os.path.join(site.root, "ws", "full")
+    os.makedirs(path, exist_ok=True)
+    space = Space(site, path)
+    space.run("true", env={"CONTAINAI_IMAGE_NAME": "full"})
+    yield space
+    remove([space])

@@ -17,7 +17,7 @@ from containai.work.ui import Progress
 
 #: What building a layer writes at most before it is cleaned, in bytes, and how long it takes, in
 #: seconds on two processors. Of others, as much as of the first.
-NEEDS = {"base": 4 << 30}
+NEEDS = {"base": 4 << 30, "sdks": 4 << 30, "full": 4 << 30}
 SECONDS = {name: sum(runs) + 30 * (name == "base") for name, runs in RUNS.items()}
 
 
@@ -99,8 +99,8 @@ def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:
     needs = {layer.name: NEEDS.get(layer.name, NEEDS["base"]) for layer in layers}
     what = f"building image {layers[-1].name}"
     if len(layers) > 1:
-        shares = ", ".join(f"{name} {need >> 20}" for name, need in needs.items())
-        what += f" ({shares})"
+        each = ", ".join(f"{name} {need >> 20}" for name, need in needs.items())
+        what += f" ({each})"
     space.require(engine.host, engine.layout.engine_data, sum(needs.values()), what)
 
 

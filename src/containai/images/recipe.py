@@ -12,7 +12,7 @@ from containai.layout import IMAGE_REPOSITORY
 
 #: name → the image whose layers it begins with, or "" for one that begins with a root file system.
 #: The files of a recipe are in the directory of that name beside this file.
-PARENTS = {"base": "", "sdks": "base"}
+PARENTS = {"base": "", "sdks": "base", "full": "sdks"}
 
 #: The argument of every recipe that says what it begins with.
 ROOT = "ROOT"

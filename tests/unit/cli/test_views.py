@@ -33,6 +33,7 @@ from containai.cli.terminal import Terminal
 from containai.engine.container import Image, State
 from containai.errors import EngineError
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
 from unit.flows.steps import Switch
@@ -154,7 +155,7 @@ CASES = [
 
 
 @pytest.fixture
-def parts(layout, workspace, have_steps, monkeypatch):
+def parts(layout, workspace, monkeypatch):
     """An App that speaks through an Output, and the streams of that."""
     layout.uid = os.getuid()
     out, err = io.StringIO(), io.StringIO()
@@ -169,7 +170,8 @@ def parts(layout, workspace, have_steps, monkeypatch):
         labels = (*each.labels, (EVIL, EVIL))
         app.docker.add(each._replace(image=EVIL, created=EVIL, error=EVIL, labels=labels))
     rows = [Switch(EVIL, fails=EVIL), Switch(f"{EVIL}-2", right=True)]
-    have_steps(*rows)
+    monkeypatch.setattr(steps, "steps", lambda host, choices: rows)
+    monkeypatch.setattr(steps, "checks", lambda host, choices: rows)
     monkeypatch.setattr(facts, "gather", lambda engine, name: known())
     monkeypatch.setattr(report, "from_host", lambda known: [])
     return app, output, out, err

@@ -31,9 +31,9 @@ if [ "${1:-}" = --versions ]; then
     exit
 fi
 
-# npm from 12 runs no script of a package that is not allowed to; some place their program with one,
+# A newer npm runs no script of a package that is not allowed to; some place their program with one,
 # and again when they update themselves.
-if [ "$(npm --version | cut -d . -f 1)" -ge 12 ]; then
+if [ "$(npm config get allow-scripts)" != undefined ]; then
     packages=$(awk '$1 == "npm" { print $3 }' <<<"$list")
     npm config set --location=global "allow-scripts=$(paste -s -d , - <<<"$packages")"
 fi

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from containai.cli import main as cli
+from containai.provision import steps
 from containai.work.actions import Finding
 
 
@@ -20,12 +21,12 @@ class Fixed:
 
 
 @pytest.fixture
-def setup_of(monkeypatch, tmp_path, have_steps):
+def setup_of(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def fix(*findings):
         rows = [Fixed(f"step {n}", finding) for n, finding in enumerate(findings, 1)]
-        have_steps(*rows)
+        monkeypatch.setattr(steps, "checks", lambda host, choices: rows)
 
     return fix
 
