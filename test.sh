@@ -26,6 +26,9 @@ command -v ssh >/dev/null || packages+=(openssh-client)
 command -v git >/dev/null || packages+=(git)
 # For `systemd-analyze verify`; without systemd-sysv it does not become PID 1.
 command -v systemd-analyze >/dev/null || packages+=(systemd)
+if [[ " ${levels[*]} " == *" system "* ]]; then
+    command -v docker-registry >/dev/null || packages+=(docker-registry)
+fi
 if [[ " ${levels[*]} " == *" machine "* ]]; then
     command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
     command -v qemu-img >/dev/null || packages+=(qemu-utils)

@@ -112,7 +112,7 @@ class PortsExhaustedError(ContainAIError):
 
 
 class ImageError(ContainAIError):
-    """The image could not be built."""
+    """The image cannot be built, had or used."""
 
     exit_code = 22
 

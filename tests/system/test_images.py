@@ -7,10 +7,11 @@ import subprocess
 import pytest
 
 from containai.config.settings import Settings
+from containai.errors import ImageError
 from containai.images import recipe
 from containai.images.labels import LABEL_LOOK
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
-from harness.site import Site
+from harness.site import Site, refused, text
 
 BASE = recipe.wanted(Settings().over({"image.name": "base"}))
 
@@ -89,3 +90,41 @@ def test_a_layer_that_there_is_none_of(site):
     done = site.cai("image", "build", "bas", check=False)
     assert done.returncode == 22
     assert b"there is no image 'bas'" in done.stderr
+
+
+def test_a_file_for_a_machine_without_a_network(site, tmp_path):
+    path = tmp_path / "image.tar"
+    made = json.loads(site.cai("image", "export", str(path), "--json").stdout)
+    assert (made["references"][-1], made["size"]) == (BASE.reference, path.stat().st_size)
+    before = of(site, "ls")
+    middle = made["size"] // 2
+    with open(path, "r+b") as file:
+        file.seek(middle)
+        byte = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte[0] ^ 1]))
+        file.flush()
+        done = site.cai("image", "import", str(path), check=False)
+        refused(done, ImageError)
+        assert "checksum" in text(done)
+        file.seek(middle)
+        file.write(byte)
+    site.docker("rmi", "--no-prune", BASE.reference)
+    assert json.loads(site.cai("image", "import", str(path), "--json").stdout) == [
+        {"name": "base", "reference": BASE.reference}
+    ]
+    assert of(site, "ls") == before
+
+
+def test_what_is_older_and_unused_is_pruned(site, small, shared):
+    older = small("recipe-" + "f" * 16)
+    (box,) = [each for each in of(site, "ls") if shared.box in each["boxes"]]
+    would = json.loads(site.cai("image", "prune", "--dry-run", "--json").stdout)
+    assert [older] in [each["tags"] for each in would["removed"]]
+    assert box["id"] not in [each["id"] for each in would["removed"]]
+    done = site.cai("image", "prune", check=False)
+    assert (done.returncode, b"nothing was removed" in done.stderr) == (1, True)
+    site.cai("image", "prune", "--yes")
+    rows = of(site, "ls")
+    assert not [row for row in rows if older in row["tags"]]
+    assert [row for row in rows if row["id"] == box["id"]]

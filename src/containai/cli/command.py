@@ -176,7 +176,8 @@ def _parser(command: Command) -> "argparse.ArgumentParser":
     for argument in arguments(command):
         names = [argument.name, *filter(None, [argument.short])]
         if not argument.is_option:
-            parser.add_argument(argument.keyword, nargs="?", metavar=argument.name)
+            typed = _typed(argument.parse)
+            parser.add_argument(argument.keyword, nargs="?", metavar=argument.name, type=typed)
         elif not argument.metavar:
             parser.add_argument(*names, action="store_true")
         else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
-from containai.config import values
+from containai.config import references, values
 from containai.errors import ContainAIError, UsageError
 
 Value = TypeVar("Value")
@@ -193,6 +193,13 @@ class Settings:
         "",
         "Versions in place of those that image `sdks` is made with, and their checksums, by the "
         "names of `images/versions.env`: `GO=1.26.7 GO_SHA256_amd64=…`.",
+    )
+    image_registry = Setting(
+        "image.registry",
+        references.repository,
+        "ghcr.io/containai",
+        "Where `cai image pull` gets the layers: a registry, and a path there.",
+        file_only=True,
     )
     network_certificates = Setting(
         "network.certificates",

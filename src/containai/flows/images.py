@@ -83,7 +83,7 @@ def listed(app: App) -> list[Listed]:
             used.setdefault(container.image_id, []).append(container.name)
     found = [*engine.images(f"label={LABEL_RECIPE}"), *engine.images(_OURS)]
     rows = [
-        _listed(image, current, sorted(used.get(image.id, ())))
+        described(image, current, sorted(used.get(image.id, ())))
         for image in {each.id: each for each in found}.values()
     ]
     order = [CURRENT, OLDER, OTHER]
@@ -102,7 +102,8 @@ def listed(app: App) -> list[Listed]:
 _OURS = f"reference={IMAGE_REPOSITORY}/*"
 
 
-def _listed(image: Image, current: dict[str, str], used: Sequence[str]) -> Listed:
+def described(image: Image, current: dict[str, str], used: Sequence[str]) -> Listed:
+    """Return an image; `current` are the names of layers by their references."""
     name = image.label(LABEL_IMAGE) or _name(image.tags) or image.id[7:19]
     is_current = [tag for tag in image.tags if tag in current]
     if is_current:
@@ -138,12 +139,12 @@ def make(app: App, name: str, *, anew: bool) -> list[Built]:
     """
     wanted = recipe_of(app, name)
     engine = engine_of(app)
-    chain, trusted = wanted.chain, context.trusted(app.host, app.settings)
-    missing = [each for each in chain if anew or not build.exists(engine, each)]
+    trusted = context.trusted(app.host, app.settings)
+    missing = list(wanted.chain) if anew else build.missing(engine, wanted)
     for number, each in enumerate(missing, 1):
         progress = app.ui.step(f"image {each.name}", number, len(missing))
         build.ensure(engine, each, progress, trusted, anew=anew)
-    return [Built(each.name, each.reference, each in missing) for each in chain]
+    return [Built(each.name, each.reference, each in missing) for each in wanted.chain]
 
 
 def shown(app: App, name: str) -> Shown:
@@ -159,7 +160,7 @@ def shown(app: App, name: str) -> Shown:
         raise ImageError(f"there is no image {reference} here", hint=f"see: {what}")
     row = next((each for each in listed(app) if each.id == image.id), None)
     return Shown(
-        row or _listed(image, {}, ()),
+        row or described(image, {}, ()),
         image.digests,
         dict(image.labels),
         [each.content for each in manifest.read(engine, image)],

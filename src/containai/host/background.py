@@ -15,6 +15,11 @@ class Background(Generic[Value]):
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait that long at most; return whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self) -> Value:
         """Wait for it; return what it returned, or raise what it raised."""
         self._thread.join()

@@ -114,12 +114,15 @@ class FakeMachine(Machine):
         ok: Sequence[int] | None = (0,),
         stdin: str | bytes | None = None,
         stdin_file: IO[bytes] | None = None,
+        stdout_file: IO[bytes] | None = None,
         root: bool = False,
         timeout: float | None = None,
         env: dict[str, str] | None = None,
     ) -> Done:
         """Record a command and answer."""
         done = self._answered(argv, ok, root=root)
+        if stdout_file is not None:
+            stdout_file.write(done.out.encode())
         return super().run(argv, ok=ok, stdin=stdin) if self._writes_below(argv) else done
 
     def run_limited(

@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from containai.errors import ContainAIError, NoSpaceError
 from containai.host import locks, scripts
@@ -96,6 +96,30 @@ def _write(path: str, text: str, mode: int) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[IO[bytes]]:
+    """Give a file that takes a path's place when all is done, and goes where something fails.
+
+    It is beside it, called PATH.part: what a killed process left there is used again. Raises
+    ContainAIError while another writes it, NoSpaceError where there is no room.
+    """
+    part = f"{path}.part"
+    with _room_for(path), contextlib.ExitStack() as stack:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = stack.enter_context(os.fdopen(os.open(part, flags, 0o644), "wb"))
+        # Whoever is started with the file as its output keeps it locked.
+        locks.take(file.fileno(), part, wait=0, what=f"writing {path}")
+        os.ftruncate(file.fileno(), 0)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            remove(part)
+            raise
 
 
 def mode(path: str, otherwise: int) -> int:

@@ -97,6 +97,7 @@ class Programs:
         ok: Sequence[int] | None = (0,),
         stdin: str | bytes | None = None,
         stdin_file: IO[bytes] | None = None,
+        stdout_file: IO[bytes] | None = None,
         root: bool = False,
         timeout: float | None = None,
         env: dict[str, str] | None = None,
@@ -104,7 +105,7 @@ class Programs:
         """Run a program to its end and return what it printed.
 
         `ok` are the exit codes to accept, None for all of them; `timeout` is in seconds;
-        `stdin_file` is read from where its descriptor stands.
+        `stdin_file` is read from where its descriptor stands, `stdout_file` gets what is printed.
         Raises ProcessError for a missing program, another exit code or a time-out.
         """
         import subprocess
@@ -115,7 +116,8 @@ class Programs:
                 words,
                 input=stdin.encode() if isinstance(stdin, str) else stdin,
                 stdin=stdin_file or (subprocess.DEVNULL if stdin is None else None),
-                capture_output=True,
+                stdout=stdout_file or subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 timeout=timeout,
                 env=env or self.environment(),
                 cwd="/",

@@ -1,7 +1,5 @@
 """Images are built here, a layer at a time; a layer that is there is never built again."""
 
-import os
-import re
 from collections.abc import Iterable, Sequence
 
 from containai.engine.client import Engine
@@ -68,31 +66,6 @@ def ensure(
         except (proc.ProcessError, EngineError) as failed:
             raise ImageError(f"image {layer.name} could not be built: {failed}") from None
     return recipe.reference
-
-
-def load(engine: Engine, recipe: Recipe, archive: str) -> str:
-    """Return the reference of an image; take it from an archive of `docker save`.
-
-    Raises ImageError where the archive holds no image of that recipe, or NoSpaceError.
-    """
-    # Its layers are unpacked beside a copy of the archive.
-    needed = 2 * os.path.getsize(archive)
-    space.require(engine.host, engine.layout.engine_data, needed, f"loading {archive}")
-    try:
-        said = engine.docker("load", "--input", archive, timeout=None).out
-    except EngineError as failed:
-        raise ImageError(f"{archive} could not be loaded: {failed}") from None
-    loaded = re.findall(r"^Loaded image(?: ID)?: (\S+)$", said, re.MULTILINE)
-    for reference in loaded:
-        image = engine.image(reference)
-        if image is not None and image.label(LABEL_RECIPE) == recipe.digest:
-            engine.docker("tag", reference, recipe.reference)
-            return recipe.reference
-    raise ImageError(
-        f"{archive} holds {', '.join(loaded) or 'no image'}, but not {recipe.name} as this "
-        "version of cai makes it here",
-        hint=f"on a machine with the same version and image.root: docker save {recipe.reference}",
-    )
 
 
 def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:

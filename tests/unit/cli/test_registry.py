@@ -16,7 +16,8 @@ by_path = pytest.mark.parametrize("row", ROWS, ids=[row.path for row in ROWS])
 
 @by_path
 def test_run_gets_what_the_row_names(row):
-    rest = ["--", "true"] if row.remainder else []
+    rest = [each.name for each in row.arguments if each.required]
+    rest += ["--", "true"] if row.remainder else []
     asked = command.parse(row, rest)
     first, *others = inspect.signature(row.run).parameters
     assert first == "app"

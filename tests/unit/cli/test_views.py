@@ -32,6 +32,7 @@ from containai.cli.output import Output
 from containai.cli.terminal import Terminal
 from containai.engine.container import Image, State
 from containai.errors import EngineError
+from containai.images.labels import LABEL_IMAGE
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, container
@@ -121,6 +122,12 @@ def _image(app):
     return app
 
 
+def _prune(app):
+    labels = ((LABEL_RECIPE, EVIL), (LABEL_IMAGE, "base"))
+    app.docker.by_reference[EVIL] = Image(EVIL, labels)
+    return image.prune(app, dry_run=False)
+
+
 #: The command, how it is done, and whether it says a name of somebody's at all.
 CASES = [
     ("ls", lambda app: ls.run(app, all=False), True),
@@ -146,6 +153,11 @@ CASES = [
     ("image show", lambda app: image.show(_image(app), image=EVIL), True),
     ("image show", lambda app: image.show(app, image=EVIL), True),
     ("image build", lambda app: image.build(app, layer=EVIL, no_cache=False), True),
+    ("image pull", lambda app: image.pull(_image(app), reference=f"{EVIL}:b"), True),
+    ("image push", lambda app: image.push(_image(app), reference="a/b:c", image=f"{EVIL}x"), True),
+    ("image export", lambda app: image.export(app, file=f"/nowhere/{EVIL}"), True),
+    ("image import", lambda app: image.import_(app, file=f"/nowhere/{EVIL}"), True),
+    ("image prune", _prune, True),
     ("engine start", _of_another(engine.start), True),
     ("engine stop", _of_another(engine.stop), True),
     ("engine status", _of_another(engine.status), True),

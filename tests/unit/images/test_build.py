@@ -7,64 +7,12 @@ from containai.config.settings import Settings
 from containai.engine.container import Image
 from containai.errors import EngineError, ImageError, NoSpaceError
 from containai.host.fake import FakeMachine
-from containai.host.proc import Done
 from containai.images import build, recipe, rootfs
 from containai.images.labels import LABEL_SOURCE
 from containai.images.recipe import Recipe
 from containai.layout import LABEL_RECIPE, Layout
 
 BASE = recipe.wanted(Settings())
-
-
-class LoadingEngine:
-    """An engine that prints `said` for a load; what it loads has the label `recipe`."""
-
-    layout = Layout("/nowhere", "/nowhere/home", 0)
-
-    def __init__(self, recipe, said="Loaded image: example.com/it:latest\n", free=8):
-        self.host = FakeMachine(self.layout)
-        self.host.free = free
-        self.recipe, self.said = recipe, said
-        self.tagged = {}
-
-    def docker(self, verb, *words, timeout=0):
-        if verb == "tag":
-            self.tagged[words[1]] = words[0]
-        return Done(0, self.said, "")
-
-    def image(self, reference):
-        return Image("1", ((LABEL_RECIPE, self.recipe),))
-
-
-@pytest.fixture
-def archive(tmp_path):
-    (tmp_path / "image.tar").write_bytes(b"1234")
-    return str(tmp_path / "image.tar")
-
-
-def test_loaded_image_gets_the_name_that_is_looked_for(archive):
-    engine: Any = LoadingEngine(BASE.digest)
-    assert build.load(engine, BASE, archive) == BASE.reference
-    assert engine.tagged == {BASE.reference: "example.com/it:latest"}
-
-
-@pytest.mark.parametrize(
-    ("engine", "seen"),
-    [
-        (LoadingEngine("other"), "holds example.com/it:latest, but not base"),
-        (LoadingEngine("other", said=""), "holds no image, but not base"),
-    ],
-)
-def test_archive_of_another_image_is_refused(archive, engine, seen):
-    with pytest.raises(ImageError, match=seen):
-        build.load(engine, BASE, archive)
-    assert engine.tagged == {}
-
-
-def test_archive_needs_twice_its_size(archive):
-    engine: Any = LoadingEngine("", free=7)
-    with pytest.raises(NoSpaceError, match="loading"):
-        build.load(engine, BASE, archive)
 
 
 class BuildingEngine:

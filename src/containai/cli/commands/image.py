@@ -1,12 +1,18 @@
-"""`cai image ls|build|show`."""
+"""`cai image ls|build|show|pull|push|export|import|prune`."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
+from containai.errors import UsageError
+
+#: The exit code where something could not be removed.
+FOUND = 1
 
 if TYPE_CHECKING:
+    from containai.flows.image_moves import Moved
     from containai.flows.images import Listed, Shown
 
 
@@ -111,6 +117,74 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def pull(app: App, *, reference: str | None) -> Report:
+    """Pull an image."""
+    from containai.flows import image_moves
+
+    done = image_moves.pull(app, reference or app.settings.image_name)
+    return Report(done, [_moved("pulled", done)])
+
+
+def push(app: App, *, reference: str, image: str | None) -> Report:
+    """Push an image."""
+    from containai.flows import image_moves
+
+    done = image_moves.push(app, reference, image)
+    return Report(done, [_moved("pushed", done)])
+
+
+def _moved(verb: str, done: "Moved") -> Table:
+    return Table([[verb, done.reference], ["digest", done.digest or "-"], ["here", done.name]])
+
+
+def export(app: App, *, file: str) -> Report:
+    """Write the image of new boxes to a file."""
+    from containai.flows import image_moves
+
+    done = image_moves.export(app, file)
+    return Report(done, [f"{done.file}: {size(done.size)}\n"])
+
+
+def import_(app: App, *, file: str) -> Report:
+    """Take images from a file."""
+    from containai.flows import image_moves
+
+    if not os.path.isfile(file) or not os.access(file, os.R_OK):
+        raise UsageError(f"{file!r} is no file that can be read", hint="cai image import --help")
+    done = image_moves.import_(app, file)
+    return Report(done, [Table([["imported", each.name, each.reference] for each in done])])
+
+
+def prune(app: App, *, dry_run: bool) -> Report:
+    """Remove images that nobody needs."""
+    from containai.flows import image_moves
+    from containai.flows.image_moves import Pruned
+
+    rows = image_moves.unneeded(app)
+    if rows and not dry_run:
+        app.ui.tell("These images are used by no box, and no new one would be:\n")
+        app.ui.tell("".join(f"  {_described(row)}\n" for row in rows))
+        done = image_moves.prune(app, rows)
+    else:
+        done = Pruned(rows, {})
+    value = {"changed": bool(done.removed) and not dry_run} | done._asdict()
+    verb = "would be removed" if dry_run else "removed"
+    notes = [Note(f"{name} stays: {why}") for name, why in done.kept.items()]
+    views = [f"{verb}: {_described(row)}\n" for row in done.removed]
+    return Report(value, views or ["nothing to remove\n"], FOUND if done.kept else 0, notes)
+
+
+def _described(row: "Listed") -> str:
+    return f"{row.name} {row.recipe or row.id[7:19]}, {size(row.size)}"
+
+
+def _new_file(text: str) -> str:
+    directory = os.path.dirname(os.path.abspath(text))
+    if not text or os.path.isdir(text) or not os.access(directory, os.W_OK):
+        raise ValueError("no file that can be written")
+    return text
+
+
 COMMANDS = (
     Command(
         "image ls",
@@ -151,5 +225,82 @@ COMMANDS = (
         ),
         more="What its layers say of themselves is in `/usr/share/containai/image` of the image. "
         "It is read without running anything of it.",
+    ),
+    Command(
+        "image pull",
+        "pull a layer, or another image for boxes, from a registry",
+        pull,
+        group="images",
+        arguments=(
+            Argument(
+                "REFERENCE",
+                "a layer, with @sha256:… a certain one, or a reference (default: image.name)",
+            ),
+        ),
+        examples=(
+            Example("cai image pull", "the image of new boxes, instead of building it"),
+            Example("cai image pull registry.example.com/team/box:1", "one of your own"),
+        ),
+        more="A layer is pulled from `image.registry` and kept only if it is what this version "
+        "makes with your settings; any other image only if it is made from a layer. What a digest "
+        "names is checked against it. Where a connection breaks, it goes on from there, a few "
+        "times; a pull that is ended begins anew.",
+    ),
+    Command(
+        "image push",
+        "push an image to a registry",
+        push,
+        group="images",
+        arguments=(
+            Argument("REFERENCE", "where to, with a tag (default: latest)", required=True),
+            Argument(
+                "--image",
+                "which (default: the layer that REFERENCE ends with, else image.name)",
+                metavar="IMAGE",
+            ),
+        ),
+        examples=(
+            Example("cai image push registry.example.com/team/base:1", "the layer base"),
+            Example("cai image push localhost:5000/box --image full", "another name for one"),
+        ),
+        more="Logs in as `docker login` did for you. Prints the digest, by which it can be pulled.",
+    ),
+    Command(
+        "image export",
+        "write the image of new boxes to one file, for a machine without a network",
+        export,
+        group="images",
+        arguments=(
+            Argument("FILE", "is replaced when all is written", parse=_new_file, required=True),
+        ),
+        examples=(Example("cai image export containai.tar", "with all its layers"),),
+        more="There: `cai image import FILE`, or `cai setup --image-archive FILE` for a machine "
+        "that is not set up.",
+    ),
+    Command(
+        "image import",
+        "take images from a file of cai image export",
+        import_,
+        group="images",
+        arguments=(Argument("FILE", "an archive of images", required=True),),
+        examples=(Example("cai image import containai.tar", ""),),
+        more="Every part is checked against its checksum first, and what this version would not "
+        "make with your settings is refused; until then nothing is taken. `cai setup "
+        "--image-archive` does the same. A checksum does not say who made the file: take it from "
+        "whom you would take a program.",
+    ),
+    Command(
+        "image prune",
+        "remove images of earlier recipes that no box uses",
+        prune,
+        group="images",
+        arguments=(Argument("--dry-run", "print what would be removed"),),
+        examples=(
+            Example("cai image prune", "show them, ask, remove them"),
+            Example("cai image prune --dry-run", ""),
+        ),
+        more="What any container uses stays, stopped or not, and so does what new boxes would "
+        "start from. What an interrupted build left goes too: the next one begins anew.",
+        asks=True,
     ),
 )

@@ -5,7 +5,7 @@ from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import proc
 from containai.host.machine import Machine
-from containai.images import build, context, recipe, rootfs
+from containai.images import archive, build, context, recipe, rootfs
 from containai.provision.step import Scope
 from containai.work.actions import Action, Do, Finding
 from containai.work.ui import Progress
@@ -39,8 +39,7 @@ class Image:
             build.ensure(Engine(host), recipe.wanted(self.settings), progress, trusted)
 
         def load(progress: Progress) -> None:
-            progress(f"loading {self.archive}", None)
-            build.load(Engine(host), recipe.wanted(self.settings), self.archive)
+            archive.load(Engine(host), [recipe.wanted(self.settings)], self.archive, progress)
 
         if self.archive:
             return [Do(f"load {self.title} from {self.archive}", load, self._loading(host))]
