@@ -37,8 +37,13 @@ ALLOWED = {
     "fanotify_groups": ("fs/fanotify/max_user_groups", 128),
     "fanotify_marks": ("fs/fanotify/max_user_marks", 20_000),
 } | {f"{kind}_namespaces": (f"user/max_{kind}_namespaces", 200) for kind in NAMESPACES}
-#: What the kernel says where there are no more: ENOSPC, but of these EMFILE.
-ENDS_WITH_EMFILE = ("inotify_instances", "fanotify_groups")
+#: What the kernel says where there are no more: ENOSPC, but of these.
+REFUSED = dict.fromkeys(ALLOWED, "ENOSPC") | {
+    "inotify_instances": "EMFILE",
+    "fanotify_groups": "EMFILE",
+    "message_queues": "EMFILE",
+    "pending_signals": "EAGAIN",
+}
 #: Of these a service of a box may close one that it had before.
 GIVEN_BACK = {"inotify_instances"}
 #: How many a process holds by open files. Where it forks for each, it has to have few.
@@ -86,6 +91,26 @@ OBJECTS: dict[str, tuple[Callable[[], int], str, Callable[[int, str], int]]] = {
     "inotify_instances": (inotify, "inotify_watches", watch),
     "fanotify_groups": (fanotify, "fanotify_marks", mark),
 }
+
+
+def queue() -> int:
+    """Make a message queue without a name."""
+    name = b"/counted"
+    fd = int(libc.mq_open(name, os.O_RDWR | os.O_CREAT, 0o600, None))
+    if fd >= 0:
+        libc.mq_unlink(name)
+    return fd
+
+
+def send() -> int:
+    """Send us a signal that never comes."""
+    number = signal.SIGRTMIN
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    return int(libc.sigqueue(os.getpid(), number, ctypes.c_void_p(0)))
+
+
+#: What a limit of the process bounds (getrlimit(2)), counted by user.
+LIMITED = {"message_queues": queue, "pending_signals": send}
 
 
 def begin(work: Callable[[], Any]) -> int:
@@ -203,6 +228,11 @@ def objects() -> dict[str, tuple[int, str]]:
                 break
             made += 1
         found[each] = made, said(result)
+    for kind, make in LIMITED.items():
+        made = 0
+        while (result := make()) >= 0:
+            made += 1
+        found[kind] = made, said(result)
     return found
 
 
@@ -229,7 +259,7 @@ def take(user: str = "") -> dict[str, str]:
         fd = make()
         found[kind] = said(fd)
         found[each] = said(fd) if fd < 0 else said(add(fd, "/tmp"))
-    return found
+    return found | {kind: said(make()) for kind, make in LIMITED.items()}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import array
 import fcntl
 import json
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from containai.boxes import limits
-from harness import counted
+from harness import cgroups, counted
 from harness.site import text
 
 BOXES = 60
@@ -85,6 +86,7 @@ def take_in(space):
 def test_what_a_box_exhausts_is_its_own(site, crowd, lowered):
     greedy, *others = crowd
     ends = {kind for kind, most in lowered.items() if most <= CHEAP.get(kind, FEW[kind])}
+    ends |= {"inotify_instances", "fanotify_groups", *counted.LIMITED}
     tries = {kind: most + 1 if kind in ends else FEW[kind] for kind, most in lowered.items()}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     words = ("sudo", "python3", "-c", counted.text(), "exhaust", json.dumps(tries))
@@ -97,11 +99,11 @@ def test_what_a_box_exhausts_is_its_own(site, crowd, lowered):
         first = take_in(greedy)
         loop.stdin.close()
     # Each kind ended where the kernel's count did.
-    got = dict.fromkeys(lowered, "made")
-    refused = got | dict.fromkeys(ends, "ENOSPC")
-    refused |= dict.fromkeys(counted.ENDS_WITH_EMFILE, "EMFILE")
-    assert {name: said for name, (_, said) in found.items()} == refused
-    assert [name for name, (made, _) in found.items() if not 0 < made <= lowered[name]] == []
+    got = dict.fromkeys(counted.REFUSED, "made")
+    assert {kind: said for kind, (_, said) in found.items()} == {
+        kind: said if kind in ends else "made" for kind, said in counted.REFUSED.items()
+    }
+    assert [kind for kind, most in lowered.items() if not 0 < found[kind][0] <= most] == []
     assert here == got
     assert [each for each in there if each != got] == []
     assert [kind for kind in ends - counted.GIVEN_BACK if first[kind] == "made"] == []
@@ -158,24 +160,21 @@ def test_no_crash_in_a_box_starts_the_hosts_helper(site, shared):
     assert given.split()[4:6] == ["5000", "7000"]
 
 
+def test_a_box_has_the_open_files_of_a_server(site, shared):
+    with open(site.layout.engine_pidfile, encoding="ascii") as file:
+        engine = resource.prlimit(int(file.read()), resource.RLIMIT_NOFILE)
+    for who in ("", "sudo "):
+        assert shared.sh(f"{who}bash -c 'ulimit -Sn; ulimit -Hn'").split() == [
+            "1024",
+            str(engine[1]),
+        ]
+
+
 def test_limits_of_nested_containers_go_as_far_as_the_boxs(shared):
     core, *pairs = shared.sh(NESTED).splitlines()
     assert core.split()[4] == "1"
     for most, given in zip(pairs[::2], pairs[1::2], strict=True):
         assert given.split()[-3:-1] == [most] * 2
-
-
-#: How deep and how many cgroups the kernel lets the box's root make; then all of them are removed.
-CGROUPS = r"""
-cd /sys/fs/cgroup && mkdir cai-test && cd cai-test
-deep=0
-while [ $deep -lt 100 ] && mkdir d 2>/dev/null; do cd d; deep=$((deep + 1)); done
-cd /sys/fs/cgroup/cai-test
-many=0
-while [ $many -lt 2000 ] && mkdir n$many 2>/dev/null; do many=$((many + 1)); done
-find /sys/fs/cgroup/cai-test -depth -type d -exec rmdir {} +
-[ $deep -ge 10 ] && [ $deep -lt 32 ] && [ $many -ge 500 ] && [ $many -lt 1024 ] && echo bounded
-"""
 
 
 def test_processes_and_cgroups_of_a_box_are_bounded(site, shared):
@@ -187,7 +186,7 @@ def test_processes_and_cgroups_of_a_box_are_bounded(site, shared):
         for file in Path("/sys/fs/cgroup").glob(f"**/*{container}*/pids.max")
     ]
     assert found == [str(limit)]
-    assert shared.sh(f"sudo sh -c '{CGROUPS}'") == "bounded"
+    assert shared.sh(f"sudo sh -c '{cgroups.BOUNDED}'") == "bounded"
     # A box of an earlier version gets the limit when it is entered anew.
     site.docker("update", "--pids-limit", "-1", shared.box)
     shared.close_connection()
