@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 
 from containai.boxes import box as boxes
-from containai.boxes import design, given, halt, ids, limits, ports, starting
+from containai.boxes import design, given, halt, ids, limits, ports, preloaded, starting
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request, Scene
 from containai.boxes.limits import Limits
@@ -91,7 +91,7 @@ class Boxes:
             admit()
             say(f"making the box {order.name}")
             try:
-                self._make(self.completed(order), tried)
+                self._make(self.completed(order), tried, say)
             except EngineError as failed:
                 if not starting.may_pass(failed) or attempt == ATTEMPTS:
                     raise
@@ -193,7 +193,7 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             self.host.run(argv, root=True, ok=None)
 
-    def _make(self, order: Order, tried: set[int]) -> None:
+    def _make(self, order: Order, tried: set[int], say: Callable[[str], None]) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         name, workspace = order.name, order.workspace
         agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
@@ -212,6 +212,7 @@ class Boxes:
             key = making.result()
             files = design.files(agent, key=key, authorized=public, pools=choosing.result())
             given.give(self.engine, container, made.runtime, files)
+            preloaded.fill(self.engine, container, made.image, made.runtime, say)
             ssh.publish(self.layout, name, self.block(name, made.ssh_port, workspace), key.public)
             starting.start(self.engine, container)
             self._connect(name, container)

@@ -32,6 +32,8 @@ class Argument(NamedTuple):
     short: str = ""
     #: A positional argument that has to be there.
     required: bool = False
+    #: A positional argument that may be given several times: `run` gets a list.
+    many: bool = False
 
     @property
     def keyword(self) -> str:
@@ -46,6 +48,8 @@ class Argument(NamedTuple):
     @property
     def shown(self) -> str:
         """The argument as usage has it."""
+        if self.many:
+            return f"{self.name} …"
         value = self.metavar if self.const is None else f"[{self.metavar}]"
         return f"{self.name} {value}" if value else self.name
 
@@ -176,8 +180,8 @@ def _parser(command: Command) -> "argparse.ArgumentParser":
     for argument in arguments(command):
         names = [argument.name, *filter(None, [argument.short])]
         if not argument.is_option:
-            typed = _typed(argument.parse)
-            parser.add_argument(argument.keyword, nargs="?", metavar=argument.name, type=typed)
+            typed, count = _typed(argument.parse), "*" if argument.many else "?"
+            parser.add_argument(argument.keyword, nargs=count, metavar=argument.name, type=typed)
         elif not argument.metavar:
             parser.add_argument(*names, action="store_true")
         else:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from containai.app import App
 from containai.boxes import box as boxes
-from containai.boxes import design, ids, locate
+from containai.boxes import design, ids, locate, preloaded
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request
@@ -130,6 +130,7 @@ def _made(
             Shown(f"write in the box /{path} (mode {given[path][1]:o})", given[path][0])
             for path in given
         ),
+        *((Shown(preloaded.COPYING),) if preloaded.exist(app.engine) else ()),
         *_published(app, order.name, made.ssh_port, order.workspace, _LATER),
         *_requests(app, [("start", order.name)]),
         _connection(app, order.name),

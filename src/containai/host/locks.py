@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 #: How many locks the boxes have. Names share them: two that do wait for each other, no more.
 BOX_LOCKS = 256
-#: Starting the engine, setting this machine up, choosing a box's port and processors.
-ENGINE, SETUP, CHOICE = "engine", "setup", "choice"
+#: Starting the engine, setting this machine up, choosing a box's port and processors; changing or
+#: copying preloaded images.
+ENGINE, SETUP, CHOICE, PRELOADED = "engine", "setup", "choice", "preloaded"
 
 
 def of_box(name: str) -> str:
@@ -84,7 +85,8 @@ def _opened(host: "Machine", directory: str, path: str) -> int:
 
 
 def _make(host: "Machine", directory: str) -> None:
-    names = [ENGINE, SETUP, CHOICE, *(f"box-{number:02x}" for number in range(BOX_LOCKS))]
+    names = [ENGINE, SETUP, CHOICE, PRELOADED]
+    names += [f"box-{number:02x}" for number in range(BOX_LOCKS)]
     above = directory
     while not os.path.exists(above):
         above = os.path.dirname(above)

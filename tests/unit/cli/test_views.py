@@ -129,6 +129,14 @@ def _prune(app):
 
 
 #: The command, how it is done, and whether it says a name of somebody's at all.
+def _preloaded(app):
+    said = json.dumps({"names": [EVIL], "id": EVIL, "size": 1})
+    app.docker.outputs["run"] = f"{said}\n"
+    app.docker.has_volume = f"containai-preloaded-{app.layout.uid}"
+    flags = {"list": True, "remove": False}
+    return _preload.run(app, image=[], archive=None, **flags)
+
+
 CASES = [
     ("ls", lambda app: ls.run(app, all=False), True),
     ("ls", lambda app: ls.run(app, all=True), True),
@@ -152,6 +160,7 @@ CASES = [
     ("image ls", lambda app: image.ls(_image(app)), True),
     ("image show", lambda app: image.show(_image(app), image=EVIL), True),
     ("image show", lambda app: image.show(app, image=EVIL), True),
+    ("image preload", _preloaded, True),
     ("image build", lambda app: image.build(app, layer=EVIL, no_cache=False), True),
     ("image pull", lambda app: image.pull(_image(app), reference=f"{EVIL}:b"), True),
     ("image push", lambda app: image.push(_image(app), reference="a/b:c", image=f"{EVIL}x"), True),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
+from containai.cli.commands import _preload
 from containai.cli.report import Note, Report, Table
 from containai.errors import UsageError
 
@@ -303,4 +304,5 @@ COMMANDS = (
         "start from. What an interrupted build left goes too: the next one begins anew.",
         asks=True,
     ),
+    _preload.COMMAND,
 )
