@@ -1,6 +1,7 @@
 """What runs at GitHub, as far as it can be checked here, and what it runs of ours."""
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,10 @@ import subprocess
 import sys
 
 import pytest
+
+from containai.config.settings import Settings
+from containai.images import build, context, recipe
+from containai.layout import IMAGE_REPOSITORY
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORKFLOWS = sorted(os.listdir(f"{ROOT}/.github/workflows"))
@@ -143,3 +148,93 @@ def test_notes_are_those_of_the_version(tree):
 def test_a_version_without_changes_is_not_released(tree):
     said = run(".ci/release-notes", "v0.2.0", cwd=tree, code=1)
     assert "CHANGELOG.md has nothing of 0.2.0" in said
+
+
+def recipe_of(*words, code=0):
+    """Ask .ci/image-recipe as a runner does: with a Python of its own, and nothing installed."""
+    python = ["/usr/bin/python3", "-S"] if os.path.exists("/usr/bin/python3") else [sys.executable]
+    done = subprocess.run(
+        [*python, ".ci/image-recipe", *words], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == code, done.stderr.decode()
+    return done.stdout
+
+
+def test_published_images_are_of_the_recipe_that_cai_builds():
+    assert json.loads(recipe_of("names")) == list(recipe.PARENTS)
+    assert recipe_of("repository").decode().strip() == IMAGE_REPOSITORY
+    for name in recipe.PARENTS:
+        wanted = recipe.find(name, Settings())
+        assert recipe_of("context", name) == context.archive(wanted, ())
+        assert f"{IMAGE_REPOSITORY}/{name}:{recipe_of('tag', name).decode().strip()}" == (
+            wanted.reference
+        )
+        parent = f"{IMAGE_REPOSITORY}/parent@sha256:{'0' * 64}" if wanted.parent else ""
+        lines = recipe_of("arguments", name, parent).decode().splitlines()
+        root = parent or Settings().image_root
+        given = dict(wanted.arguments) | {recipe.ROOT: root, recipe.SOURCE: "upstream"}
+        words = build.build_words(wanted, given)
+        assert lines == words[words.index("--build-arg") : words.index("--tag")]
+        # A layer begins with the one below it, and the first one with none.
+        recipe_of("arguments", name, "" if parent else "another", code=1)
+
+
+#: In place of docker: notes its words, and what was built; it "builds" the same digest each time.
+DOCKER = """\
+#!/bin/sh
+printf '%s\\n' "$*" >>"$LOG"
+case $1 in
+    buildx)
+        cat >>"$LOG.$(echo "$*" | grep -o 'name=[^,]*' | head -n 1 | tr / _)"
+        while [ $# -gt 0 ]; do
+            [ "$1" != --metadata-file ] || echo "{\\"containerimage.digest\\": \\"$DIGEST\\"}" >"$2"
+            shift
+        done ;;
+    run) exit "${RUN:-0}" ;;
+esac
+"""
+
+
+@pytest.fixture
+def pushed(tmp_path):
+    """Return a function that runs .ci/push-images with a docker that only notes what it is told."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "docker"
+    program.write_text(DOCKER)
+    program.chmod(0o755)
+
+    def push(digest=f"sha256:{'a' * 64}", run=0):
+        environment = os.environ | {
+            "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+            "LOG": str(tmp_path / "log"),
+            "DIGEST": digest,
+            "RUN": str(run),
+        }
+        argv = [f"{ROOT}/.ci/push-images", str(tmp_path / "digests")]
+        return subprocess.run(argv, env=environment, capture_output=True, check=False)
+
+    return push
+
+
+def test_layers_are_pushed_each_on_the_one_below(pushed, tmp_path):
+    done = pushed()
+    assert done.returncode == 0, done.stderr.decode()
+    lines = (tmp_path / "log").read_text().splitlines()
+    builds = [line for line in lines if line.startswith("buildx build ")]
+    assert len(builds) == len(recipe.PARENTS)
+    for line, name in zip(builds, recipe.PARENTS, strict=True):
+        image = f"{IMAGE_REPOSITORY}/{name}"
+        assert f"name={image},push-by-digest=true,name-canonical=true,push=true" in line
+        assert "--tag" not in line
+        below = recipe.PARENTS[name]
+        begins = f"{IMAGE_REPOSITORY}/{below}@sha256:{'a' * 64}" if below else "docker.io/library/"
+        assert f"ROOT={begins}" in line
+        assert (tmp_path / "digests" / name).read_text() == f"sha256:{'a' * 64}\n"
+        sent = (tmp_path / f"log.name={image.replace('/', '_')}").read_bytes()
+        assert sent == context.archive(recipe.find(name, Settings()), ())
+
+
+@pytest.mark.parametrize("how", [{"digest": ""}, {"digest": "sha256:short"}, {"run": 1}])
+def test_what_does_not_run_or_has_no_digest_is_not_published(pushed, tmp_path, how):
+    assert pushed(**how).returncode != 0
+    assert os.listdir(tmp_path / "digests") == []

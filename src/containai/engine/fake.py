@@ -29,6 +29,7 @@ class FakeEngine(Engine):
         self.by_id: dict[str, Container] = {}
         self.by_reference: dict[str, Image] = {}
         self.outputs: dict[str, str] = {}
+        self.named_volumes: set[str] = set()
         self._failures: dict[str, list[Exception]] = {}
         self._befores: dict[str, Callable[[], object]] = {}
 
@@ -79,8 +80,14 @@ class FakeEngine(Engine):
         return []
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
-        """Return nothing: what is asked for by value is not asked so."""
-        return None
+        """Return what tells a volume that has a name, or the volumes of a container."""
+        if kind == "volume":
+            return {"Name": name} if name in self.named_volumes else None
+        found = self.container(name) if kind == "container" else None
+        if found is None:
+            return None
+        volumes = [mount.target for mount in found.mounts if mount.kind == "volume"]
+        return {"Mounts": [{"Name": f"{found.id}{at}", "Destination": at} for at in volumes]}
 
     def start(self, name: str) -> None:
         """Start a container."""
@@ -115,6 +122,10 @@ class FakeEngine(Engine):
                 self._become(arguments[-1], state=State.EXITED, running=False)
             case "update":
                 self._update(arguments)
+            case "volume" if arguments[1] == "create":
+                self.named_volumes.add(arguments[-1])
+            case "volume" if arguments[1] == "rm":
+                self.named_volumes -= set(arguments[2:])
             case "rm":
                 gone = self.container(arguments[-1])
                 if gone is not None:

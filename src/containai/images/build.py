@@ -105,18 +105,28 @@ def _arguments(engine: Engine, recipe: Recipe, progress: Progress) -> dict[str, 
     return given | {ROOT: recipe.parent.reference, SOURCE: source or rootfs.Source.DISTRO}
 
 
-def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
-    """Return the words of `docker` that build an image of the context on stdin."""
+def made_of(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
+    """Return the words of `docker build` that say what an image is made of, and by which recipe.
+
+    For any builder: .ci/image-recipe has another one build what is published.
+    """
     given = [
         word for name in sorted(arguments) for word in ("--build-arg", f"{name}={arguments[name]}")
     ]
     return [
-        "build",
-        "--force-rm",
-        *["--no-cache"] * anew,
         *given,
         "--label", f"{LABEL_RECIPE}={recipe.digest}",
         "--label", f"{LABEL_IMAGE}={recipe.name}",
+    ]  # fmt: skip
+
+
+def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
+    """Return the words of `docker` that build an image of the context on stdin."""
+    return [
+        "build",
+        "--force-rm",
+        *["--no-cache"] * anew,
+        *made_of(recipe, arguments),
         "--tag", recipe.reference,
         "--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest",
         "-",

@@ -15,6 +15,7 @@ from containai.boxes import archives
 from containai.boxes.target import Target
 from containai.cli import main, registry
 from containai.cli.commands import (
+    _preload,
     doctor,
     engine,
     image,
@@ -132,9 +133,8 @@ def _prune(app):
 def _preloaded(app):
     said = json.dumps({"names": [EVIL], "id": EVIL, "size": 1})
     app.docker.outputs["run"] = f"{said}\n"
-    app.docker.has_volume = f"containai-preloaded-{app.layout.uid}"
-    flags = {"list": True, "remove": False}
-    return _preload.run(app, image=[], archive=None, **flags)
+    app.docker.named_volumes = {f"containai-preloaded-{app.layout.uid}"}
+    return _preload.run(app, image=[], archive=None, list=True, remove=False)
 
 
 CASES = [

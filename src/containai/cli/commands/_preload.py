@@ -8,13 +8,19 @@ from containai.cli.report import Report, Table
 from containai.errors import UsageError
 
 
-def run(app: App, *, image: Sequence[str], archive: str | None, **flags: bool) -> Report:
+def run(
+    app: App,
+    *,
+    image: Sequence[str],
+    archive: str | None,
+    list: bool,  # noqa: A002 - as the option is called
+    remove: bool,
+) -> Report:
     """Add images, or list or remove them."""
     from containai.flows import preload
 
-    only_list, remove = flags["list"], flags["remove"]
-    many = only_list + remove + (archive is not None) > 1
-    if many or (image and (only_list or archive is not None)):
+    many = list + remove + (archive is not None) > 1
+    if many or (image and (list or archive is not None)):
         raise UsageError("IMAGE, --archive and --list exclude each other, as --remove and --list")
     if remove:
         left = preload.remove(app, image)
