@@ -54,14 +54,14 @@ def test_everybody_may_hold_them_and_nobody_write_or_replace_them(layout, direct
     hold(layout, locks.of_box("api"), "api")
     assert stat.S_IMODE(os.stat(directory).st_mode) == 0o755
     names = os.listdir(directory)
-    assert len(names) == locks.BOX_LOCKS + 3
+    assert len(names) == locks.BOX_LOCKS + 4
     assert {stat.S_IMODE(os.stat(f"{directory}/{each}").st_mode) for each in names} == {0o644}
 
 
 def test_boxes_have_locks_that_are_there(layout, directory):
     for number in range(1000):
         hold(layout, locks.of_box(f"box-{number}"), "x")
-    assert len(os.listdir(directory)) == locks.BOX_LOCKS + 3
+    assert len(os.listdir(directory)) == locks.BOX_LOCKS + 4
 
 
 def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(layout, directory):
