@@ -30,8 +30,6 @@ LABEL_OWNER = LABEL + "owner"
 #: Of a volume: whose box it is a part of, and the box's name.
 LABEL_PART_OF = LABEL + "part-of"
 LABEL_RECIPE = LABEL + "recipe"
-#: Of a volume with preloaded images: whose they are.
-LABEL_PRELOADED = LABEL + "preloaded"
 
 IMAGE_REPOSITORY = "ghcr.io/containai"
 RUNTIME = "cai-runc"

@@ -17,8 +17,10 @@ from containai.boxes.spec import DOCKER_IN_BOX
 from containai.engine.client import Engine, engine_error
 from containai.errors import ContainAIError, EngineError, ImageError
 from containai.host import locks, proc, scripts
-from containai.layout import LABEL_PRELOADED, RUNTIME
+from containai.layout import LABEL, RUNTIME
 
+#: Of the volume: whose they are.
+LABEL_PRELOADED = LABEL + "preloaded"
 #: How long another cai may change or copy them, in seconds.
 LOCK_TIMEOUT = 600.0
 #: What is said of it where a box is made.
