@@ -7,6 +7,7 @@ import pytest
 from containai.host.fake import FakeMachine
 from containai.host.proc import Programs
 from containai.layout import Layout
+from containai.provision import steps
 from harness.app import FakeApp
 
 
@@ -38,6 +39,17 @@ def bare(layout):
 def app(bare):
     """An App on a machine that is set up."""
     return bare.set_up()
+
+
+@pytest.fixture
+def have_steps(monkeypatch):
+    """Have other steps of setup, and what doctor looks at beside them."""
+
+    def have(*own, beside=()):
+        monkeypatch.setattr(steps, "steps", lambda host, choices: list(own))
+        monkeypatch.setattr(steps, "checks", lambda host, choices: [*own, *beside])
+
+    return have
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class FakeEngine(Engine):
         self.requests: list[tuple[str, ...]] = []
         self.by_id: dict[str, Container] = {}
         self.by_reference: dict[str, Image] = {}
+        self.by_filters: dict[tuple[str, ...], list[str]] = {}
         self.outputs: dict[str, str] = {}
         self.named_volumes: set[str] = set()
         self._failures: dict[str, list[Exception]] = {}
@@ -76,8 +77,8 @@ class FakeEngine(Engine):
         ]
 
     def volumes(self, *filters: str) -> list[str]:
-        """Return no volume: those of boxes are nameless."""
-        return []
+        """Return the volumes that were said to pass these filters; those of boxes are nameless."""
+        return self.by_filters.get(filters, [])
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return what tells a volume that has a name, or the volumes of a container."""

@@ -45,6 +45,8 @@ class FakeMachine(Machine):
         #: As in os-release(5).
         self.release = {"ID": "debian", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian"}
         self.online = [0, 1]
+        #: Where something is mounted.
+        self.mounted: list[str] = []
         #: What every file system has left, in bytes; None is for what it really has.
         self.free: int | None = None
         self._answers: list[tuple[tuple[str, ...], Done, Callable[[], object]]] = []
@@ -70,6 +72,10 @@ class FakeMachine(Machine):
     def is_root(self) -> bool:
         """Whether root runs this."""
         return self.root
+
+    def mounted_in(self, path: str) -> list[str]:
+        """Return where something is mounted below a directory."""
+        return [point for point in self.mounted if point.startswith(f"{path}/")]
 
     def has_systemd(self) -> bool:
         """Whether systemd runs services."""

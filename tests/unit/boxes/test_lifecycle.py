@@ -241,10 +241,9 @@ def test_what_an_interrupted_start_left_is_made_anew(app, make, workspace, state
     assert changes(app)[0][-1] == left.id
 
 
-def test_parts_of_a_box_that_somebody_removed_without_it_go(app, make, monkeypatch):
+def test_parts_of_a_box_that_somebody_removed_without_it_go(app, make):
     label = f"label={part_of(app.layout.uid, 'api')}"
-    volumes = {(label, "dangling=true"): ["left"]}
-    monkeypatch.setattr(app.docker, "volumes", lambda *filters: volumes.get(filters, []))
+    app.docker.by_filters[label, "dangling=true"] = ["left"]
     make()
     assert changes(app)[0] == ("volume", "rm", "left")
 

@@ -35,7 +35,6 @@ from containai.engine.container import Image, State
 from containai.errors import EngineError
 from containai.images.labels import LABEL_IMAGE
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
-from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
 from unit.flows.steps import Switch
@@ -176,7 +175,7 @@ CASES = [
 
 
 @pytest.fixture
-def parts(layout, workspace, monkeypatch):
+def parts(layout, workspace, have_steps, monkeypatch):
     """An App that speaks through an Output, and the streams of that."""
     layout.uid = os.getuid()
     out, err = io.StringIO(), io.StringIO()
@@ -191,8 +190,7 @@ def parts(layout, workspace, monkeypatch):
         labels = (*each.labels, (EVIL, EVIL))
         app.docker.add(each._replace(image=EVIL, created=EVIL, error=EVIL, labels=labels))
     rows = [Switch(EVIL, fails=EVIL), Switch(f"{EVIL}-2", right=True)]
-    monkeypatch.setattr(steps, "steps", lambda host, choices: rows)
-    monkeypatch.setattr(steps, "checks", lambda host, choices: rows)
+    have_steps(*rows)
     monkeypatch.setattr(facts, "gather", lambda engine, name: known())
     monkeypatch.setattr(report, "from_host", lambda known: [])
     return app, output, out, err

@@ -1,6 +1,7 @@
 """What a dry run says, against what a run then does."""
 
 import os
+import socket
 
 import pytest
 
@@ -11,7 +12,6 @@ from containai.engine.container import State
 from containai.errors import NameTakenError, UsageError, WorkspaceError
 from containai.flows import enter
 from containai.flows.preview import Preview, preview
-from containai.provision import steps
 from containai.work.actions import Run
 from harness.app import ANOTHER, PUBLIC_KEY, FakeApp
 from unit.flows.steps import Switch
@@ -94,12 +94,16 @@ def test_the_users_key_is_said_where_it_is_there(app, workspace):
     assert "ssh-keygen" not in text
 
 
-def test_a_warm_box_is_a_session_only(app, workspace, monkeypatch):
+def test_a_warm_box_is_a_session_only(app, workspace):
     app.add_box(workspace, name="api")
-    monkeypatch.setattr(enter.session, "is_live", lambda layout, box: True)
+    os.makedirs(app.layout.control_dir, 0o700)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(app.layout.control_socket("api"))
+    listener.listen()
     argv = [os.fsdecode(word) for word in enter.made(app, BOX, UNAME, enter.Wanted())]
     assert seen_in(app) == Preview("api", Status.RUNNING, (), argv)
     assert app.docker.requests == []
+    listener.close()
 
 
 def test_limits_of_flags_are_said(layout, workspace):
@@ -132,9 +136,9 @@ def test_too_many_processors_are_refused_now(layout, workspace):
         seen_in(app)
 
 
-def test_on_a_bare_machine_it_is_the_setup(bare, workspace, monkeypatch):
+def test_on_a_bare_machine_it_is_the_setup(bare, workspace, have_steps):
     step = Switch("everything")
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [step])
+    have_steps(step)
     seen = seen_in(bare)
     assert (seen.name, seen.status, seen.argv, seen.create) == (None, None, None, None)
     assert seen.describe() == (
@@ -144,9 +148,9 @@ def test_on_a_bare_machine_it_is_the_setup(bare, workspace, monkeypatch):
     assert not step.right
 
 
-def test_without_an_image_it_is_the_setup(app, workspace, monkeypatch):
+def test_without_an_image_it_is_the_setup(app, workspace, have_steps):
     app.docker.by_reference.clear()
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [Switch("everything")])
+    have_steps(Switch("everything"))
     assert "make everything right" in seen_in(app).describe()
 
 

@@ -5,22 +5,23 @@ Its program decides what the engine is configured with, and it answers where the
 
 from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
-from containai.host import packages, services
+from containai.host import services
 from containai.host.machine import Machine
 from containai.provision.step import Scope
+from containai.provision.steps.optional import OptionalPackage
 from containai.provision.steps.programs import DNSMASQ
-from containai.work.actions import Action, Do, Finding, Run
+from containai.work.actions import Action, Do, Finding
 
 
-class Dnsmasq:
+class Dnsmasq(OptionalPackage):
     """Debian's dnsmasq, without a service of its own."""
 
+    package = DNSMASQ
     title = "dnsmasq"
     holds = (
         "wanted, not needed: with it boxes resolve names as this machine does, and follow when it "
         "changes"
     )
-    otherwise = "it is installed, where there is a package"
 
     def check(self, host: Machine) -> Finding[None]:
         """Look for the program."""
@@ -30,18 +31,7 @@ class Dnsmasq:
             f"{resolver.PROGRAM} is missing; optional: without it boxes do not follow this "
             "machine's resolver, and cannot use one on a loopback address"
         )
-        installable = packages.has_apt(host) and packages.known(host, DNSMASQ)
-        return Finding(not installable, seen, optional=True)
-
-    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
-        """Install it."""
-        if finding.ok:
-            return []
-        return [Run(packages.quiet_install_argv(host, [DNSMASQ]), title=f"install {DNSMASQ}")]
-
-    def undo(self, host: Machine, scope: Scope) -> list[Action]:
-        """Packages stay: others may use them by now."""
-        return []
+        return self.absent(host, seen)
 
 
 class Resolver:

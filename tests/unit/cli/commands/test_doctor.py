@@ -3,7 +3,6 @@ import json
 import pytest
 
 from containai.cli import main as cli
-from containai.provision import steps
 from containai.work.actions import Finding
 
 
@@ -21,12 +20,12 @@ class Fixed:
 
 
 @pytest.fixture
-def setup_of(monkeypatch, tmp_path):
+def setup_of(monkeypatch, tmp_path, have_steps):
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def fix(*findings):
         rows = [Fixed(f"step {n}", finding) for n, finding in enumerate(findings, 1)]
-        monkeypatch.setattr(steps, "checks", lambda host, choices: rows)
+        have_steps(*rows)
 
     return fix
 

@@ -17,7 +17,6 @@ from containai.errors import (
     WorkspaceError,
 )
 from containai.images import recipe
-from containai.provision import steps
 from harness.app import ANOTHER, FakeApp, words
 from unit.flows.steps import Switch
 
@@ -142,39 +141,39 @@ def test_a_shell(app, workspace):
     assert words(app.docker.requests) == ["create", "cp", "start"]
 
 
-def test_a_bare_machine_is_set_up_first(bare, workspace, monkeypatch):
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [Setup(bare)])
+def test_a_bare_machine_is_set_up_first(bare, workspace, have_steps):
+    have_steps(Setup(bare))
     run(bare)
     assert bare.user.asked == ["Do it now?"]
     assert words(bare.docker.requests) == ["create", "cp", "start"]
 
 
-def test_who_does_not_agree_has_no_box(layout, workspace, monkeypatch):
+def test_who_does_not_agree_has_no_box(layout, workspace, have_steps):
     layout.uid = os.getuid()
     bare = FakeApp(layout, agrees=False)
     step = Setup(bare)
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [step])
+    have_steps(step)
     with pytest.raises(NotSetUpError) as raised:
         run(bare)
     assert raised.value.exit_code == 16
     assert (step.right, bare.docker.requests) == (False, [])
 
 
-def test_what_no_plan_can_mend_is_said_before_anybody_is_asked(bare, workspace, monkeypatch):
+def test_what_no_plan_can_mend_is_said_before_anybody_is_asked(bare, workspace, have_steps):
     class Never(Switch):
         def check(self, host):
             raise UnsupportedError("not on this machine")
 
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [Never("system")])
+    have_steps(Never("system"))
     with pytest.raises(UnsupportedError):
         run(bare)
     assert (bare.user.asked, bare.docker.requests) == ([], [])
 
 
-def test_an_image_that_is_missing_is_made_by_setup(app, workspace, monkeypatch):
+def test_an_image_that_is_missing_is_made_by_setup(app, workspace, have_steps):
     app.docker.by_reference.clear()
     step = Setup(app)
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [step])
+    have_steps(step)
     run(app)
     assert step.right
 
@@ -210,8 +209,8 @@ def test_the_home_is_no_workspace_unless_told(app):
     assert words(app.docker.requests) == ["create", "cp", "start"]
 
 
-def test_what_is_mounted_is_left_out_and_named(app, workspace, monkeypatch):
-    monkeypatch.setattr(app.machine, "mounted_in", lambda path: [f"{path}/data"])
+def test_what_is_mounted_is_left_out_and_named(app, workspace):
+    app.machine.mounted = [f"{workspace}/data", "/srv"]
     run(app, skip_mounts=True)
     assert any("bind-nonrecursive=true" in word for word in created(app))
     assert app.user.told == [
@@ -219,8 +218,8 @@ def test_what_is_mounted_is_left_out_and_named(app, workspace, monkeypatch):
     ]
 
 
-def test_what_is_mounted_is_shown_else(app, workspace, monkeypatch):
-    monkeypatch.setattr(app.machine, "mounted_in", lambda path: [f"{path}/data"])
+def test_what_is_mounted_is_shown_else(app, workspace):
+    app.machine.mounted = [f"{workspace}/data"]
     run(app)
     assert not any("bind-nonrecursive" in word for word in created(app))
     assert app.user.told == []

@@ -8,7 +8,6 @@ from containai.boxes.target import Target
 from containai.cli.commands import shell
 from containai.engine.container import State
 from containai.errors import NotSetUpError
-from containai.provision import steps
 from harness.app import FakeApp
 from unit.flows.steps import Switch
 
@@ -20,10 +19,10 @@ def test_in_a_box_by_its_name_from_another_directory(app, workspace, elsewhere):
     assert app.docker.requests == [("start", box.id)]
 
 
-def test_on_a_bare_machine_somebody_has_to_agree(layout, workspace, monkeypatch):
+def test_on_a_bare_machine_somebody_has_to_agree(layout, workspace, have_steps):
     layout.uid = os.getuid()
     bare = FakeApp(layout, agrees=False)
-    monkeypatch.setattr(steps, "steps", lambda host, choices: [Switch("everything")])
+    have_steps(Switch("everything"))
     with pytest.raises(NotSetUpError) as raised:
         shell.run(bare, Target(), force=False, skip_mounts=False)
     assert raised.value.exit_code == 16

@@ -5,7 +5,6 @@ import pytest
 
 from containai.cli.commands import uninstall
 from containai.errors import ContainAIError, NotSetUpError
-from containai.provision import steps
 from harness.app import FakeApp
 from unit.flows.steps import Switch
 
@@ -16,14 +15,6 @@ def run(app, **chosen):
     return uninstall.run(app, **dict.fromkeys(OPTIONS, False) | chosen)
 
 
-@pytest.fixture
-def have(monkeypatch):
-    def rows(*own):
-        monkeypatch.setattr(steps, "checks", lambda host, choices: own)
-
-    return rows
-
-
 def record(app, packages):
     path = app.layout.install_record
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -31,17 +22,17 @@ def record(app, packages):
         json.dump({"packages": packages}, file)
 
 
-def test_where_there_is_nothing_nobody_is_asked(bare, have):
-    have(Switch("a"))
+def test_where_there_is_nothing_nobody_is_asked(bare, have_steps):
+    have_steps(Switch("a"))
     report = run(bare)
     assert (report.value, report.code) == ({"changed": False}, 0)
     assert report.views == ["nothing of ContainAI is set up here\n"]
     assert bare.user.asked == []
 
 
-def test_from_the_last_step_to_the_first(bare, have):
+def test_from_the_last_step_to_the_first(bare, have_steps):
     first, last = Switch("a", right=True), Switch("b", right=True)
-    have(first, last)
+    have_steps(first, last)
     record(bare, ["dnsmasq-base", "runc"])
     report = run(bare)
     assert bare.user.told == ["What will be done (# as root):\n  undo b\n  undo a\n"]
@@ -53,23 +44,23 @@ def test_from_the_last_step_to_the_first(bare, have):
     assert report.code == 0
 
 
-def test_without_packages_of_ours_none_is_named(bare, have):
-    have(Switch("a", right=True))
+def test_without_packages_of_ours_none_is_named(bare, have_steps):
+    have_steps(Switch("a", right=True))
     assert run(bare).views[1] == ""
 
 
-def test_who_does_not_agree_keeps_it(layout, have):
+def test_who_does_not_agree_keeps_it(layout, have_steps):
     bare, step = FakeApp(layout, agrees=False), Switch("a", right=True)
-    have(step)
+    have_steps(step)
     with pytest.raises(NotSetUpError) as raised:
         run(bare)
     assert (raised.value.exit_code, raised.value.hint) == (16, "run: cai uninstall --yes")
     assert (step.right, bare.machine.ran) == (True, [])
 
 
-def test_a_dry_run_does_nothing(bare, have):
+def test_a_dry_run_does_nothing(bare, have_steps):
     step = Switch("a", right=True)
-    have(step)
+    have_steps(step)
     report = run(bare, dry_run=True)
     assert report.value == {"changed": False, "plan": ["undo a"]}
     assert (step.right, bare.user.asked, bare.machine.ran) == (True, [], [])
@@ -77,7 +68,7 @@ def test_a_dry_run_does_nothing(bare, have):
     assert run(bare, dry_run=True).views == ["nothing to do\n"]
 
 
-def test_options_are_the_scope(bare, have):
+def test_options_are_the_scope(bare, have_steps):
     seen = []
 
     class Noted(Switch):
@@ -85,16 +76,16 @@ def test_options_are_the_scope(bare, have):
             seen.append(scope._asdict())
             return []
 
-    have(Noted("a"))
+    have_steps(Noted("a"))
     for name in OPTIONS[1:]:
         run(bare, **{name: True})
     expected = [{each: each == name for each in OPTIONS[1:]} for name in OPTIONS[1:]]
     assert seen == expected
 
 
-def test_what_fails_is_said_once_the_rest_is_done(bare, have):
+def test_what_fails_is_said_once_the_rest_is_done(bare, have_steps):
     other = Switch("a", right=True)
-    have(other, Switch("b", right=True, fails="it is busy"))
+    have_steps(other, Switch("b", right=True, fails="it is busy"))
     with pytest.raises(ContainAIError, match="it is busy") as raised:
         run(bare)
     assert (raised.value.exit_code, other.right) == (1, False)
