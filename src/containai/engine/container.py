@@ -145,8 +145,8 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    found = value if isinstance(value, list) else []
-    return tuple(each for each in found if isinstance(each, str))
+    items = value if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str))
 
 
 def _number(value: object) -> int:

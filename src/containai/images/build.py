@@ -72,8 +72,8 @@ def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:
     needs = {layer.name: NEEDS.get(layer.name, NEEDS["base"]) for layer in layers}
     what = f"building image {layers[-1].name}"
     if len(layers) > 1:
-        each = ", ".join(f"{name} {need >> 20}" for name, need in needs.items())
-        what += f" ({each})"
+        shares = ", ".join(f"{name} {need >> 20}" for name, need in needs.items())
+        what += f" ({shares})"
     space.require(engine.host, engine.layout.engine_data, sum(needs.values()), what)
 
 

@@ -53,7 +53,7 @@ def read(engine: Engine, image: Image) -> list[Manifest]:
 
 def parsed(archive: bytes) -> list[Manifest]:
     """Return the manifests in a tar archive, by name. What is none of them is left out."""
-    found = []
+    manifests = []
     with (
         contextlib.suppress(tarfile.TarError),
         tarfile.open(fileobj=io.BytesIO(archive)) as entries,
@@ -62,8 +62,8 @@ def parsed(archive: bytes) -> list[Manifest]:
             file = entries.extractfile(entry) if entry.isreg() else None
             if file is not None and entry.name.endswith(".json"):
                 with contextlib.suppress(ValueError, RecursionError):
-                    found.append(_manifest(json.loads(file.read())))
-    return sorted(filter(None, found), key=lambda each: each.name)
+                    manifests.append(_manifest(json.loads(file.read())))
+    return sorted(filter(None, manifests), key=lambda manifest: manifest.name)
 
 
 def _manifest(content: object) -> Manifest | None:
