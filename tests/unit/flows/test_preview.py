@@ -1,5 +1,6 @@
 """What a dry run says, against what a run then does."""
 
+import json
 import os
 import socket
 
@@ -11,7 +12,7 @@ from containai.boxes.workspace import box_name
 from containai.engine.container import State
 from containai.errors import NameTakenError, UsageError, WorkspaceError
 from containai.flows import enter
-from containai.flows.preview import Preview, preview
+from containai.flows.preview import Preview, Shown, preview
 from containai.work.actions import Run
 from harness.app import ANOTHER, PUBLIC_KEY, FakeApp
 from unit.flows.steps import Switch
@@ -81,6 +82,28 @@ def test_a_new_box(app, workspace):
     # The user has no key yet.
     assert f"make {app.layout.ssh_key}" in text
     assert text.splitlines()[-1].endswith("'cd -- /home/agent/workspace && exec uname -a'")
+
+
+def test_the_files_of_a_new_box_are_those_that_it_is_given(app, workspace):
+    # Where cai leaves them for the runtime.
+    os.makedirs(app.layout.engine_given)
+    enter.made(app, Target(name="first"), UNAME, enter.Wanted())
+    said = {
+        action.title: action.details for action in seen_in(app).actions if isinstance(action, Shown)
+    }
+    enter.made(app, BOX, UNAME, enter.Wanted())
+    with open(os.path.join(app.layout.engine_given, app.docker.container("api").id)) as file:
+        given = json.load(file)
+    later = "(known only later)"
+    for path, (text, mode) in given.items():
+        details = said.pop(f"write in the box /{path} (mode {mode:o})")
+        assert details.strip() in (text.strip(), later)
+        assert (details.strip() == later) == ("ssh_host" in path)
+    assert not [title for title in said if "in the box" in title]
+    # As does what ssh has of it then.
+    block = app.layout.ssh_block("api")
+    with open(block) as file:
+        assert file.read() == said[f"$ write {block} (mode 600)"]
 
 
 def test_the_users_key_is_said_where_it_is_there(app, workspace):
