@@ -44,8 +44,8 @@ BY_DESIGN = (
         ("published-ports",),
     ),
     ByDesign(
-        "CIS 5.11, 5.12, 5.29",
-        "no limit on memory, processors and processes unless you set one",
+        "CIS 5.11, 5.12",
+        "no limit on memory and processors unless you set one",
         "a greedy box can slow this machine down, as any program of yours; it is no way out",
         ("cgroup-tree", "cgroup-namespace"),
     ),
