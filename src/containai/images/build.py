@@ -64,7 +64,10 @@ def ensure(
             arguments = _arguments(engine, layer, told)
             _build(engine, layer, arguments, sent, told, anew=anew and layer == recipe)
         except (proc.ProcessError, EngineError) as failed:
-            raise ImageError(f"image {layer.name} could not be built: {failed}") from None
+            raise ImageError(
+                f"image {layer.name} could not be built: {failed}",
+                hint="what is built already is kept: again, it goes on from there",
+            ) from None
     return recipe.reference
 
 

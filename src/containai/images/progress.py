@@ -11,6 +11,9 @@ _SIZE = r"([\d,.]+) ([kMG]?)B"
 _LEAST_SECONDS, _LEAST_SHARE = 10.0, 0.01
 
 
+#: docker prints what a program says on stderr in red.
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
 #: Image → how long each RUN of its Dockerfile takes, in seconds on two processors.
 RUNS = {
     "base": (50.0, 5.0),
@@ -41,7 +44,7 @@ class BuildProgress:
 
     def line(self, line: str) -> float:
         """Take a line; return how far the build is, 0 to 1. It never goes back."""
-        line = line.strip()
+        line = _COLOUR.sub("", line).strip()
         self.said = self._read(line) or self.said
         if (
             line

@@ -130,5 +130,6 @@ fi
 apt-get clean
 rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/cache/man \
     /var/cache/debconf/*-old /var/log/dpkg.log /var/log/alternatives.log /var/lib/dpkg/*-old
-# openssh-server's installation makes host keys: not even a layer below may have any.
-rm -f /etc/ssh/ssh_host_*
+# openssh-server's installation makes host keys, systemd's an id: not even a layer below may have any.
+rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
+: >/etc/machine-id

@@ -1,0 +1,67 @@
+"""What the look through an image's layers sees (harness/layers.py)."""
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from harness import layers
+
+
+def packed(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Return a function that looks at an image of some layers."""
+
+    def of(*files):
+        names = [f"{number}/layer.tar" for number in range(len(files))]
+        image = dict(zip(names, map(packed, files), strict=True))
+        image["manifest.json"] = json.dumps([{"Layers": names}]).encode()
+        (tmp_path / "image.tar").write_bytes(packed(image))
+        return layers.look(str(tmp_path / "image.tar"))
+
+    return of
+
+
+LARGE = {"usr/bin/large": bytes(layers.TWICE)}
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("etc/ssh/ssh_host_ed25519_key", b""),
+        ("etc/machine-id", b"0123456789abcdef0123456789abcdef\n"),
+        ("root/.cache/pip/x", b""),
+        ("home/agent/.npm/_cacache/index", b""),
+        ("home/agent/.npmrc", b"//registry.npmjs.org/:_authToken=x"),
+        ("home/agent/.ssh/id_ed25519", b""),
+        ("etc/some/key.pem", b"-----BEGIN OPENSSH PRIVATE KEY-----"),
+        ("var/lib/apt/lists/deb.debian.org_debian_dists_trixie_InRelease", b""),
+        ("var/cache/apt/archives/vim.deb", b""),
+        ("tmp/left", b""),
+        ("usr/local/share/ca-certificates/of-a-network.crt", b""),
+    ],
+)
+def test_what_may_not_be_in_a_layer_is_seen_in_any(look, path, content):
+    # A later layer takes it away again, and it is in the image all the same.
+    gone = path.rpartition("/")[0] + "/.wh." + path.rpartition("/")[2]
+    assert look(LARGE, {path: content}, {gone: b""}).forbidden == [f"layer 1: {path}"]
+
+
+def test_a_large_file_in_two_layers_is_seen(look):
+    assert look(LARGE, {"small": b""}, LARGE).twice == ["layers 0 and 2: usr/bin/large"]
+
+
+def test_nothing_else_is_seen(look):
+    usual = {"etc/machine-id": b"", "etc/passwd": b"x", "var/lib/dpkg/status": bytes(200_000)}
+    assert look(LARGE | usual, usual) == ([], [])
