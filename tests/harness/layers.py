@@ -34,7 +34,7 @@ _SECRET_LIMIT = 1 << 20
 #: Bytes from which a file that is there twice is worth a word; what every package is entered in.
 TWICE, ENTERED = (
     100_000,
-    re.compile(r"var/lib/dpkg/.*|etc/ld\.so\.cache|var/cache/ldconfig/.*|build/.*"),
+    re.compile(r"var/(lib/dpkg|cache/debconf)/.*|etc/ld\.so\.cache|var/cache/ldconfig/.*|build/.*"),
 )
 
 
