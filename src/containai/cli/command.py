@@ -132,7 +132,11 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
     """Understand the words after a command. Raises UsageError."""
     words, remainder = _split(command, words)
     given = vars(_parser(command).parse_args(words))
-    missing = [each.name for each in command.arguments if each.required and not given[each.keyword]]
+    missing = [
+        argument.name
+        for argument in command.arguments
+        if argument.required and not given[argument.keyword]
+    ]
     if missing:
         raise UsageError(f"{command.path} needs {' and '.join(missing)}", hint=usage(command))
     if command.remainder == "required" and not remainder:

@@ -31,9 +31,9 @@ class Reference(NamedTuple):
 def reference(value: object) -> Reference:
     """Parse a reference of an image. Raises ValueError for what is none."""
     pattern = rf"({_REPOSITORY})(?::({_TAG}))?(?:@({_DIGEST}))?"
-    found = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
-    if found is None or len(found[1]) > 200:
+    parts = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
+    if parts is None or len(parts[1]) > 200:
         raise ValueError(
             "expected a reference, for example ghcr.io/containai/full:latest or NAME@sha256:…"
         )
-    return Reference(found[1], found[2] or "", found[3] or "")
+    return Reference(parts[1], parts[2] or "", parts[3] or "")

@@ -130,13 +130,13 @@ class Engine:
         """Return every image that passes all filters; those that a build went through are none."""
         answer = self._ask(f"/images/json?filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
-            ids = [str(each["Id"]) for each in answer[1]]
+            ids = [str(row["Id"]) for row in answer[1]]
         else:
-            chosen = [word for each in filters for word in ("--filter", each)]
+            chosen = [word for condition in filters for word in ("--filter", condition)]
             ids = self.docker("image", "ls", "--no-trunc", "--quiet", *chosen).out.split()
         # One may go between the two questions; one with two tags is listed twice by the client.
-        found = (self.image(each) for each in dict.fromkeys(ids))
-        return [image for image in found if image is not None]
+        inspected = (self.image(identity) for identity in dict.fromkeys(ids))
+        return [image for image in inspected if image is not None]
 
     def containers(self, *filters: str) -> list[Container]:
         """Return every container, running or not, that passes all filters."""

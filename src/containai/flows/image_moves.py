@@ -110,8 +110,10 @@ def _check(image: Image, given: Reference, layer: Recipe | None) -> None:
 
 
 def _digest(image: Image | None, repository: str) -> str:
-    found = image.digests if image is not None else ()
-    return next((each.partition("@")[2] for each in found if each.startswith(f"{repository}@")), "")
+    digests = image.digests if image is not None else ()
+    return next(
+        (digest.partition("@")[2] for digest in digests if digest.startswith(f"{repository}@")), ""
+    )
 
 
 def push(app: App, text: str, source: str | None) -> Moved:
@@ -156,12 +158,12 @@ def export(app: App, path: str) -> Exported:
     """
     engine = images.engine_of(app)
     layers = images.recipe_of(app, app.settings.image_name).chain
-    there = [(each, engine.image(each.reference)) for each in layers]
+    there = [(layer, engine.image(layer.reference)) for layer in layers]
     image = there[-1][1]
     if image is None:
         name = layers[-1].name
         raise ImageError(f"image {name} is not built here", hint=f"cai image build {name}")
-    references = [each.reference for each, found in there if found is not None]
+    references = [layer.reference for layer, image in there if image is not None]
     progress = app.ui.step(f"export {layers[-1].name}", 1, 1)
     size = archive.save(engine, references, image.size, os.path.abspath(path), progress)
     return Exported(os.path.abspath(path), size, references)
@@ -175,7 +177,7 @@ def import_(app: App, path: str) -> list[Imported]:
     engine = images.engine_of(app)
     progress = app.ui.step(f"import {os.path.basename(path)}", 1, 1)
     taken = archive.load(engine, images.layers(app), os.path.abspath(path), progress)
-    return [Imported(each.name, each.reference) for each in taken]
+    return [Imported(layer.name, layer.reference) for layer in taken]
 
 
 def unneeded(app: App) -> list[Listed]:
@@ -188,8 +190,8 @@ def unneeded(app: App) -> list[Listed]:
     rows = images.listed(app)
     ours = [row for row in rows if row.status == images.OLDER and row.id not in used]
     known = {row.id for row in rows}
-    left = [each for each in engine.images("dangling=true") if each.id not in known | used]
-    parts = [images.described(each, {}, ()) for each in left]
+    left = [image for image in engine.images("dangling=true") if image.id not in known | used]
+    parts = [images.described(image, {}, ()) for image in left]
     order = list(recipe.PARENTS)
     ours.sort(key=lambda row: -order.index(row.name) if row.name in order else 1)
     return [*ours, *parts]

@@ -76,15 +76,15 @@ def recipe_of(app: App, name: str) -> Recipe:
 def listed(app: App) -> list[Listed]:
     """Return all images of ours, the current first."""
     engine = engine_of(app)
-    current = {each.reference: each.name for each in layers(app)}
+    current = {layer.reference: layer.name for layer in layers(app)}
     used: dict[str, list[str]] = {}
     for container in engine.containers():
         if boxes.is_box(container):
             used.setdefault(container.image_id, []).append(container.name)
-    found = [*engine.images(f"label={LABEL_RECIPE}"), *engine.images(_OURS)]
+    every = [*engine.images(f"label={LABEL_RECIPE}"), *engine.images(_OURS)]
     rows = [
         described(image, current, sorted(used.get(image.id, ())))
-        for image in {each.id: each for each in found}.values()
+        for image in {image.id: image for image in every}.values()
     ]
     order = [CURRENT, OLDER, OTHER]
     known = list(recipe.PARENTS)
@@ -141,10 +141,10 @@ def make(app: App, name: str, *, anew: bool) -> list[Built]:
     engine = engine_of(app)
     trusted = context.trusted(app.host, app.settings)
     missing = list(wanted.chain) if anew else build.missing(engine, wanted)
-    for number, each in enumerate(missing, 1):
-        progress = app.ui.step(f"image {each.name}", number, len(missing))
-        build.ensure(engine, each, progress, trusted, anew=anew)
-    return [Built(each.name, each.reference, each in missing) for each in wanted.chain]
+    for number, layer in enumerate(missing, 1):
+        progress = app.ui.step(f"image {layer.name}", number, len(missing))
+        build.ensure(engine, layer, progress, trusted, anew=anew)
+    return [Built(layer.name, layer.reference, layer in missing) for layer in wanted.chain]
 
 
 def shown(app: App, name: str) -> Shown:
@@ -158,10 +158,10 @@ def shown(app: App, name: str) -> Shown:
     if image is None:
         what = f"cai image build {name}" if name in recipe.PARENTS else "cai image ls"
         raise ImageError(f"there is no image {reference} here", hint=f"see: {what}")
-    row = next((each for each in listed(app) if each.id == image.id), None)
+    row = next((row for row in listed(app) if row.id == image.id), None)
     return Shown(
         row or described(image, {}, ()),
         image.digests,
         dict(image.labels),
-        [each.content for each in manifest.read(engine, image)],
+        [entry.content for entry in manifest.read(engine, image)],
     )

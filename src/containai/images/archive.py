@@ -74,7 +74,7 @@ def load(
     data, what = engine.layout.engine_data, f"loading {path}"
     space.require(engine.host, data, 2 * os.path.getsize(path), what)
     contents = examine(path, progress)
-    held = {each.recipe: each for each in contents.images}
+    held = {archived.recipe: archived for archived in contents.images}
     present = [recipe for recipe in wanted if recipe.digest in held]
     if not present:
         raise _another(path, contents.images, wanted)
@@ -121,7 +121,7 @@ def save(
 def examine(path: str, progress: Progress = lambda *_: None) -> Contents:
     """Return what an archive holds. Raises ImageError where it is damaged, or none of images."""
     whole = os.path.getsize(path) or 1
-    found = _Files({}, {}, {})
+    files = _Files({}, {}, {})
     size = kept = 0
     try:
         with open(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
@@ -129,21 +129,21 @@ def examine(path: str, progress: Progress = lambda *_: None) -> Contents:
                 name = posixpath.normpath(entry.name)
                 if entry.issym() or entry.islnk():
                     above = posixpath.dirname(name) if entry.issym() else ""
-                    found.links[name] = posixpath.normpath(posixpath.join(above, entry.linkname))
+                    files.links[name] = posixpath.normpath(posixpath.join(above, entry.linkname))
                 if not entry.isreg():
                     continue
                 small = entry.size <= _SMALL and kept + entry.size <= _KEPT
                 kept += entry.size if small else 0
                 size += entry.size
-                found.sums[name], found.texts[name] = _summed(archive, entry, keep=small)
-                if len(found.sums) > _FILES:
+                files.sums[name], files.texts[name] = _summed(archive, entry, keep=small)
+                if len(files.sums) > _FILES:
                     raise _damaged(path, "it has too many files")
                 progress(f"checking {path}", min(raw.tell() / whole, 1.0))
     except (tarfile.TarError, EOFError, zlib.error, OSError, OverflowError) as wrong:
         if isinstance(wrong, OSError) and wrong.errno is not None:
             raise ImageError(f"{path} cannot be read: {wrong.strerror}") from None
         raise _damaged(path, str(wrong)) from None
-    return Contents(_images(path, found), size)
+    return Contents(_images(path, files), size)
 
 
 def _summed(archive: tarfile.TarFile, entry: tarfile.TarInfo, *, keep: bool) -> tuple[str, bytes]:
@@ -156,31 +156,31 @@ def _summed(archive: tarfile.TarFile, entry: tarfile.TarInfo, *, keep: bool) -> 
     return digest.hexdigest(), content
 
 
-def _images(path: str, found: _Files) -> list[Archived]:
-    listed = _json(path, found, "manifest.json")
+def _images(path: str, files: _Files) -> list[Archived]:
+    listed = _json(path, files, "manifest.json")
     if not isinstance(listed, list):
         raise _damaged(path, "its manifest.json is no list")
-    return [_image(path, found, each) for each in listed]
+    return [_image(path, files, entry) for entry in listed]
 
 
-def _image(path: str, found: _Files, entry: Any) -> Archived:
+def _image(path: str, files: _Files, entry: Any) -> Archived:
     """Return an image of an archive, all of whose parts are there and as they are to be."""
     try:
-        name, layers = found.at(entry["Config"]), [found.at(each) for each in entry["Layers"]]
+        name, layers = files.at(entry["Config"]), [files.at(layer) for layer in entry["Layers"]]
         tags = tuple(map(str, entry.get("RepoTags") or ()))
-        config = _json(path, found, name)
-        expected = [str(each) for each in config["rootfs"]["diff_ids"]]
+        config = _json(path, files, name)
+        expected = [str(digest) for digest in config["rootfs"]["diff_ids"]]
         labels = {str(k): str(v) for k, v in (config["config"].get("Labels") or {}).items()}
     except (KeyError, TypeError, AttributeError):
         raise _damaged(path, "an image in it is not described") from None
-    own = found.sums[name]
+    own = files.sums[name]
     # Docker up to 24 calls it after its checksum, and newer ones put it where its checksum says.
     if own not in (posixpath.basename(name).removesuffix(".json"), posixpath.basename(name)):
         raise _damaged(path, f"{name} has the checksum {own}")
     if len(layers) != len(expected):
         raise _damaged(path, f"it has {len(layers)} layers of {len(expected)}")
     for layer, digest in zip(layers, expected, strict=True):
-        seen = found.sums.get(layer)
+        seen = files.sums.get(layer)
         # A compressed one is called after its own checksum; the engine looks at what is in it.
         if seen is None:
             raise _damaged(path, f"{layer} is missing")
@@ -189,9 +189,9 @@ def _image(path: str, found: _Files, entry: Any) -> Archived:
     return Archived(f"sha256:{own}", tags, labels)
 
 
-def _json(path: str, found: _Files, name: str) -> Any:
+def _json(path: str, files: _Files, name: str) -> Any:
     try:
-        return json.loads(found.texts[name])
+        return json.loads(files.texts[name])
     except KeyError:
         raise _damaged(path, f"it has no {name}") from None
     except (ValueError, RecursionError):
@@ -206,7 +206,7 @@ def _damaged(path: str, why: str) -> ImageError:
 
 
 def _another(path: str, held: Sequence[Archived], wanted: Sequence[Recipe]) -> ImageError:
-    names = [tag for each in held for tag in each.tags or (each.id[7:19],)]
+    names = [tag for image in held for tag in image.tags or (image.id[7:19],)]
     which = " or ".join(recipe.name for recipe in wanted)
     return ImageError(
         f"{path} holds {', '.join(names) or 'no image'}, but not {which} as this version of cai "
@@ -218,10 +218,10 @@ def _another(path: str, held: Sequence[Archived], wanted: Sequence[Recipe]) -> I
 
 def _refuse_impostors(path: str, held: Sequence[Archived]) -> None:
     """Raise ImageError for an image that is called as one of another recipe is."""
-    for each in held:
-        for tag in each.tags:
+    for image in held:
+        for tag in image.tags:
             named = re.fullmatch(rf"{re.escape(IMAGE_REPOSITORY)}/.*:recipe-(\w+)", tag)
-            if named and not each.recipe.startswith(named[1]):
+            if named and not image.recipe.startswith(named[1]):
                 raise ImageError(
                     f"{path} calls an image {tag} that is of another recipe",
                     hint="do not use it: ask whoever made it",
@@ -231,7 +231,7 @@ def _refuse_impostors(path: str, held: Sequence[Archived]) -> None:
 def _refuse_changed(engine: Engine, path: str, said: str, held: Sequence[Archived]) -> None:
     """Raise ImageError where the engine loaded something else than what was looked at."""
     loaded = re.findall(r"^Loaded image(?: ID)?: (\S+)$", said, re.MULTILINE)
-    ids = {tag: each.id for each in held for tag in (*each.tags, each.id)}
+    ids = {tag: image.id for image in held for tag in (*image.tags, image.id)}
     strange = []
     for name in loaded:
         image = engine.image(name)

@@ -81,10 +81,10 @@ class Layers:
 
     def line(self, line: str) -> tuple[str, float | None]:
         """Take a line; return what to say of it, and how far it is."""
-        found = re.match(r"([0-9a-f]{12}): (.+)", line)
-        if found is None:
+        news = re.match(r"([0-9a-f]{12}): (.+)", line)
+        if news is None:
             return line.strip(), None
-        layer, state = found.groups()
+        layer, state = news.groups()
         ends = ("Pull complete", "Already exists", "Pushed", "Layer already exists", "Mounted from")
         self._done[layer] = state.startswith(ends)
         done, count = sum(self._done.values()), len(self._done)
@@ -104,7 +104,7 @@ def pull(engine: Engine, reference: str, progress: Progress) -> Image:
 def push(engine: Engine, reference: str, progress: Progress) -> str:
     """Push an image by its reference; return its digest. Raises ImageError."""
     said = _transfer(engine, "push", reference, progress)
-    digests = [found[1] for line in said if (found := re.search(r"digest: (sha256:\w{64})", line))]
+    digests = [named[1] for line in said if (named := re.search(r"digest: (sha256:\w{64})", line))]
     if not digests:
         raise ImageError(f"the registry did not say the digest of {reference}", hint="try again")
     return digests[-1]
@@ -131,7 +131,7 @@ def trouble(what: str, said: str) -> ImageError:
     """Return the error for a transfer that failed, by what the engine said of it."""
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), said)
     last = last.rpartition("Error response from daemon: ")[2]
-    for each in TROUBLES:
-        if re.search(each.pattern, last, re.IGNORECASE):
-            return ImageError(f"{what}: {each.what} ({last})", hint=each.hint)
+    for known in TROUBLES:
+        if re.search(known.pattern, last, re.IGNORECASE):
+            return ImageError(f"{what}: {known.what} ({last})", hint=known.hint)
     return ImageError(f"{what}: {last}", hint="see: cai engine logs")

@@ -24,7 +24,7 @@ def ls(app: App) -> Report:
     rows = images.listed(app)
     notes = []
     there = {row.name for row in rows if row.status == images.CURRENT}
-    missing = [each.name for each in images.layers(app) if each.name not in there]
+    missing = [layer.name for layer in images.layers(app) if layer.name not in there]
     if missing:
         hint = f"a box that needs one builds it; now: cai image build {missing[-1]}"
         notes.append(Note(f"not built yet: {', '.join(missing)}", hint))
@@ -56,7 +56,9 @@ def build(app: App, *, layer: str | None, no_cache: bool) -> Report:
     from containai.flows import images
 
     done = images.make(app, layer or app.settings.image_name, anew=no_cache)
-    rows = [[each.name, "built" if each.built else "was there", each.reference] for each in done]
+    rows = [
+        [built.name, "built" if built.built else "was there", built.reference] for built in done
+    ]
     return Report(done, [Table(rows)])
 
 
@@ -64,17 +66,17 @@ def show(app: App, *, image: str | None) -> Report:
     """Show what an image is made of."""
     from containai.flows import images
 
-    found = images.shown(app, image or app.settings.image_name)
-    value = found.listed._asdict() | {
-        "digests": found.digests,
-        "labels": found.labels,
-        "manifests": found.manifests,
+    shown = images.shown(app, image or app.settings.image_name)
+    value = shown.listed._asdict() | {
+        "digests": shown.digests,
+        "labels": shown.labels,
+        "manifests": shown.manifests,
     }
-    return Report(value, _views(found))
+    return Report(value, _views(shown))
 
 
-def _views(found: "Shown") -> list[str | Table]:
-    row = found.listed
+def _views(shown: "Shown") -> list[str | Table]:
+    row = shown.listed
     facts = [
         ("name", row.name),
         ("status", row.status),
@@ -84,15 +86,15 @@ def _views(found: "Shown") -> list[str | Table]:
         ("created", row.created),
         ("id", row.id),
         *(("tag", tag) for tag in row.tags),
-        *(("digest", digest) for digest in found.digests),
+        *(("digest", digest) for digest in shown.digests),
         ("boxes", ", ".join(row.boxes) or "-"),
-        *(("label", f"{key}={text}") for key, text in sorted(found.labels.items())),
+        *(("label", f"{key}={text}") for key, text in sorted(shown.labels.items())),
     ]
     views: list[str | Table] = [Table(facts)]
-    for content in found.manifests:
+    for content in shown.manifests:
         views.append(f"\n{content.get('name', 'a layer')}:\n")
         views.append(Table([("", key, _said(value)) for key, value in _flat(content)]))
-    if not found.manifests:
+    if not shown.manifests:
         views.append("\nit has no manifest\n")
     return views
 
@@ -102,9 +104,9 @@ def _flat(content: dict[str, Any]) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for key, value in content.items():
         if isinstance(value, dict):
-            rows += [(f"{key}: {name}", each) for name, each in value.items()]
+            rows += [(f"{key}: {name}", item) for name, item in value.items()]
         elif isinstance(value, list):
-            rows += [(key, each) for each in value]
+            rows += [(key, item) for item in value]
         elif key != "name":
             rows.append((key, value))
     return rows
@@ -153,7 +155,9 @@ def import_(app: App, *, file: str) -> Report:
     if not os.path.isfile(file) or not os.access(file, os.R_OK):
         raise UsageError(f"{file!r} is no file that can be read", hint="cai image import --help")
     done = image_moves.import_(app, file)
-    return Report(done, [Table([["imported", each.name, each.reference] for each in done])])
+    return Report(
+        done, [Table([["imported", imported.name, imported.reference] for imported in done])]
+    )
 
 
 def prune(app: App, *, dry_run: bool) -> Report:
