@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from bench import measure
 from bench.idle import idle
 from bench.measure import Row, difference, interleaved, ratio, run, timed
+from bench.sizes import sizes
 from containai.boxes import spec
 from containai.boxes.design import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
 from containai.boxes.workspace import box_name
@@ -236,6 +237,7 @@ MEASUREMENTS = {
     "idle": (idle, 1),
     "jobs": (jobs, 7),
     "calls": (calls, 9),
+    "sizes": (sizes, 1),
 }
 
 #: What a measurement that fails to run raises.
