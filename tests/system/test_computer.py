@@ -86,7 +86,7 @@ def test_files_of_etc_can_be_replaced_and_stay_over_a_stop(space):
 
 CHOICES = r"""
 sudo hostnamectl set-hostname own-host
-echo 'nameserver 192.0.2.53' | sudo tee /etc/resolv.conf
+echo '# own' | sudo tee -a /etc/resolv.conf
 sudo sed -i '/host\.docker\.internal/d' /etc/hosts
 printf '10.9.8.6 alone' | sudo tee /etc/hosts.new && sudo mv /etc/hosts.new /etc/hosts
 """
@@ -96,8 +96,38 @@ def test_what_somebody_chose_counts(space):
     space.sh(CHOICES)
     space.site.cai("stop", space.path)
     assert space.sh("hostname; cat /etc/hostname") == "own-host\nown-host"
-    assert space.sh("cat /etc/resolv.conf") == "nameserver 192.0.2.53"
+    assert space.sh("tail -1 /etc/resolv.conf") == "# own"
     hosts = space.sh("cat /etc/hosts").splitlines()
     assert hosts[0] == "10.9.8.6 alone"
     assert space.sh("getent hosts host.docker.internal | wc -l") == "1"
     assert space.sh("systemctl is-system-running --wait") == "running"
+
+
+SEEN = "date +%z; sudo date +%z; locale 2>&1 | grep -e ^LANG= -e ^LC_TIME= -e annot"
+
+
+def test_a_box_has_the_time_zone_and_the_language_of_its_user(space):
+    own = {"TZ": "Asia/Tokyo", "LANG": "xx_YY.UTF-8", "LC_TIME": "C"}
+    expected = ["+0900", "+0900", "LANG=C.UTF-8", "LC_TIME=C"]
+    assert space.sh(SEEN, env=own).splitlines() == expected
+    assert space.sh("cat /etc/timezone") == "Asia/Tokyo"
+    # What is there later holds later; what somebody chose, stays.
+    space.sh("sudo cp -r /usr/lib/locale/C.utf8 /usr/lib/locale/xx_YY.utf8")
+    space.sh("sudo timedatectl set-timezone America/Lima")
+    space.site.cai("stop", space.path)
+    assert space.sh(SEEN).splitlines() == ["-0500", "-0500", "LANG=xx_YY.UTF-8", "LC_TIME=C"]
+
+
+def test_two_boxes_are_two_machines(shared, limited):
+    own = "cat /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id /proc/sys/kernel/random/boot_id"
+    one, other = (space.sh(own).splitlines() for space in (shared, limited))
+    assert len(one) == len(other) == 3
+    # The boot is the kernel's, which is one.
+    assert one[2] == other[2]
+    assert all(mine != theirs for mine, theirs in zip(one[:2], other[:2], strict=True))
+    for space in (shared, limited):
+        assert space.sh("ls /etc/ssh/ssh_host_*").split() == [
+            "/etc/ssh/ssh_host_ed25519_key",
+            "/etc/ssh/ssh_host_ed25519_key.pub",
+        ]
+        assert space.sh("wc -c </etc/machine-id") == "33"

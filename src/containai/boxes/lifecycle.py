@@ -6,7 +6,17 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 
 from containai.boxes import box as boxes
-from containai.boxes import design, given, halt, ids, limits, ports, preloaded, starting
+from containai.boxes import (
+    design,
+    given,
+    halt,
+    ids,
+    limits,
+    ports,
+    preloaded,
+    region,
+    starting,
+)
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request, Scene
 from containai.boxes.limits import Limits
@@ -197,6 +207,7 @@ class Boxes:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         name, workspace = order.name, order.workspace
         agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
+        agent |= region.seen(self.host)
         public = ssh.ensure_user(self.host)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(lambda: ssh.new_key(self.host))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from containai.app import App
 from containai.boxes import box as boxes
-from containai.boxes import design, ids, locate, preloaded
+from containai.boxes import design, ids, locate, preloaded, region
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request
@@ -116,7 +116,7 @@ def _made(
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
     authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
     given = design.files(
-        ids.agent_files(made.runtime, made.workspace),
+        ids.agent_files(made.runtime, made.workspace) | region.seen(app.host),
         key=(_LATER, _LATER),
         authorized=authorized,
         pools=network.nested_here(app.host),

@@ -38,8 +38,8 @@ echo 'prefix=/usr/local' >/root/.npmrc
 # with the last.
 install -d /var/lib/systemd/linger
 : >/var/lib/systemd/linger/agent
-# What etc-files remembers.
-install -d /var/lib/containai/etc/before /var/lib/containai/etc/now
+# What etc-files and region remember.
+install -d /var/lib/containai/etc/before /var/lib/containai/etc/now /var/lib/containai/region
 # Its keys, placed from outside.
 install -d -m 0755 /etc/containai /etc/containai/authorized_keys
 
