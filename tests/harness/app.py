@@ -88,7 +88,8 @@ class FakeApp(App):
         own = name or box_name(str(workspace), uid)
         if uid == self.layout.uid and os.path.isdir(workspace):
             self._publish(own, str(workspace), port)
-        return self.docker.add(container(str(workspace), own, uid, state, port))
+        made = container(str(workspace), own, uid, state, port)
+        return self.docker.add(made._replace(image=recipe.wanted(self.settings).reference))
 
     def _publish(self, name: str, path: str, port: int) -> None:
         """Have what ssh knows of a box."""

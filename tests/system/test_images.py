@@ -128,3 +128,33 @@ def test_what_is_older_and_unused_is_pruned(site, small, shared):
     rows = of(site, "ls")
     assert not [row for row in rows if older in row["tags"]]
     assert [row for row in rows if row["id"] == box["id"]]
+
+
+def test_a_box_is_moved_on_and_stays_where_that_fails(site, make_space, small):
+    space = make_space()
+    space.sh("touch kept && sudo touch /gone")
+    before = space.inspect()
+    assert not of_box(site, space)["is_older"]
+    broken = site.docker("image", "inspect", "--format", "{{.Id}}", small("broken"))
+    good = site.docker("image", "inspect", "--format", "{{.Id}}", BASE.reference)
+    site.docker("tag", broken, BASE.reference)
+    try:
+        assert of_box(site, space)["is_older"]
+        done = site.cai("run", "--fresh", "--yes", space.path, "--", "true", check=False)
+        assert done.returncode != 0
+    finally:
+        site.docker("tag", good, BASE.reference)
+    assert space.inspect()["Id"] == before["Id"]
+    assert space.sh("ls /gone kept") == "/gone\nkept"
+    done = site.cai("run", "--fresh", space.path, "--", "true", check=False)
+    assert b"nothing was changed" in done.stderr
+    assert space.inspect()["Id"] == before["Id"]
+    site.cai("run", "--fresh", "--yes", space.path, "--", "true")
+    assert space.inspect()["Id"] != before["Id"]
+    assert space.sh("ls /gone kept 2>/dev/null; true") == "kept"
+    assert [name for name in site.container_names() if space.box in name] == [space.box]
+
+
+def of_box(site, space):
+    rows = json.loads(site.cai("ls", "--json").stdout)
+    return next(row for row in rows if row["name"] == space.box)

@@ -55,6 +55,7 @@ class Box(NamedTuple):
     cpuset: str = ""
     #: Whether its processes have a limit.
     is_bounded: bool = True
+    image_id: str = ""
 
     @classmethod
     def from_container(cls, container: Container) -> "Box":
@@ -83,6 +84,7 @@ class Box(NamedTuple):
             limits=Limits(container.memory, container.cpus),
             cpuset=container.cpuset,
             is_bounded=container.processes > 0,
+            image_id=container.image_id,
         )
 
     def belongs_to(self, uid: int) -> bool:

@@ -85,6 +85,17 @@ def files(agent: Files, *, key: tuple[str, str], authorized: str, pools: str) ->
     }
 
 
+def kept(name: str) -> str:
+    """Return what a box is called while another is made in its place. No user can choose it."""
+    return f"{name}.before"
+
+
+def succeeding(order: Order, box: Box) -> Order:
+    """Return the order for a box that takes the place of one: with its limits, if none are said."""
+    limits = Limits(box.limits.memory or None, box.limits.cpus or None)
+    return order._replace(name=box.name, limits=order.limits.over(limits))
+
+
 def is_left_over(box: Box) -> bool:
     """Whether a box is what an interrupted start left: it is removed, and made anew."""
     return box.status in (Status.UNFINISHED, Status.BROKEN)

@@ -68,10 +68,13 @@ class Boxes:
         name: str | None = None,
         asked: Limits = Limits(),  # noqa: B008 - a tuple
         admit: Callable[[], None] = lambda: None,
+        *,
+        fresh: bool = False,
     ) -> str:
         """Return the name of the workspace's box, running and reachable; make or start it first.
 
         A box that is there gets the limits that were `asked` for; a new one the settings' too.
+        `fresh` makes one that is there anew, with its limits.
         `admit` is called before one is made, and raises for a workspace that must not have any.
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
@@ -79,8 +82,15 @@ class Boxes:
         while True:
             with self._lock(own):
                 box = boxes.find(self.engine, workspace.path, first, named=name is not None)
+                if box is None or design.is_left_over(box) or box.name == design.kept(first):
+                    box = self._recovered(first, box)
                 if own == (box.name if box else first):
-                    self._bring_up(box, Order(own, workspace, image, asked), say, admit)
+                    order = Order(own, workspace, image, asked)
+                    if fresh and box is not None and not design.is_left_over(box):
+                        admit()
+                        self._replace(box, design.succeeding(order, box), say)
+                    else:
+                        self._bring_up(box, order, say, admit)
                     return own
             # The workspace's box has another name, and that name's lock.
             own = box.name if box else first
@@ -112,6 +122,49 @@ class Boxes:
             time.sleep(PAUSE * attempt)
             box = boxes.find(self.engine, order.workspace.path, order.name, named=True)
         raise AssertionError("unreachable")
+
+    def _recovered(self, name: str, box: Box | None) -> Box | None:
+        """Return the box of a name; one whose replacement was interrupted gets its name again."""
+        old = boxes.get(self.engine, design.kept(name))
+        if old is None or not old.belongs_to(self.layout.uid):
+            return box
+        if box is not None and box.container != old.container:
+            self._discard(box.container)
+        self.engine.docker("rename", old.container, name)
+        return old._replace(name=name)
+
+    def _replace(self, box: Box, order: Order, say: Callable[[str], None]) -> None:
+        """Make a box anew. The one that is there goes once the new one can be entered.
+
+        Until then it runs on under another name, and has its own again where that fails.
+        """
+        order, key = self.completed(order), self._host_key(box.name, box.container)
+        earlier = self.engine.container(design.kept(box.name))
+        if earlier is not None:
+            self._discard(earlier.id)
+        say(f"making the box {box.name} anew")
+        self.engine.docker("rename", box.container, design.kept(box.name))
+        with ExitStack() as undo:
+            undo.callback(self._give_back, box, order.workspace, key)
+            # The connection that sessions share leads to the old one.
+            ssh.close(self.host, box.name)
+            tried: set[int] = set()
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self._make(order, tried)
+                    break
+                except EngineError as failed:
+                    if not starting.may_pass(failed) or attempt == ATTEMPTS:
+                        raise
+                time.sleep(PAUSE * attempt)
+            undo.pop_all()
+        halt.stop(self.engine, box.container, ok=None)
+        self._discard(box.container)
+
+    def _give_back(self, box: Box, workspace: Workspace, key: str) -> None:
+        """Have a box as it was, whose successor could not be made."""
+        self.engine.docker("rename", box.container, box.name)
+        ssh.publish(self.layout, box.name, self.block(box.name, box.ssh_port, workspace), key)
 
     def completed(self, order: Order) -> Order:
         """Return an order for a new box: with the settings' limits where it says none.
@@ -174,6 +227,10 @@ class Boxes:
                 if container.running:
                     self._shut_down(box)
                 self._discard(box.container)
+                # What a replacement that was killed at its very end left.
+                earlier = boxes.get(self.engine, design.kept(box.name))
+                if earlier is not None and earlier.owner == box.owner:
+                    self._discard(earlier.container)
             elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
                 ssh.forget(self.host, box.name)
 

@@ -119,6 +119,10 @@ class FakeEngine(Engine):
                 return Done(0, self._created(arguments) + "\n", "")
             case "start" | "unpause":
                 self._become(arguments[-1], state=State.RUNNING, running=True)
+            case "rename":
+                renamed = self.container(arguments[1])
+                if renamed is not None:
+                    self.by_id[renamed.id] = renamed._replace(name=arguments[2])
             case "stop":
                 self._become(arguments[-1], state=State.EXITED, running=False)
             case "update":

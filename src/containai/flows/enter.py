@@ -33,6 +33,8 @@ class Wanted(NamedTuple):
     skip_mounts: bool = False
     #: The variables of this process that the session gets.
     send: Sequence[str] = ()
+    #: Made anew where it is there.
+    fresh: bool = False
 
 
 def at_once(
@@ -72,7 +74,7 @@ def made(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> 
 def made_at_once(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv | None:
     """Return the command line of a session in a box that runs as it is wanted, or None."""
     # What flags say, a box that runs already is to be given first.
-    if app.flags.keys() - _OF_SESSION:
+    if wanted.fresh or app.flags.keys() - _OF_SESSION:
         return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
@@ -122,6 +124,10 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
     located = _located(app, target, wanted)
     if located is not None and located.box is not None:
         workspace = checked(app.layout, located.workspace)
+        if wanted.fresh:
+            _agreed(app, located.box)
+            if not is_set_up(app, reference):
+                _set_up(app)
     else:
         workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
         if located is None or not is_set_up(app, reference):
@@ -135,11 +141,26 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
         news[:] = admission.look(app.host, workspace, force=wanted.force)
 
     name = app.boxes.bring_up(
-        workspace, reference, app.ui.say, target.name, asked(app), admit=admit
+        workspace,
+        reference,
+        app.ui.say,
+        target.name,
+        asked(app),
+        admit=admit,
+        fresh=wanted.fresh,
     )
     for text in news:
         app.ui.tell(text)
     return in_box(app.layout, name, workspace, command, wanted.send)
+
+
+def _agreed(app: "App", box: "Box") -> None:
+    """Raise ContainAIError where the user does not want to lose what is in a box."""
+    from containai.errors import ContainAIError
+
+    what = f"The box {box.name!r} is made anew: all that is in it goes, its own Docker's images too"
+    if not app.ui.ask(f"{what}; the workspace stays. Go on?"):
+        raise ContainAIError("nothing was changed", hint="agree to it: cai run --fresh --yes")
 
 
 def asked(app: "App") -> "Limits":

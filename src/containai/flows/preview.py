@@ -72,6 +72,8 @@ def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Want
         return Preview(None, None, (_engine_start(app), later))
     located = locate.locate(app.engine, target, force=wanted.force, to_enter=True)
     box = located.box
+    if box is not None and wanted.fresh and not design.is_left_over(box):
+        return _made_anew(app, box, located.workspace, wanted, command)
     if box is not None and not design.is_left_over(box):
         workspace = enter.checked(app.layout, located.workspace)
         return _woken(app, box, workspace, command, wanted.send)
@@ -137,6 +139,26 @@ def _made(
     )
     argv = _text(enter.in_box(app.layout, order.name, order.workspace, command, send))
     return Preview(order.name, left.status if left else None, actions, argv, create.argv)
+
+
+def _made_anew(
+    app: App, box: Box, workspace: Workspace, wanted: enter.Wanted, command: Sequence[str]
+) -> Preview:
+    """Return what is done for a box that takes the place of one that is there."""
+    image = recipe.wanted(app.settings).reference
+    if not enter.is_set_up(app, image):
+        return _set_up(app, Target(workspace.path), wanted)
+    workspace = _admitted(app, enter.checked(app.layout, workspace), wanted)
+    order = design.succeeding(Order(box.name, workspace, image, enter.asked(app)), box)
+    made = _made(app, order, None, command, wanted.send)
+    container = app.engine.container(box.container)
+    removing = design.removing(container) if container is not None else []
+    actions = (
+        *_requests(app, [("rename", box.container, design.kept(box.name))]),
+        *made.actions,
+        *_requests(app, [("stop", box.container), *removing]),
+    )
+    return made._replace(status=box.status, actions=actions)
 
 
 def _woken(

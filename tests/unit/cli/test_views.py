@@ -54,11 +54,13 @@ def _exec(app):
 def _run(app):
     app.machine.answer("ssh", act=lambda: app.docker.by_id.clear())
     app.docker.outputs["logs"] = EVIL
-    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=False)
+    return run_.run(
+        app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=False, fresh=False
+    )
 
 
 def _dry_run(app):
-    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=True)
+    return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=True, fresh=False)
 
 
 def _shell(app):

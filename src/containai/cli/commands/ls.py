@@ -31,8 +31,30 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     ]
     if not listed:
         notes.append(Note("there are no boxes yet", "make one: cai run"))
-    value = [box._asdict() for box in listed]
+    older = _older(app, listed)
+    if older:
+        hint = f"make it anew, which asks first: cai run --fresh --name {older[0]}"
+        notes.append(Note(f"made from an older image than new boxes: {', '.join(older)}", hint))
+    value = [box._asdict() | {"is_older": box.name in older} for box in listed]
     return Report(value, [_table(app.host, listed, owners=all)], notes=notes)
+
+
+def _older(app: App, listed: "list[Box]") -> list[str]:
+    """Return the user's boxes that are not made from the image that a new one would get."""
+    from containai.images import recipe
+
+    own = [box for box in listed if box.belongs_to(app.layout.uid)]
+    if not own:
+        return []
+    reference = recipe.wanted(app.settings).reference
+    image = app.engine.image(reference)
+    # What was built again has the same name.
+    known = image.id if image is not None else ""
+    return [
+        box.name
+        for box in own
+        if box.image != reference or (known and box.image_id and box.image_id != known)
+    ]
 
 
 def _table(host: Machine, listed: "list[Box]", *, owners: bool) -> Table:
@@ -61,6 +83,6 @@ COMMANDS = (
             Example("cai ls", "yours"),
             Example("cai ls --all --json", "everybody's, for machines"),
         ),
-        more="A broken one is listed with what is wrong.",
+        more="A broken one is listed with what is wrong, and one from an older image as such.",
     ),
 )

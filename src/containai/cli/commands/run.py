@@ -18,9 +18,10 @@ def run(
     force: bool,
     skip_mounts: bool,
     dry_run: bool,
+    fresh: bool,
 ) -> Report | Become:
     """Run the command, or the agent, in the workspace's box."""
-    wanted, words, news = enter.Wanted(force, skip_mounts), command, ""
+    wanted, words, news = enter.Wanted(force, skip_mounts, fresh=fresh), command, ""
     if not command:
         words, logins, news = _agent(app, target)
         wanted = wanted._replace(send=logins)
@@ -80,6 +81,7 @@ COMMANDS = (
         group="box",
         arguments=(
             Argument("--dry-run", "print what would be done"),
+            Argument("--fresh", "make the box anew, from today's image; the workspace stays"),
             *making.ARGUMENTS,
         ),
         examples=(
@@ -87,6 +89,7 @@ COMMANDS = (
             Example("cai run", "your agent, there"),
             Example("cai run --agent codex .", "another agent"),
             Example("cai run --memory 4g ~/api", "your agent, in a box with a limit"),
+            Example("cai run --fresh", "in a new box, from today's image; asks first"),
             Example("cai run --dry-run", "what would be done for it, and nothing done"),
         ),
         more="Everything after -- reaches the command exactly; its exit code is cai's. "

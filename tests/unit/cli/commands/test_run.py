@@ -36,7 +36,9 @@ class Setup(Switch):
 
 
 def run(app, target=Target(), what=UNAME, *, force=False, skip_mounts=False):  # noqa: B008
-    return command.run(app, target, what, force=force, skip_mounts=skip_mounts, dry_run=False)
+    return command.run(
+        app, target, what, force=force, skip_mounts=skip_mounts, dry_run=False, fresh=False
+    )
 
 
 def created(app):
@@ -78,7 +80,9 @@ def test_without_a_command_it_is_the_agent(app, workspace):
 
 
 def test_a_dry_run_is_a_report(app, workspace):
-    seen = command.run(app, Target(), UNAME, force=False, skip_mounts=False, dry_run=True)
+    seen = command.run(
+        app, Target(), UNAME, force=False, skip_mounts=False, dry_run=True, fresh=False
+    )
     assert isinstance(seen, Report)
     name = box_name(str(workspace), app.layout.uid)
     assert (seen.value["changed"], seen.value["box"], seen.value["status"]) == (False, name, None)
