@@ -151,7 +151,7 @@ class Boxes:
             tried: set[int] = set()
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    self._make(order, tried)
+                    self._make(order, tried, say)
                     break
                 except EngineError as failed:
                     if not starting.may_pass(failed) or attempt == ATTEMPTS:
