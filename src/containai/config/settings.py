@@ -171,6 +171,9 @@ class Settings:
         "Where what is in images comes from: `upstream` is `image.root` of a registry, and the "
         "makers of each tool; `distro` is Debian's archive, PyPI and npm only, for what of it they "
         "have; `auto` is `upstream` where the registry answers, else `distro`.",
+        flag="--source",
+        metavar="|".join(values.SOURCES),
+        commands=("image build",),
     )
     image_root = Setting(
         "image.root",

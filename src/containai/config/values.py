@@ -89,9 +89,13 @@ def provider(value: object) -> str:
     raise ValueError("expected auto, docker-ce or distro")
 
 
+#: What `image.source` and --source can be.
+SOURCES = ("auto", "upstream", "distro")
+
+
 def source(value: object) -> str:
     """Parse where what is in images comes from. Raises ValueError for what is no source."""
-    if value in ("auto", "upstream", "distro"):
+    if value in SOURCES:
         return str(value)
     raise ValueError("expected auto, upstream or distro")
 

@@ -104,7 +104,8 @@ _OURS = f"reference={IMAGE_REPOSITORY}/*"
 
 def described(image: Image, current: dict[str, str], used: Sequence[str]) -> Listed:
     """Return an image; `current` are the names of layers by their references."""
-    name = image.label(LABEL_IMAGE) or _name(image.tags) or image.id[7:19]
+    # Labels are also those of the image that it was made from.
+    name = _name(image.tags) if image.tags else image.label(LABEL_IMAGE) or image.id[7:19]
     is_current = [tag for tag in image.tags if tag in current]
     if is_current:
         name, status = current[is_current[0]], CURRENT
@@ -129,7 +130,7 @@ def _name(tags: Sequence[str]) -> str:
         repository = tag.rpartition(":")[0]
         if repository.startswith(f"{IMAGE_REPOSITORY}/"):
             return repository.removeprefix(f"{IMAGE_REPOSITORY}/")
-    return ""
+    return tags[0]
 
 
 def make(app: App, name: str, *, anew: bool) -> list[Built]:

@@ -45,6 +45,7 @@ def test_flags():
     assert settings.flags("run")[0] is Settings.agent_default
     assert settings.flags("shell") == [Settings.box_memory, Settings.box_cpus]
     assert settings.flags("setup") == [Settings.engine_runtime]
+    assert settings.flags("image build") == [Settings.image_source]
     assert settings.flags("ls") == []
     assert Settings.box_memory.help == "memory of the box: 512m, 4g or none; at least 256m"
 

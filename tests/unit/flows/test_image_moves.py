@@ -158,6 +158,8 @@ def old(app, workspace):
         Image("sha256:used", (older,), (f"{IMAGE_REPOSITORY}/base:recipe-1",)),
         Image("sha256:old", (older,), (f"{IMAGE_REPOSITORY}/base:recipe-2", "x:1")),
         Image("sha256:nameless", (older, ("containai.image", "base")), ()),
+        # Made from a layer, whose labels it has; and pulled for boxes.
+        Image("sha256:own", (older, ("containai.image", "base")), ("example.com/own:1",)),
     ]
     app.docker.by_reference = {each.id: each for each in made}
     box = app.add_box(workspace)

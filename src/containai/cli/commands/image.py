@@ -212,6 +212,7 @@ COMMANDS = (
         ),
         examples=(
             Example("cai image build", "the image of new boxes"),
+            Example("cai image build --source distro full", "from the distribution, PyPI and npm"),
             Example("cai image build base --no-cache", "again, with today's packages"),
         ),
         more="What is there is not built again without --no-cache, and an interrupted build goes "
