@@ -49,7 +49,11 @@ class App:
         """The machine."""
         from containai.host.machine import Machine
 
-        return Machine(self.layout, elsewhere=lambda: self.settings.host_path)
+        return Machine(
+            self.layout,
+            elsewhere=lambda: self.settings.host_path,
+            carried=lambda: (self.settings.network_certificates, self.settings.network_proxies),
+        )
 
     @cached_property
     def engine(self) -> "Engine":

@@ -6,7 +6,7 @@ Pure: a dry run asks the same.
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from containai.boxes import limits, ports
+from containai.boxes import around, limits, ports
 from containai.boxes.box import Box, Status, named_volumes
 from containai.boxes.given import Files
 from containai.boxes.limits import Limits
@@ -71,18 +71,26 @@ def new(
     )
 
 
-def files(agent: Files, *, key: tuple[str, str], authorized: str, pools: str) -> Files:
+def files(
+    agent: Files, *, key: tuple[str, str], authorized: str, pools: str, told: str = ""
+) -> Files:
     """Return what a new box is given before it boots, beside what its runtime asks of its agent.
 
-    `key` is its host key, private and public; `authorized` the key that its user has.
+    `key` is its host key, private and public; `authorized` the key that its user has; `told` what
+    it is told of the network.
     """
     private, public = key
-    return agent | {
-        HOST_KEY_IN_BOX: (private, 0o600),
-        HOST_KEY_IN_BOX + ".pub": (public + "\n", 0o644),
-        AUTHORIZED_KEYS_IN_BOX: (authorized + "\n", 0o644),
-        DOCKER_POOLS_IN_BOX: (pools, 0o644),
-    }
+    network: Files = {around.FILE_IN_BOX: (told, 0o600)} if told else {}
+    return (
+        agent
+        | network
+        | {
+            HOST_KEY_IN_BOX: (private, 0o600),
+            HOST_KEY_IN_BOX + ".pub": (public + "\n", 0o644),
+            AUTHORIZED_KEYS_IN_BOX: (authorized + "\n", 0o644),
+            DOCKER_POOLS_IN_BOX: (pools, 0o644),
+        }
+    )
 
 
 def kept(name: str) -> str:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 
-from containai.boxes import box as boxes
 from containai.boxes import (
+    around,
     design,
     given,
     halt,
@@ -17,16 +17,17 @@ from containai.boxes import (
     region,
     starting,
 )
+from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request, Scene
 from containai.boxes.limits import Limits
 from containai.boxes.spec import BoxSpec, create_arguments
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
-from containai.engine import network, runtimes, shims
+from containai.engine import configuration, forward, network, runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
-from containai.host import files, locks
+from containai.host import files, locks, proc
 from containai.host.background import Background
 from containai.ssh import connect, session
 from containai.ssh import setup as ssh
@@ -201,7 +202,7 @@ class Boxes:
         others = boxes.every(self.engine) if new.cpus else []
         return design.limiting(box, new, online, others)
 
-    def block(self, name: str, port: int, workspace: Workspace) -> str:
+    def block(self, name: str, port: int, workspace: Workspace, told: str) -> str:
         """Return the host block of a box."""
         return ssh.host_block(
             self.layout,
@@ -210,7 +211,19 @@ class Boxes:
             workspace=workspace.path,
             inode=workspace.inode,
             forward_agent=self.forward_agent,
+            told=around.mark(told),
         )
+
+    def told(self, name: str) -> str:
+        """Return what a box of that name is to be told of the network.
+
+        Raises ContainAIError for a certificate or a proxy of this machine that is none.
+        """
+        addresses = configuration.network(self.layout)
+        if addresses is None:
+            return ""
+        forwarded = forward.forwarded(self.layout)
+        return around.text(self.host.surroundings, addresses, name, forwarded)
 
     def stop(self, box: Box) -> None:
         """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
@@ -263,6 +276,7 @@ class Boxes:
     def _make(self, order: Order, tried: set[int], say: Callable[[str], None]) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         name, workspace = order.name, order.workspace
+        told = self.told(name)
         agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
         agent |= region.seen(self.host)
         public = ssh.ensure_user(self.host)
@@ -278,10 +292,12 @@ class Boxes:
             undo.callback(self._discard, container)
             tried.add(made.ssh_port)
             key = making.result()
-            files = design.files(agent, key=key, authorized=public, pools=choosing.result())
+            pools = choosing.result()
+            files = design.files(agent, key=key, authorized=public, pools=pools, told=told)
             given.give(self.engine, container, made.runtime, files)
             preloaded.fill(self.engine, container, made.image, made.runtime, say)
-            ssh.publish(self.layout, name, self.block(name, made.ssh_port, workspace), key.public)
+            block = self.block(name, made.ssh_port, workspace, told)
+            ssh.publish(self.layout, name, block, key.public)
             starting.start(self.engine, container)
             self._connect(name, container)
             undo.pop_all()
@@ -316,7 +332,10 @@ class Boxes:
                 say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
         ssh.ensure_user(self.host)
-        block = self.block(name, box.ssh_port, workspace)
+        told = self.told(name)
+        if around.mark(told) != session.last_told(self.layout, name):
+            self._tell(box, told, say, runs="start" not in steps)
+        block = self.block(name, box.ssh_port, workspace, told)
         ssh.publish(self.layout, name, block, self._host_key(name, container))
         if "start" not in steps:
             self._connect(name, container)
@@ -329,6 +348,30 @@ class Boxes:
             # Else the engine would start it again and again.
             halt.stop(self.engine, container, ok=None)
             raise
+
+    def _tell(self, box: Box, told: str, say: Callable[[str], None], *, runs: bool) -> None:
+        """Have a box know what it is told of the network, at once or when it boots.
+
+        What it says is nobody's business: it may be anything.
+        """
+        if not runs:
+            files_ = {around.FILE_IN_BOX: (told, 0o600)}
+            given.forget(self.layout, box.container)
+            given.give(self.engine, box.container, runtimes.chosen(self.layout), files_)
+            return
+        words = ("exec", "--interactive", box.container, *around.PLACE)
+        code = 1
+        with contextlib.suppress(proc.ProcessError):
+            code = self.host.run_limited(
+                self.engine.argv(*words),
+                stdin=told.encode(),
+                limit=around.SAID_LIMIT,
+                timeout=around.TIMEOUT,
+                root=self.engine.needs_root,
+            ).code
+        if code:
+            say(f"{box.name} did not take this machine's certificates and proxies")
+        ssh.retire(self.host, box.name)
 
     def _host_key(self, name: str, container: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""

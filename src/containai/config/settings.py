@@ -221,6 +221,13 @@ class Settings:
         "`/etc/containai/host-ports`; without it what is open stays so. In a box the host is "
         "`host.docker.internal`.",
     )
+    network_proxies = Setting(
+        "network.proxies",
+        values.flag,
+        "true",
+        "Whether boxes, image builds and the engine use the proxies of this machine: those of your "
+        "environment (`https_proxy`, ...), else of Docker; and apt's.",
+    )
     ssh_port_range = Setting(
         "ssh.port_range",
         values.port_range,

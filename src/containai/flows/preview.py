@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from containai.app import App
+from containai.boxes import around, design, ids, locate, preloaded, region
 from containai.boxes import box as boxes
-from containai.boxes import design, ids, locate, preloaded, region
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request
@@ -117,11 +117,13 @@ def _made(
     tidying = design.tidying(boxes.forgotten_volumes(app.engine, order.name))
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
     authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
+    told = app.boxes.told(order.name)
     given = design.files(
         ids.agent_files(made.runtime, made.workspace) | region.seen(app.host),
         key=(_LATER, _LATER),
         authorized=authorized,
         pools=network.nested_here(app.host),
+        told=around.shown(told),
     )
     actions = (
         *_requests(app, removing),
@@ -133,7 +135,7 @@ def _made(
             for path in given
         ),
         *((Shown(preloaded.COPYING),) if preloaded.exist(app.engine) else ()),
-        *_published(app, order.name, made.ssh_port, order.workspace, _LATER),
+        *_published(app, order.name, made.ssh_port, order.workspace, _LATER, told),
         *_requests(app, [("start", order.name)]),
         _connection(app, order.name),
     )
@@ -170,11 +172,13 @@ def _woken(
     requests = [(step, box.container) for step in design.waking(box, same=same)]
     starting = [request for request in requests if request[0] == "start"]
     pinned = ssh.pinned_key(files.read(layout.known_hosts) or "", box.name)
+    told = app.boxes.told(box.name)
     actions = (
         *_requests(app, app.boxes.limiting(box, enter.asked(app))),
         *_requests(app, [request for request in requests if request not in starting]),
         *_keys(app),
-        *_published(app, box.name, box.ssh_port, workspace, pinned or _LATER),
+        *_told(app, box, told, runs=not starting),
+        *_published(app, box.name, box.ssh_port, workspace, pinned or _LATER, told),
         *_requests(app, starting),
         _connection(app, box.name),
     )
@@ -191,10 +195,23 @@ def _keys(app: App) -> list[Action]:
     return Keys().plan(app.host, finding)
 
 
-def _published(app: App, name: str, port: int, workspace: Workspace, key: str) -> list[Shown]:
+def _told(app: App, box: Box, told: str, *, runs: bool) -> list[Shown]:
+    """Return what tells a box of certificates and proxies, where it knows others."""
+    if around.mark(told) == session.last_told(app.layout, box.name):
+        return []
+    if not runs:
+        title = f"write in the box /{around.FILE_IN_BOX} (mode 600)"
+        return [Shown(title, around.shown(told))]
+    words = ("exec", "--interactive", box.container, *around.PLACE)
+    return [Shown(f"$ {shlex.join(app.engine.argv(*words))}, with this", around.shown(told))]
+
+
+def _published(
+    app: App, name: str, port: int, workspace: Workspace, key: str, told: str
+) -> list[Shown]:
     layout = app.layout
     pinned = ssh.with_host_key("", name, key)
-    block = app.boxes.block(name, port, workspace)
+    block = app.boxes.block(name, port, workspace, told)
     return [
         Shown(f"$ write in {layout.known_hosts} (mode 600)", pinned),
         Shown(f"$ write {layout.ssh_block(name)} (mode 600)", block),

@@ -4,7 +4,6 @@ Without them nothing is fetched over https there. They are public. Each is read 
 to be one, before anything is made with it.
 """
 
-import base64
 import binascii
 import os
 import re
@@ -13,35 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from containai.errors import ContainAIError
+from containai.host.around import ANCHORS, BUNDLES, CERTIFICATE_VARIABLES, CHOSEN, at
 
-#: Where an administrator puts them, and what their names end in: Debian and Ubuntu
-#: (update-ca-certificates(8)), Fedora (update-ca-trust(8)), Arch (the same program), openSUSE.
-ANCHORS = (
-    ("usr/local/share/ca-certificates", ".crt"),
-    ("etc/pki/ca-trust/source/anchors", ""),
-    ("etc/ca-certificates/trust-source/anchors", ""),
-    ("etc/pki/trust/anchors", ""),
-)
-#: Which of a package's certificates Debian trusts, and where they are; `mozilla/` are everybody's.
-CHOSEN, PACKAGED = "etc/ca-certificates.conf", "usr/share/ca-certificates"
-#: All that a machine trusts, in one file: each distribution makes its own from the above.
-BUNDLES = (
-    "etc/ssl/certs/ca-certificates.crt",
-    "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "var/lib/ca-certificates/ca-bundle.pem",
-    "etc/ssl/certs/ca-bundle.crt",
-    "etc/ssl/cert.pem",
-)
-#: By which programs of this user are told of others.
-VARIABLES = (
-    "SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "PIP_CERT",
-    "AWS_CA_BUNDLE",
-)
+#: Where the certificates of packages are that CHOSEN names.
+PACKAGED = "usr/share/ca-certificates"
 #: What one file may have, and all certificates together, in bytes. Mozilla's have 220 KiB.
 FILE_LIMIT, LIMIT = 2 << 20, 384 << 10
 HINT = "correct or remove it; or have none of them in boxes: network.certificates = false"
@@ -87,32 +61,20 @@ def bundle_text(certificates: tuple[Certificate, ...]) -> str:
     return "".join(each.text for each in certificates)
 
 
-def sources(root: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the paths that change whenever what `added` returns does."""
-    paths = [_at(root, each) for each, _ in ANCHORS]
-    paths += [_at(root, each) for each in (CHOSEN, *BUNDLES)]
-    return paths + [path for name in VARIABLES if (path := environ.get(name))]
-
-
-def _at(root: str, path: str) -> str:
-    own = os.path.join(root, path)
-    return own if os.path.lexists(own) else os.path.join("/", path)
-
-
 def _anchors(root: str) -> Iterator[str]:
     for directory, ending in ANCHORS:
-        for parent, children, names in os.walk(_at(root, directory), followlinks=True):
+        for parent, children, names in os.walk(at(root, directory), followlinks=True):
             children.sort()
             for name in sorted(names):
                 if name.endswith(ending) and not name.startswith((".", "README")):
                     yield os.path.join(parent, name)
     try:
-        with open(_at(root, CHOSEN), encoding="utf-8", errors="replace") as file:
+        with open(at(root, CHOSEN), encoding="utf-8", errors="replace") as file:
             chosen = file.read().splitlines()
     except OSError:
         return
     for line in chosen:
-        path = os.path.join(_at(root, PACKAGED), line.strip())
+        path = os.path.join(at(root, PACKAGED), line.strip())
         is_own = line.strip() and not line.startswith(("#", "!", "mozilla/"))
         if is_own and os.path.exists(path):
             yield path
@@ -120,15 +82,15 @@ def _anchors(root: str) -> Iterator[str]:
 
 def _named(root: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the variables of this user that name another file than what the machine trusts."""
-    usual = {os.path.realpath(_at(root, each)) for each in BUNDLES}
-    for name in VARIABLES:
+    usual = {os.path.realpath(at(root, each)) for each in BUNDLES}
+    for name in CERTIFICATE_VARIABLES:
         path = environ.get(name)
         if path and os.path.realpath(path) not in usual:
             yield name, path
 
 
 def _known(root: str) -> set[bytes]:
-    bundle = next(filter(os.path.exists, (_at(root, each) for each in BUNDLES)), "")
+    bundle = next(filter(os.path.exists, (at(root, each) for each in BUNDLES)), "")
     try:
         return set(_read(bundle, bundle))
     except ContainAIError:
@@ -152,10 +114,10 @@ def _read(path: str, shown: str) -> list[bytes]:
     if len(raw) > FILE_LIMIT:
         raise ContainAIError(f"{shown} has more than {FILE_LIMIT >> 20} MiB", hint=HINT)
     try:
-        found = [_first(base64.b64decode(each)) for _, each in _PEM.findall(raw)]
+        found = [_first(binascii.a2b_base64(each)) for _, each in _PEM.findall(raw)]
         if not found and raw[:1] == b"\x30":
             found = [_first(raw)]
-    except (ValueError, binascii.Error):
+    except ValueError:
         found = []
     if not found:
         raise ContainAIError(f"{shown} is no certificate (PEM or DER)", hint=HINT)
@@ -200,6 +162,6 @@ def _numbered(found: Mapping[bytes, str]) -> Iterator[Certificate]:
 
 
 def _pem(der: bytes) -> str:
-    text = base64.b64encode(der).decode()
+    text = binascii.b2a_base64(der, newline=False).decode()
     lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
     return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"

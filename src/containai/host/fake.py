@@ -10,6 +10,7 @@ from typing import IO, NoReturn
 from containai.host import proc, scripts
 from containai.host.machine import Machine
 from containai.host.proc import Done
+from containai.host.surroundings import Surroundings
 from containai.layout import Layout
 from containai.work.user import User
 
@@ -37,6 +38,7 @@ class FakeMachine(Machine):
         self.missing: set[str] = set()
         self.root = True
         self.systemd = False
+        self.surroundings = Surroundings()
         self.wsl = False
         self.selinux = False
         self.user: User | None = None

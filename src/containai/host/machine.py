@@ -5,20 +5,43 @@ What is done to the machine goes through it, so that something else can stand in
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from containai.host import files
 from containai.host.proc import Programs
 from containai.layout import Layout
 from containai.work.user import User
 
+if TYPE_CHECKING:
+    from containai.host.surroundings import Surroundings
+
 
 class Machine(Programs):
     """The machine that this runs on."""
 
-    def __init__(self, layout: Layout, *, elsewhere: Callable[[], Sequence[str]] = tuple) -> None:
-        """`elsewhere` says where programs are that the system's directories do not have."""
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        elsewhere: Callable[[], Sequence[str]] = tuple,
+        carried: Callable[[], tuple[bool, bool]] = lambda: (True, True),
+    ) -> None:
+        """`elsewhere` says where programs are that the system's directories do not have.
+
+        `carried`: whether certificates, and whether proxies of this machine are for boxes, too.
+        """
         super().__init__(elsewhere=elsewhere)
         self.layout = layout
+        self._carried = carried
+
+    @cached_property
+    def surroundings(self) -> "Surroundings":
+        """What the network asks of programs here. Raises ContainAIError for what is damaged."""
+        from containai.host import surroundings
+
+        certificates, proxies = self._carried()
+        return surroundings.look(self, certificates=certificates, proxies=proxies)
 
     def invoker(self) -> User | None:
         """Return who went through sudo to be root here, or None.

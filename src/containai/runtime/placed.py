@@ -14,7 +14,7 @@ from . import bundle, syscalls
 from .errors import RuntimeRefusal
 
 #: What a container may be given, in bytes.
-LIMIT = 1 << 16
+LIMIT = 1 << 20
 #: path below the root directory → (text, mode)
 Files = dict[str, tuple[str, int]]
 

@@ -7,6 +7,7 @@ import _socket  # socket's own imports and enums would be an eighth of a warm st
 import os
 from collections.abc import Sequence
 
+from containai.host import around
 from containai.layout import WORKSPACE_IN_BOX, Layout
 
 _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
@@ -102,6 +103,35 @@ def block_matches(layout: Layout, box: str, workspace: str, inode: str) -> bool 
         return None
 
 
+def told(fingerprint: str, mark: str) -> str:
+    """Return the line of a host block that says of which network a box was told, and what."""
+    return f"# around={fingerprint} {mark}"
+
+
+def last_told(layout: Layout, box: str) -> str:
+    """Return what a box was last told of the network: nothing, where nobody knows."""
+    try:
+        with open(layout.ssh_block(box), encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("# around=")]
+    except FileNotFoundError:
+        lines = []
+    return lines[0].split()[-1] if lines else "none"
+
+
+def fingerprint(layout: Layout) -> str:
+    """Return what is another whenever boxes may have to be told something else of the network."""
+    return around.fingerprint(layout.root, layout.home, layout.config_file, os.environ)
+
+
 def is_warm(layout: Layout, box: str, workspace: str, inode: str) -> bool:
-    """Whether a live control connection leads to the box of exactly this directory."""
-    return bool(block_matches(layout, box, workspace, inode)) and is_live(layout, box)
+    """Whether a live control connection leads to the box of exactly this directory.
+
+    It is not where the box is to be told of another network than it knows.
+    """
+    try:
+        with open(layout.ssh_block(box), encoding="utf-8") as file:
+            block = file.read()
+    except FileNotFoundError:
+        return False
+    same = identity(workspace, inode) + "\n" in block
+    return same and told(fingerprint(layout), "") in block and is_live(layout, box)

@@ -27,19 +27,28 @@ def host_alias(box: str) -> str:
 
 
 def host_block(
-    layout: Layout, box: str, *, port: int, workspace: str, inode: str, forward_agent: bool
+    layout: Layout,
+    box: str,
+    *,
+    port: int,
+    workspace: str,
+    inode: str,
+    forward_agent: bool,
+    told: str = "none",
 ) -> str:
     """Return a box's host block.
 
     ControlPath without ControlMaster: plain ssh shares cai's connection where there is one, and
     makes its own where there is none (as a master it would fail where the directory is missing).
     ProxyJump, so that what the user's configuration has for every host does not apply.
-    The workspace and its inode let the warm path see whose box this is without asking Docker.
+    The workspace and its inode let the warm path see whose box this is without asking Docker, and
+    what the box was `told` of the network, if it is that still.
     """
     control = "none" if layout.control_dir_is_shared else _quoted(layout.control_socket(box))
     return f"""\
 # Box {box}, written by cai. Changes are lost.
 {session.identity(workspace, inode)}
+{session.told(session.fingerprint(layout), told)}
 Host {box}
     HostName 127.0.0.1
     ProxyJump none
@@ -208,6 +217,16 @@ def _pin(layout: Layout, box: str, key: str | None) -> None:
         new = with_host_key(old, box, key)
         if new != old:
             files.write(layout.known_hosts, new, 0o600)
+
+
+def retire(host: Machine, box: str) -> None:
+    """Have a box's control connection take no more sessions: it ends with those in it."""
+    layout = host.layout
+    socket = layout.control_socket(box)
+    if session.has_own_directory(layout) and os.path.exists(socket):
+        argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "stop", box]
+        with contextlib.suppress(proc.ProcessError):
+            host.run(argv, ok=None, timeout=5)
 
 
 def close(host: Machine, box: str) -> None:

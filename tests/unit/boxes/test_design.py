@@ -62,6 +62,11 @@ def test_files_of_a_new_box():
     }
 
 
+def test_what_a_new_box_is_told_of_the_network():
+    files = design.files({}, key=("", ""), authorized="", pools="", told="http_proxy=x\n")
+    assert files["etc/containai/network"] == ("http_proxy=x\n", 0o600)
+
+
 @pytest.mark.parametrize("status", Status)
 def test_only_what_was_never_finished_is_left_over(status):
     left = (Status.UNFINISHED, Status.BROKEN)

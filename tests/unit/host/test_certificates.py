@@ -8,6 +8,7 @@ import pytest
 
 from containai.errors import ContainAIError
 from containai.host import certificates
+from containai.host.around import ANCHORS, BUNDLES, CERTIFICATE_VARIABLES, CHOSEN
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,9 @@ def put(root, path, content):
 @pytest.fixture
 def root(tmp_path):
     """A machine's files, of which none are the real one's."""
-    for path, _ in certificates.ANCHORS:
+    for path, _ in ANCHORS:
         (tmp_path / path).mkdir(parents=True)
-    for path in (certificates.CHOSEN, *certificates.BUNDLES):
+    for path in (CHOSEN, *BUNDLES):
         put(tmp_path, path, "")
     return tmp_path
 
@@ -48,7 +49,7 @@ def der(text):
     return base64.b64decode("".join(text.splitlines()[1:-1]))
 
 
-@pytest.mark.parametrize("directory", [path for path, _ in certificates.ANCHORS])
+@pytest.mark.parametrize("directory", [path for path, _ in ANCHORS])
 def test_each_distributions_directory(root, pem, directory):
     put(root, f"{directory}/below/corp.crt", pem("corp"))
     assert certificates.added(str(root), {}) == (("corp.crt", pem("corp")),)
@@ -86,15 +87,15 @@ def test_every_form(root, pem):
 
 
 def test_a_users_variable_adds_what_the_machine_does_not_trust(root, pem):
-    put(root, certificates.BUNDLES[0], pem("known"))
+    put(root, BUNDLES[0], pem("known"))
     own = put(root, "own.pem", pem("known") + pem("new"))
-    for name in certificates.VARIABLES:
+    for name in CERTIFICATE_VARIABLES:
         assert certificates.added(str(root), {name: own}) == (("own.crt", pem("new")),)
 
 
 def test_a_variable_that_names_the_machines_own_bundle_adds_nothing(root):
     link = root / "link"
-    link.symlink_to(root / certificates.BUNDLES[0])
+    link.symlink_to(root / BUNDLES[0])
     assert certificates.added(str(root), {"SSL_CERT_FILE": str(link)}) == ()
 
 

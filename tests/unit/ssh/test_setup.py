@@ -9,7 +9,7 @@ from containai.errors import ContainAIError
 from containai.host import files
 from containai.host.machine import Machine
 from containai.layout import Layout
-from containai.ssh import setup
+from containai.ssh import session, setup
 from harness.host import HOST
 
 BLOCKS = "/home/u/.ssh/containai.d"
@@ -54,6 +54,7 @@ def test_host_block():
         == f"""\
 # Box api-1, written by cai. Changes are lost.
 # workspace='/srv/a b' inode=5:7
+{session.told(session.fingerprint(layout), "none")}
 Host api-1
     HostName 127.0.0.1
     ProxyJump none
