@@ -1,0 +1,180 @@
+"""Boxes know the certificates that were added to this machine's, and the containers in them do.
+
+A server on the bridge has a certificate of an authority that only the machine trusts.
+"""
+
+import http.server
+import os
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from harness.site import Site
+from harness.space import MakeSpace
+
+PORT = 24690
+NAME = "host.docker.internal"
+URL = f"https://{NAME}:{PORT}/"
+GATEWAY = "{{.NetworkSettings.Gateway}}"
+#: Of bash, curl and wget, with no certificate but one of its own: what a small image has.
+NESTED = r"""
+set -e
+mkdir -p /tmp/nest/root/etc/ssl/certs /tmp/nest/root/tmp && cd /tmp/nest
+programs='/bin/bash /usr/bin/curl /usr/bin/env /usr/bin/cat'
+tar -ch $programs $(for each in $programs; do ldd $each; done | grep -o '/[^ ]*\.so[^ ]*' | sort -u) \
+    2>/dev/null | tar -x -C root
+cat /usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt >root/etc/ssl/certs/ca-certificates.crt
+tar -C root -c . | docker import - nested >/dev/null
+"""
+BUILD = r"""
+cd /tmp/nest
+printf 'FROM nested\nRUN ["/bin/bash", "-c", "%s"]\n' "$1" >Dockerfile
+docker build --quiet --no-cache --add-host "$2" . >id
+made=$(docker create "$(cat id)" /bin/bash)
+docker cp "$made:/etc/ssl/certs/ca-certificates.crt" - | tar -x -O | cmp - \
+    root/etc/ssl/certs/ca-certificates.crt
+docker image inspect --format '{{.Config.Env}}' "$(cat id)"
+"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"fetched\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def authority(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+    """Make an authority and a server's certificate; return their paths, and the key's."""
+    made = str(tmp_path_factory.mktemp("authority"))
+    script = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=corp -keyout ca.key -out ca.crt && "
+        f"openssl req -newkey rsa:2048 -nodes -subj /CN={NAME} -keyout key -out request && "
+        f"printf 'subjectAltName=DNS:{NAME}' >names && "
+        "openssl x509 -req -in request -CA ca.crt -CAkey ca.key -CAcreateserial -extfile names "
+        "-out crt"
+    )
+    subprocess.run(["sh", "-c", script], cwd=made, check=True, capture_output=True)
+    return f"{made}/ca.crt", f"{made}/crt", f"{made}/key"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(site: Site, authority: tuple[str, str, str]) -> object:
+    """Have the server listen on the bridge, and open its port."""
+    server = http.server.ThreadingHTTPServer(("0.0.0.0", PORT), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority[1:])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with site.opened(PORT):
+        yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def trusted(site: Site, authority: tuple[str, str, str]) -> object:
+    """Add the authority to what the machine of the tests trusts, and take it away."""
+    directory = os.path.join(site.root, "usr/local/share/ca-certificates")
+    os.makedirs(directory, exist_ok=True)
+    with open(authority[0], encoding="ascii") as file:
+        text = file.read()
+    with open(os.path.join(directory, "corp.crt"), "w", encoding="ascii") as file:
+        file.write(text)
+    yield directory
+    for name in os.listdir(directory):
+        os.unlink(os.path.join(directory, name))
+
+
+#: Each fetches with a store of certificates of its own kind.
+PROGRAMS = {
+    "curl": f"curl -sS {URL}",
+    "wget": f"wget -q -O - {URL}",
+    "curl without variables": f"env -i curl -sS {URL}",
+    "python": f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{URL}\").read().decode())'",
+    "sudo": f"sudo curl -sS {URL}",
+    "a log-in of root's": f"sudo -i curl -sS {URL}",
+    "a service": f"sudo systemd-run --quiet --pipe --wait python3 -c "
+    f"'import os, urllib.request as u; os.environ[\"SSL_CERT_FILE\"]; "
+    f"print(u.urlopen(\"{URL}\").read().decode())'",
+    "a service of the agent's": "systemd-run --user --quiet --pipe --wait sh -c "
+    f"'test -n \"$NODE_EXTRA_CA_CERTS\" && curl -sS {URL}'",
+}
+
+
+def test_a_fresh_box_its_containers_and_its_builds_trust_it(
+    make_space: MakeSpace, trusted: str, site: Site
+) -> None:
+    space = make_space()
+    for what, command in PROGRAMS.items():
+        assert space.sh(command).strip() == "fetched", what
+    assert space.sh('openssl verify "$NODE_EXTRA_CA_CERTS"').endswith(": OK\n")
+    space.sh(NESTED)
+    host = f"{NAME}:{site.docker('inspect', '--format', GATEWAY, space.box)}"
+    fetch = f"curl -sS {URL} >/fetched"
+    for builder in ("0", "1"):
+        said = space.sh(f"set -- '{fetch}' {host}; export DOCKER_BUILDKIT={builder}; {BUILD}")
+        # Nothing of it is in the image, neither in a file nor as a variable.
+        assert said.strip() == "[PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin]"
+        assert space.sh("docker run --rm $(cat /tmp/nest/id) /usr/bin/cat /fetched") == "fetched\n"
+    run = f"docker run --rm --add-host {host} nested"
+    assert space.sh(f"{run} /usr/bin/curl -sS {URL}") == "fetched\n"
+    assert space.sh(f"{run} /usr/bin/env -i /usr/bin/curl -sS {URL}") == "fetched\n"
+    mine = space.sh(f"{run.replace(' nested', ' --env SSL_CERT_FILE=/mine nested')} /usr/bin/env")
+    assert "SSL_CERT_FILE=/mine\n" in mine
+    assert space.sh("sudo ls /run/containai-surround") == ""
+
+
+def test_a_running_box_follows_what_the_machine_trusts(make_space: MakeSpace, trusted: str) -> None:
+    space = make_space()
+    certificate = os.path.join(trusted, "corp.crt")
+    os.rename(certificate, trusted + ".away")
+    fetch = f"curl -sS {URL} 2>&1 || :"
+    assert "SSL certificate problem" in space.sh(fetch)
+    assert space.sh("readlink -f $(command -v runc)").strip() in ("/usr/sbin/runc", "/usr/bin/runc")
+    os.rename(trusted + ".away", certificate)
+    assert space.sh(fetch) == "fetched\n"
+    assert "SSL_CERT_FILE=" in space.sh("sudo systemctl show-environment; env")
+    # What others wrote there stays.
+    space.sh("sudo sed -i '1i MINE=1' /etc/environment")
+    os.unlink(certificate)
+    assert "SSL certificate problem" in space.sh(fetch)
+    assert "SSL_CERT_FILE=" not in space.sh("sudo systemctl show-environment; env")
+    assert space.sh("cat /etc/environment") == "MINE=1\n"
+    assert space.sh("readlink -f $(command -v runc)").strip() in ("/usr/sbin/runc", "/usr/bin/runc")
+
+
+def test_a_stopped_box_finds_it_when_it_boots(
+    make_space: MakeSpace, trusted: str, site: Site
+) -> None:
+    space = make_space()
+    certificate = os.path.join(trusted, "corp.crt")
+    os.rename(certificate, trusted + ".away")
+    space.sh("true")
+    site.cai("stop", space.path)
+    os.rename(trusted + ".away", certificate)
+    assert space.sh(f"curl -sS {URL}") == "fetched\n"
+
+
+def test_a_file_that_is_no_certificate_is_named_and_no_box_is_made(
+    make_space: MakeSpace, trusted: str, site: Site
+) -> None:
+    space = make_space()
+    bad = os.path.join(trusted, "bad.crt")
+    with open(bad, "w", encoding="ascii") as file:
+        file.write("none\n")
+    done = space.run("true", check=False)
+    assert done.returncode != 0
+    assert f"{bad} is no certificate" in done.stderr.decode()
+    assert space.box not in site.container_names()
+    os.environ["CONTAINAI_NETWORK_CERTIFICATES"] = "false"
+    try:
+        assert "SSL certificate problem" in space.sh(f"curl -sS {URL} 2>&1 || :")
+    finally:
+        del os.environ["CONTAINAI_NETWORK_CERTIFICATES"]
