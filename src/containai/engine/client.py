@@ -6,7 +6,7 @@ What is asked most is asked of the socket itself, where this user may use it.
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from containai.engine import api
@@ -80,16 +80,24 @@ class Engine:
             raise engine_error(failed)
 
     def stream(
-        self, *arguments: str, on_line: Callable[[str], None], stdin: bytes | None = None
+        self,
+        *arguments: str,
+        on_line: Callable[[str], None],
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a request whose output is handed over line by line. Raises as `docker` does."""
+        """Make a request whose output is handed over line by line. Raises as `docker` does.
+
+        `env` are variables for docker's client: what is no secret of the command line's.
+        """
         try:
             self.host.stream(
                 self.argv(*arguments),
                 on_line,
                 stdin=stdin,
                 root=self.needs_root,
-                env=self.host.environment(DOCKER_BUILDKIT="0"),
+                env=self.host.environment(DOCKER_BUILDKIT="0", **(env or {})),
+                keep=tuple(env or ()),
             )
         except proc.ProcessError as failed:
             raise engine_error(failed) from None

@@ -7,6 +7,7 @@ import time
 from containai.engine import (
     api,
     configuration,
+    forward,
     kept_ports,
     lxcfs,
     resolver,
@@ -54,6 +55,7 @@ def service(host: Machine, network: Network | None, dockerd: str = "") -> Servic
             *((network_service(layout, network),) if network is not None else ()),
             lxcfs.service(layout),
             resolver.service(layout, network),
+            forward.service(layout, network),
         ),
     )
     if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX_RUNC:
@@ -186,6 +188,7 @@ def _start(host: Machine) -> bool:
     if answering(host):
         if network is not None:
             manager.start(resolver.service(layout, network))
+            manager.start(forward.service(layout, network))
         return False
     if network is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
@@ -218,6 +221,7 @@ def renew(host: Machine) -> None:
     # start by itself 2 s later.
     manager, network = services.manager(host), configuration.network(layout)
     manager.stop(resolver.service(layout, network))
+    manager.stop(forward.service(layout, network))
     if network is not None:
         manager.renew(network_service(layout, network))
     start(host)

@@ -4,7 +4,7 @@ For tests; on a FakeMachine nothing of it is real.
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import pairwise
 from typing import Any
@@ -138,7 +138,11 @@ class FakeEngine(Engine):
         return Done(0, self.outputs.get(request, ""), "")
 
     def stream(
-        self, *arguments: str, on_line: Callable[[str], None], stdin: bytes | None = None
+        self,
+        *arguments: str,
+        on_line: Callable[[str], None],
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Record a request that prints nothing."""
         self.docker(*arguments)

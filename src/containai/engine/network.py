@@ -17,6 +17,8 @@ POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16"
 PREFIX = 20
 #: Where the resolver of boxes listens, on the bridge; their questions to port 53 are led there.
 RESOLVER_PORT = 10053
+#: Where a proxy of this machine's loopback addresses is on the bridge (engine/forward.py).
+PROXY_PORT = 10054
 #: A name of this machine in boxes, beside Docker's own host.docker.internal.
 HOST_NAME = "host.containai.internal"
 MADE_PREFIX = 26
@@ -178,7 +180,9 @@ def script() -> str:
     """Return the program that makes the network; it is installed where only root writes."""
     program = scripts.text("engine/network.sh")
     program = program.replace("@TABLE@\n", scripts.text("engine/network.nft"))
-    return program.replace("@DNS@", str(RESOLVER_PORT)).replace("@HOST@", HOST_NAME)
+    program = program.replace("@KEEPERS@\n", scripts.text("engine/keepers.sh"))
+    program = program.replace("@DNS@", str(RESOLVER_PORT)).replace("@PROXY@", str(PROXY_PORT))
+    return program.replace("@HOST@", HOST_NAME)
 
 
 def argv(layout: Layout, network: Network, action: str) -> list[str]:

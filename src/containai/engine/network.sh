@@ -2,7 +2,7 @@
 # The network of ContainAI's boxes: their bridge, address translation, and what may be forwarded.
 # Written by cai. Runs as root at boot, before the engine, and after a restart of the firewall.
 #
-#     network up|check|tidy|down|resolve BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
+#     network up|check|tidy|down|resolve|forward BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
 #
 # OPENED is a file with the ports of the host that boxes may use, "tcp 5432" a line. PINS is the
 # directory in which cai-runc notes which port of the bridge has which MAC and address.
@@ -27,6 +27,9 @@ dns=@DNS@
 
 # "tcp . 53, udp . 53" of what boxes need, and ", tcp . 5432" of what the user opened.
 needed="tcp . $dns, udp . $dns"
+# The port of 127.0.0.1 on which a proxy listens that boxes use, and where it is on the bridge.
+proxy=$(sed -n 's/^\([0-9][0-9]*\)$/\1/p' "${opened_file%/*}/proxy-port" 2>/dev/null || true)
+[ -z "$proxy" ] || needed="$needed, tcp . @PROXY@"
 opened=$(sed -n 's/^\(tcp\|udp\) \([0-9]*\)$/, \1 . \2/p' "$opened_file" 2>/dev/null | tr -d '\n')
 
 # The rules that other chains need, in nft's words.
@@ -370,33 +373,9 @@ down() {
     ip link delete "$bridge" 2>/dev/null || true
 }
 
-# Answers what boxes ask as this machine's own resolver would: whoever it is, a server on a loopback
-# address included, and whoever it becomes. Nothing is kept: one box cannot poison another's
-# answers. Names of the machine's /etc/hosts are nobody's business. Started again whenever it ends,
-# and it ends with us.
-resolve() {
-    user=dnsmasq
-    id -u "$user" >/dev/null 2>&1 || user=nobody
-    child=
-    trap 'kill $child 2>/dev/null || true; exit 0' TERM INT
-    while :; do
-        setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --no-new-privs \
-            --pdeathsig KILL -- \
-            dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --log-facility=- \
-            --port="$dns" --listen-address="$host" --bind-interfaces \
-            --resolv-file="$resolv_conf" --strict-order --no-hosts --cache-size=0 \
-            --dns-forward-max=4096 --edns-packet-max=1232 \
-            --local=/host.docker.internal/@HOST@/ \
-            --host-record=host.docker.internal,@HOST@,"$host" &
-        child=$!
-        wait "$child" || true
-        sleep 1 &
-        child=$!
-        wait "$child" || true
-    done
-}
-
+# What this keeps alive: `resolve` and `forward`.
+@KEEPERS@
 case $action in
-    up | check | tidy | down | resolve) "$action" ;;
+    up | check | tidy | down | resolve | forward) "$action" ;;
     *) echo "network: there is no action '$action'" >&2; exit 2 ;;
 esac

@@ -153,6 +153,7 @@ class FakeMachine(Machine):
         stdin: bytes | None = None,
         root: bool = False,
         env: dict[str, str] | None = None,
+        keep: Sequence[str] = (),
     ) -> Done:
         """Record a command, hand over what it prints, and answer."""
         done = self._answered(argv, (0,), root=root)

@@ -179,16 +179,18 @@ class Programs:
         stdin: bytes | None = None,
         root: bool = False,
         env: dict[str, str] | None = None,
+        keep: Sequence[str] = (),
     ) -> Done:
         """Run a program and hand over every line of its output as it comes (stderr included).
 
-        Raises ProcessError for a missing program or an exit code other than 0. The last 200 lines
+        `keep` are names in `env` that sudo is not to take out. Raises ProcessError for a missing
+        program or an exit code other than 0. The last 200 lines
         are in the error. The child ends with us: an interrupt is passed on and waited for.
         """
         import signal
         import subprocess
 
-        argv, words = self._command(argv, root=root)
+        argv, words = self._command(argv, root=root, keep=keep)
         last: list[str] = []
         try:
             with open(os.memfd_create("stdin"), "w+b") as given:
@@ -264,10 +266,14 @@ class Programs:
         kept = {name: os.environ[name] for name in keep if name in os.environ}
         os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment(**kept))
 
-    def _command(self, argv: Sequence[str], *, root: bool = False) -> tuple[list[str], list[str]]:
+    def _command(
+        self, argv: Sequence[str], *, root: bool = False, keep: Sequence[str] = ()
+    ) -> tuple[list[str], list[str]]:
         """Return an argv as people see it, and as it is run: with whole paths of programs."""
         shown = self.as_root(argv) if root else list(argv)
-        sudo = [self._program("sudo", root=True), "--"] if len(shown) > len(argv) else []
+        kept = [f"--preserve-env={','.join(keep)}"] if keep else []
+        behind = len(shown) > len(argv)
+        sudo = [self._program("sudo", root=True), *kept, "--"] if behind else []
         return shown, [*sudo, self._program(argv[0], root=root), *argv[1:]]
 
     def _program(self, name: str, *, root: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from containai.engine import configuration, forward
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
 from containai.host import proc, space
@@ -136,6 +137,16 @@ def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False
     ]  # fmt: skip
 
 
+def _proxies(engine: Engine) -> dict[str, str]:
+    """Return the proxies for a build, as variables."""
+    layout = engine.layout
+    network = configuration.network(layout)
+    if network is None:
+        return {}
+    known = engine.host.surroundings.proxies
+    return forward.for_builds(known, network, forward.forwarded(layout))
+
+
 def _build(
     engine: Engine,
     recipe: Recipe,
@@ -153,7 +164,11 @@ def _build(
         progress(reader.said, begins + (1 - begins) * furthest)
 
     try:
-        words = build_words(recipe, arguments, anew=anew)
-        engine.stream(*words, on_line=on_line, stdin=sent)
+        command, *words = build_words(recipe, arguments, anew=anew)
+        # By name: passwords in them are no command line's, and Docker keeps none of these arguments
+        # in an image's history (docs.docker.com, "Predefined ARGs").
+        proxies = _proxies(engine)
+        named = [word for name in proxies for word in ("--build-arg", name)]
+        engine.stream(command, *named, *words, on_line=on_line, stdin=sent, env=proxies)
     except EngineError as failed:
         raise EngineError(reader.error or str(failed)) from None

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from containai.engine import configuration, daemon
+from containai.engine import configuration, daemon, forward
 from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import service
@@ -98,8 +98,9 @@ def test_units_of_what_the_engine_wants():
         MACHINE.network_unit,
         MACHINE.lxcfs_unit,
         MACHINE.resolver_unit,
+        forward.UNIT,
     }
-    for name in (MACHINE.lxcfs_unit, MACHINE.resolver_unit):
+    for name in (MACHINE.lxcfs_unit, MACHINE.resolver_unit, forward.UNIT):
         assert texts[name] == golden(name)
 
 

@@ -38,7 +38,7 @@ class BuildingEngine:
             raise EngineError("no such host")
         self.images[words[-1]] = ()
 
-    def stream(self, verb, *words, on_line, stdin):
+    def stream(self, verb, *words, on_line, stdin, env):
         for line in self.says:
             on_line(line)
         if self.error:

@@ -5,6 +5,7 @@ from containai.provision.step import AnyStep, Choices
 from containai.provision.steps.boxes import Contents
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.engine import EngineFiles, EngineRunning, Group, Network
+from containai.provision.steps.forward import Forward
 from containai.provision.steps.holes import Holes
 from containai.provision.steps.image import Image
 from containai.provision.steps.kernel_limits import KernelLimits
@@ -38,10 +39,11 @@ def steps(host: Machine, choices: Choices) -> list[AnyStep]:
         Group(),
         Runtime(),
         Sysbox(attempt),
-        EngineFiles(settings.network_host_ports),
+        EngineFiles(settings.network_host_ports, proxies=settings.network_proxies),
         Network(),
         EngineRunning(),
         Resolver(),
+        Forward(),
         Image(settings, choices.image_archive),
         RuntimeChoice(attempt, settings),
         Context(),

@@ -4,7 +4,7 @@ import os
 import re
 from typing import NamedTuple
 
-from containai.engine import configuration, daemon, resolver, runtimes
+from containai.engine import configuration, daemon, forward, resolver, runtimes
 from containai.engine import network as networks
 from containai.host import files, services
 from containai.host.machine import Machine
@@ -77,9 +77,13 @@ class EngineFiles:
     )
     otherwise = "they are written"
 
-    def __init__(self, host_ports: str | None = None) -> None:
-        """`host_ports`: the ports to open to boxes; None leaves open what is open."""
+    def __init__(self, host_ports: str | None = None, *, proxies: bool = True) -> None:
+        """`host_ports`: the ports to open to boxes; None leaves open what is open.
+
+        `proxies`: whether boxes are led to a proxy on a loopback address of this machine.
+        """
         self.host_ports = host_ports
+        self.proxies = proxies
 
     def check(self, host: Machine) -> Finding[Outdated]:
         """Compare with what this version writes. Raises EngineError where no subnet is free."""
@@ -120,7 +124,10 @@ class EngineFiles:
         """Remove the units and what they run; the configuration goes with a purge."""
         layout = host.layout
         units = [layout.engine_unit_file, layout.unit_file(layout.network_unit)]
-        units += [layout.unit_file(unit) for unit in (layout.lxcfs_unit, layout.resolver_unit)]
+        units += [
+            layout.unit_file(unit)
+            for unit in (layout.lxcfs_unit, layout.resolver_unit, forward.UNIT)
+        ]
         there = [path for path in units if os.path.exists(path)]
         ours = [layout.network_program, layout.engine_program]
         if scope.purge:
@@ -157,7 +164,18 @@ class EngineFiles:
         ]
         if self.host_ports is not None:
             wanted.append(WriteFile(layout.opened_ports, self.host_ports))
+        if (port := self._proxy_port(host)) is not None:
+            wanted.append(WriteFile(forward.path(layout), f"{port or 'none'}\n"))
         return wanted
+
+    def _proxy_port(self, host: Machine) -> int | None:
+        """Return the port of loopback to forward, 0 for none, or None where it stays as it is.
+
+        Who has no proxy in his environment, as behind sudo, takes nobody's away.
+        """
+        if not self.proxies:
+            return 0 if os.path.exists(forward.path(host.layout)) else None
+        return forward.wanted(host.surroundings.proxies) or None
 
 
 def _parts(host: Machine, network: networks.Network) -> list[Service]:
