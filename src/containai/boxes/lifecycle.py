@@ -165,7 +165,9 @@ class Boxes:
     def _give_back(self, box: Box, workspace: Workspace, key: str) -> None:
         """Have a box as it was, whose successor could not be made."""
         self.engine.docker("rename", box.container, box.name)
-        ssh.publish(self.layout, box.name, self.block(box.name, box.ssh_port, workspace), key)
+        # What it was told it knows: that is said again when it is entered.
+        block = self.block(box.name, box.ssh_port, workspace, told="")
+        ssh.publish(self.layout, box.name, block, key)
 
     def completed(self, order: Order) -> Order:
         """Return an order for a new box: with the settings' limits where it says none.
