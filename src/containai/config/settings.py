@@ -162,7 +162,11 @@ class Settings:
         file_only=True,
     )
     image_name = Setting(
-        "image.name", values.word, "base", "The image of new boxes. Only `base` exists so far."
+        "image.name",
+        values.word,
+        "base",
+        "The image of new boxes: `base`, `sdks`, `full`, or a reference of one that is made from "
+        "such a layer, like `registry.example.com/team/box:1`, which is pulled.",
     )
     image_source = Setting(
         "image.source",

@@ -95,13 +95,8 @@ def _reference(text: str) -> Reference:
 
 def _check(image: Image, given: Reference, layer: Recipe | None) -> None:
     """Raise ImageError for an image that is not the layer, or that no box can start from."""
-    label = image.label(LABEL_RECIPE)
-    if not label:
-        raise ImageError(
-            f"{given} is not made from an image of ContainAI: it has nothing that a box needs",
-            hint=f"build it with a Dockerfile that begins: FROM {IMAGE_REPOSITORY}/base",
-        )
-    if layer is not None and label != layer.digest:
+    registry.refuse_strange(image, str(given))
+    if layer is not None and image.label(LABEL_RECIPE) != layer.digest:
         raise ImageError(
             f"{given} is not {layer.name} as this version of cai makes it with your settings",
             hint=f"build it: cai image build {layer.name}; or have new boxes start from that one: "

@@ -76,7 +76,8 @@ def recipe_of(app: App, name: str) -> Recipe:
 def listed(app: App) -> list[Listed]:
     """Return all images of ours, the current first."""
     engine = engine_of(app)
-    current = {layer.reference: layer.name for layer in layers(app)}
+    wanted = [*layers(app), recipe.wanted(app.settings)]
+    current = {layer.reference: layer.name for layer in wanted}
     used: dict[str, list[str]] = {}
     for container in engine.containers():
         if boxes.is_box(container):

@@ -7,7 +7,7 @@ from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
 from containai.host import proc, space
 from containai.host.certificates import Certificate
-from containai.images import context, rootfs
+from containai.images import context, registry, rootfs
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.progress import RUNS, BuildProgress, TimeLeft
 from containai.images.recipe import ROOT, SOURCE, Recipe
@@ -60,6 +60,9 @@ def ensure(
     left = TimeLeft()
     for number, layer in enumerate(layers):
         told = _of_layer(progress, layers, number, left)
+        if layer.is_pulled:
+            registry.ensure(engine, layer.reference, told)
+            continue
         try:
             sent = context.archive(layer, certificates)
             arguments = _arguments(engine, layer, told)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from containai.config import references
 from containai.config.settings import Settings
 from containai.errors import ImageError
 from containai.layout import IMAGE_REPOSITORY
@@ -30,7 +31,8 @@ VERSIONS = "versions.env"
 class Recipe(NamedTuple):
     """Files, the recipe of the image that it begins with, and arguments of its Dockerfile.
 
-    `generated` has files that are made here: names, and what is in them.
+    `generated` has files that are made here: names, and what is in them. One without a directory is
+    no recipe of ours but a reference, its name: that image is pulled.
     """
 
     name: str
@@ -38,6 +40,11 @@ class Recipe(NamedTuple):
     parent: "Recipe | None" = None
     arguments: tuple[tuple[str, str], ...] = ()
     generated: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether it is an image of a registry."""
+        return not self.directory
 
     @property
     def digest(self) -> str:
@@ -53,6 +60,8 @@ class Recipe(NamedTuple):
     @property
     def reference(self) -> str:
         """The reference of the image that it makes."""
+        if self.is_pulled:
+            return self.name
         return f"{IMAGE_REPOSITORY}/{self.name}:recipe-{self.digest[:16]}"
 
     @property
@@ -64,15 +73,26 @@ class Recipe(NamedTuple):
 def find(name: str, settings: Settings) -> Recipe:
     """Return the recipe of an image. Raises ImageError where there is none."""
     if name not in PARENTS:
-        raise ImageError(
-            f"there is no image {name!r}",
-            hint=f"image.name in config.toml can be: {', '.join(PARENTS)}",
-        )
+        return _pulled(name)
     directory = os.path.join(os.path.dirname(__file__), name)
     versions = versions_of(name)
     generated = ((VERSIONS, versions),) if versions else ()
     parent = find(PARENTS[name], settings) if PARENTS[name] else None
     return Recipe(name, directory, parent, _arguments(name, settings), generated)
+
+
+def _pulled(name: str) -> Recipe:
+    try:
+        if any(mark in name for mark in ":/@"):
+            return Recipe(str(references.reference(name)), "")
+        why = "there is no image of ours"
+    except ValueError as wrong:
+        why = str(wrong)
+    raise ImageError(
+        f"there is no image {name!r}: {why}",
+        hint=f"image.name in config.toml can be: {', '.join(PARENTS)}; or a reference like "
+        "registry.example.com/team/box:1",
+    ) from None
 
 
 def wanted(settings: Settings) -> Recipe:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.errors import EngineError, ImageError, NoSpaceError
+from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from containai.work.ui import Progress
 
 
@@ -99,6 +100,27 @@ def pull(engine: Engine, reference: str, progress: Progress) -> Image:
     if image is None:
         raise ImageError(f"{reference} is not there after it was pulled", hint="see: cai image ls")
     return image
+
+
+def refuse_strange(image: Image, reference: str) -> None:
+    """Raise ImageError for an image that no box can start from."""
+    if not image.label(LABEL_RECIPE):
+        raise ImageError(
+            f"{reference} is not made from an image of ContainAI: it has nothing that a box needs",
+            hint=f"build it with a Dockerfile that begins: FROM {IMAGE_REPOSITORY}/base",
+        )
+
+
+def ensure(engine: Engine, reference: str, progress: Progress) -> None:
+    """Have an image that boxes can start from; pull it. What is none is not kept.
+
+    Raises ImageError.
+    """
+    try:
+        refuse_strange(pull(engine, reference, progress), reference)
+    except ImageError:
+        engine.docker("rmi", reference, ok=(0, 1))
+        raise
 
 
 def push(engine: Engine, reference: str, progress: Progress) -> str:

@@ -1,10 +1,12 @@
 import pytest
 
+from containai.config.settings import Settings
 from containai.engine.container import Image
 from containai.engine.fake import FakeEngine
 from containai.errors import EngineError, ImageError, NoSpaceError
-from containai.images import registry
+from containai.images import build, recipe, registry
 from containai.images.registry import Layers
+from containai.layout import LABEL_RECIPE
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -101,3 +103,31 @@ def test_push(host, monkeypatch):
     lines.clear()
     with pytest.raises(ImageError, match="did not say the digest"):
         registry.push(engine, "a:1", nothing)
+
+
+def test_an_image_that_no_box_can_start_from_is_not_kept(host):
+    engine = FakeEngine(host)
+    engine.by_reference["example.com/x:1"] = Image("1")
+    with pytest.raises(ImageError, match="not made from an image of ContainAI"):
+        registry.ensure(engine, "example.com/x:1", nothing)
+    assert engine.requests == [("pull", "example.com/x:1"), ("rmi", "example.com/x:1")]
+
+
+@pytest.mark.parametrize("name", ["example.com/own:1", f"example.com/own@{DIGEST}", "own/box"])
+def test_an_image_of_a_reference_is_pulled_where_it_is_missing(host, name):
+    host.free = 1 << 40
+    engine = FakeEngine(host)
+    wanted = recipe.wanted(Settings().over({"image.name": name}))
+    assert (wanted.reference, wanted.chain, wanted.is_pulled) == (name, (wanted,), True)
+    made = Image("1", ((LABEL_RECIPE, "f"),))
+    engine.before("pull", lambda: engine.by_reference.update({name: made}))
+    for _ in range(2):
+        assert build.ensure(engine, wanted, nothing) == name
+    assert engine.requests == [("pull", name)]
+
+
+@pytest.mark.parametrize("name", ["bas", "-x:1", "A/B", "a:b:c", "a@sha256:1"])
+def test_what_is_no_image(name):
+    with pytest.raises(ImageError, match="there is no image") as raised:
+        recipe.wanted(Settings().over({"image.name": name}))
+    assert "or a reference" in raised.value.hint

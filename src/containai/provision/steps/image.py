@@ -56,6 +56,8 @@ class Image:
     def _building(self, host: Machine) -> tuple[str, ...]:
         layout = host.layout
         engine, wanted = Engine(host), recipe.wanted(self.settings)
+        if wanted.is_pulled:
+            return (f"# {proc.describe(engine.argv('pull', wanted.reference))}",)
         socket = f"unix://{layout.engine_socket}"
         root = rootfs.bootstrapped_reference()
         bootstrap = rootfs.bootstrap_argv(layout.build_dir, root, socket)
