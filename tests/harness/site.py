@@ -29,6 +29,10 @@ Word = str | bytes
 Done = subprocess.CompletedProcess[bytes]
 
 
+#: The quickest image to make: what the others have is tried where it matters.
+IMAGE = "base"
+
+
 class Site:
     """ContainAI under a root of its own, through its command line."""
 
@@ -55,8 +59,7 @@ class Site:
             "HOME": self.home,
             "XDG_RUNTIME_DIR": run,
             "CONTAINAI_SSH_PORT_RANGE": "{}-{}".format(*self.ports),
-            # The quickest to make; what the others have is tried where it matters.
-            "CONTAINAI_IMAGE_NAME": "base",
+            "CONTAINAI_IMAGE_NAME": IMAGE,
         }
         #: Every container that a test looked at, so that nothing of it may be left.
         self.containers: set[str] = set()
@@ -130,7 +133,7 @@ class Site:
 
     def save_image(self, archive: str) -> None:
         """Write the image of boxes to a file, as `docker save` does."""
-        self.docker("save", "--output", archive, recipe.wanted(Settings()).reference)
+        self.docker("save", "--output", archive, recipe.find(IMAGE, Settings()).reference)
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""

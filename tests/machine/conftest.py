@@ -15,7 +15,7 @@ import pytest
 
 from containai.config.settings import Settings
 from containai.images import recipe
-from harness.site import Site, end, make_root
+from harness.site import IMAGE, Site, end, make_root
 
 from . import manifest
 from .build import DEFAULT_CACHE, locked
@@ -94,7 +94,7 @@ def _is_current(archive: Path) -> bool:
         manifest = members.extractfile("manifest.json")
         assert manifest is not None
         tags = [tag for image in json.load(manifest) for tag in image["RepoTags"] or ()]
-    return recipe.wanted(Settings()).reference in tags
+    return recipe.find(IMAGE, Settings()).reference in tags
 
 
 def _build_image(archive: Path) -> None:

@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from harness.site import IMAGE
+
 from .machine import Machine, Result, User
 
 HOME = "/home/admin"
@@ -61,7 +63,7 @@ class Product:
 
     def cai(self, *words: str, check: bool = True, user: User = "admin") -> Result:
         """Run cai in the project's directory."""
-        script = f"cd {PROJECT}; {shlex.join((CAI, *words))}"
+        script = f"cd {PROJECT}; CONTAINAI_IMAGE_NAME={IMAGE} {shlex.join((CAI, *words))}"
         return self.machine.run(script, user=user, check=check, timeout=SLOW)
 
     def sh(self, script: str) -> str:

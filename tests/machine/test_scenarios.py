@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import cgroups, counted
+from harness.site import IMAGE
 
 from . import manifest
 from .machine import Machine
@@ -184,7 +185,7 @@ def test_power_cut_during_a_start(set_up: Product) -> None:
     # From the ssh key to the first login, about, under emulation.
     after = random.Random(SEED).uniform(2, 40)
     print(f"power is cut after {after:.1f} s; again: CONTAINAI_POWER_SEED={SEED}")
-    words = shlex.join([CAI, "run", PROJECT, "--", "true"])
+    words = shlex.join(["env", f"CONTAINAI_IMAGE_NAME={IMAGE}", CAI, "run", PROJECT, "--", "true"])
     set_up.machine.run(f"setsid --fork {words} </dev/null >/dev/null 2>&1", user="admin")
     time.sleep(after)
     set_up.machine.power_cut()

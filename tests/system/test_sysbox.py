@@ -32,6 +32,7 @@ from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.sysbox import SUBORDINATE, Attempt, Sysbox
 from containai.work.actions import Pin
 from harness.host import HOST
+from harness.site import IMAGE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="installs as root")
 
@@ -319,7 +320,7 @@ def test_a_machine_that_is_known_to_break_it_is_told_so(layout, server, monkeypa
 
 
 def test_a_probe_tells_what_does_not_work(site, monkeypatch):
-    engine, reference = Engine(Machine(site.layout)), recipe.wanted(Settings()).reference
+    engine, reference = Engine(Machine(site.layout)), recipe.find(IMAGE, Settings()).reference
     good = probe.script()
     assert probe.probe(engine, reference, "cai-runc", nothing) == ""
     stop = "systemctl stop docker.service docker.socket\nfor unit in"

@@ -164,9 +164,10 @@ class Settings:
     image_name = Setting(
         "image.name",
         values.word,
-        "base",
-        "The image of new boxes: `base`, `sdks`, `full`, or a reference of one that is made from "
-        "such a layer, like `registry.example.com/team/box:1`, which is pulled.",
+        "full",
+        "The image of new boxes: `base`, `sdks` (with tool chains), `full` (with the agents), or a "
+        "reference of one that is made from such a layer, like `registry.example.com/team/box:1`, "
+        "which is pulled.",
     )
     image_source = Setting(
         "image.source",

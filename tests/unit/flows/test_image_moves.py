@@ -20,6 +20,7 @@ DIGEST = "sha256:" + "0" * 64
 @pytest.fixture
 def app(app):
     app.machine.free = 1 << 40
+    app.settings = app.settings.over({"image.name": "base"})
     app.docker.by_reference.clear()
     return app
 

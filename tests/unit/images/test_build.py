@@ -12,7 +12,7 @@ from containai.images.labels import LABEL_SOURCE
 from containai.images.recipe import Recipe
 from containai.layout import LABEL_RECIPE, Layout
 
-BASE = recipe.wanted(Settings())
+BASE = recipe.find("base", Settings())
 
 
 class BuildingEngine:

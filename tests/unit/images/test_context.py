@@ -60,6 +60,6 @@ def test_an_image_is_the_same_whatever_certificates_its_build_trusts(tmp_path):
 
 
 def test_a_recipe_has_what_is_in_its_directory():
-    base = recipe.wanted(Settings())
+    base = recipe.find("base", Settings())
     names = contents(context.archive(base, ())).keys()
     assert {"Dockerfile", "packages.txt", "rootfs/usr/local/lib/containai/init"} <= names

@@ -12,7 +12,7 @@ from containai.errors import ImageError
 from containai.images import recipe
 from containai.images.recipe import Recipe
 
-BASE = recipe.wanted(Settings())
+BASE = recipe.find("base", Settings())
 
 
 def on(root, name="base"):
@@ -79,7 +79,7 @@ def test_no_such_image(name):
 
 
 def test_another_root_is_another_image():
-    other = recipe.wanted(Settings().over({"image.root": "example.com/debian"}))
+    other = recipe.find("base", Settings().over({"image.root": "example.com/debian"}))
     assert other.reference != BASE.reference
     assert other.reference != on("example.com/ubuntu").reference
     assert other.reference == on("example.com/debian").reference
@@ -113,7 +113,7 @@ def test_every_recipe_has_its_files():
 
 def test_a_source_that_is_chosen_is_another_image():
     def of(source, root="x"):
-        return recipe.wanted(Settings().over({"image.source": source, "image.root": root}))
+        return recipe.find("base", Settings().over({"image.source": source, "image.root": root}))
 
     assert len({of(each).digest for each in ("auto", "upstream", "distro")}) == 3
     # Nothing is pulled then.

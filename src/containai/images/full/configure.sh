@@ -19,5 +19,6 @@ manifest=/usr/local/lib/containai/manifest
 "$manifest" full tool gh "$(gh --version | sed -n '1s/gh version \([^ ]*\).*/\1/p')"
 as_agent --versions | while read -r name version; do "$manifest" full tool "$name" "$version"; done
 
-rm -rf /root/.npm /root/.cache /tmp/* /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/man \
+# What a log-in shell noted of its environment here is not so in a box.
+rm -rf /home/agent/.cache /root/.npm /root/.cache /tmp/* /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/man \
     /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/apt /var/log/dpkg.log
