@@ -13,7 +13,7 @@ FORBIDDEN = re.compile(
     | var/lib/systemd/random-seed
     | (root|home/[^/]+)/\.(netrc|git-credentials|aws/.+|docker/.+|bash_history)
     | (root|home/[^/]+)/\.ssh/.+
-    | (.+/)?(\.cache|_cacache|_logs)/.+
+    | (.+/)?(\.cache(?!/containai/)|_cacache|_logs)/.+
     | (root|home/[^/]+)/\.cargo/registry/.+
     | var/lib/apt/lists/.+_(Packages|Sources|In?Release)(\..+)?
     | var/cache/apt/(archives/.+\.deb|.+\.bin)
@@ -29,7 +29,7 @@ SECRET = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY|_authToken=|oauth_token|sk-ant-|gh[pousr]_[A-Za-z0-9]{36}"
 )
 #: Where a secret would be; programs and their manuals have such words of their own.
-_KEPT = re.compile(r"(etc|root|var/lib|usr/local/etc)/|home/[^/]+/(?!\.nvm/)")
+_KEPT = re.compile(r"(etc|root|var/lib|usr/local/etc)/|home/[^/]+/(?!\.nvm/|\.local/)")
 _SECRET_LIMIT = 1 << 20
 #: Bytes from which a file that is there twice is worth a word; what every package is entered in.
 TWICE, ENTERED = (

@@ -64,4 +64,6 @@ def test_a_large_file_in_two_layers_is_seen(look):
 
 def test_nothing_else_is_seen(look):
     usual = {"etc/machine-id": b"", "etc/passwd": b"x", "var/lib/dpkg/status": bytes(200_000)}
+    # What `session` reads: no cache of a package.
+    usual["home/agent/.cache/containai/session"] = b"export A=1"
     assert look(LARGE | usual, usual) == ([], [])
