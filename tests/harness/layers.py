@@ -13,7 +13,7 @@ FORBIDDEN = re.compile(
     | var/lib/systemd/random-seed
     | (root|home/[^/]+)/\.(netrc|git-credentials|aws/.+|docker/.+|bash_history)
     | (root|home/[^/]+)/\.ssh/.+
-    | (.+/)?(\.cache(?!/containai/)|_cacache|_logs)/.+
+    | (.+/)?(\.cache(?!/containai/)|_cacache|\.npm/_logs)/.+
     | (root|home/[^/]+)/\.cargo/registry/.+
     | var/lib/apt/lists/.+_(Packages|Sources|In?Release)(\..+)?
     | var/cache/apt/(archives/.+\.deb|.+\.bin)

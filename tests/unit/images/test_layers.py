@@ -66,4 +66,6 @@ def test_nothing_else_is_seen(look):
     usual = {"etc/machine-id": b"", "etc/passwd": b"x", "var/lib/dpkg/status": bytes(200_000)}
     # What `session` reads: no cache of a package.
     usual["home/agent/.cache/containai/session"] = b"export A=1"
+    # A package of Python's, of that name.
+    usual["home/agent/.local/lib/opentelemetry/_logs/__init__.py"] = b""
     assert look(LARGE | usual, usual) == ([], [])
