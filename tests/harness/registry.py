@@ -82,7 +82,9 @@ def front(registry: int) -> Iterator[Front]:
 
         def do_GET(self) -> None:
             kept = ("Accept", "Range", "User-Agent")
-            headers = {key: value for key, value in self.headers.items() if key in kept}
+            # A client says what it accepts in several lines, in any order: all of them count.
+            given = {key: self.headers.get_all(key) or [] for key in kept}
+            headers = {key: ", ".join(values) for key, values in given.items() if values}
             answer = made.answer(self.command, self.path, headers)
             self.send_response(answer.status)
             answer.headers.setdefault("Content-Length", str(len(answer.body)))
