@@ -9,7 +9,7 @@ from containai.engine import configuration, daemon
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.errors import ImageError, NotSetUpError
-from containai.images import build, context, manifest, recipe
+from containai.images import build, manifest, recipe
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.recipe import Recipe
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
@@ -141,11 +141,10 @@ def make(app: App, name: str, *, anew: bool) -> list[Built]:
     """
     wanted = recipe_of(app, name)
     engine = engine_of(app)
-    trusted = context.trusted(app.host, app.settings)
     missing = list(wanted.chain) if anew else build.missing(engine, wanted)
     for number, layer in enumerate(missing, 1):
         progress = app.ui.step(f"image {layer.name}", number, len(missing))
-        build.ensure(engine, layer, progress, trusted, anew=anew)
+        build.ensure(engine, layer, progress, anew=anew)
     return [Built(layer.name, layer.reference, layer in missing) for layer in wanted.chain]
 
 

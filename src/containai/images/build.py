@@ -1,12 +1,11 @@
 """Images are built here, a layer at a time; a layer that is there is never built again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from containai.engine import configuration, forward
 from containai.engine.client import Engine
 from containai.errors import EngineError, ImageError
 from containai.host import proc, space
-from containai.host.certificates import Certificate
 from containai.images import context, registry, rootfs
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.progress import RUNS, BuildProgress, TimeLeft
@@ -42,16 +41,17 @@ def ensure(
     engine: Engine,
     recipe: Recipe,
     progress: Progress,
-    certificates: Iterable[Certificate] = (),
     *,
     anew: bool = False,
 ) -> str:
     """Return the reference of an image; build what is missing of its layers.
 
-    `anew` builds the image itself even so, and takes nothing from an earlier build of it.
-    `certificates` are trusted while something is fetched, and are in no image. Raises ImageError,
-    or NoSpaceError before anything is written.
+    `anew` builds the image itself even so, and takes nothing from an earlier build of it. The
+    certificates that boxes are told of are trusted while something is fetched, and are in no image.
+    Raises ImageError, or NoSpaceError and what `Machine.surroundings` does before anything is
+    written.
     """
+    certificates = engine.host.surroundings.certificates
     layers = missing(engine, recipe)
     if anew and not layers:
         layers = [recipe]

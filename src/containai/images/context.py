@@ -5,10 +5,7 @@ import os
 import tarfile
 from collections.abc import Iterable
 
-from containai.config.settings import Settings
-from containai.host import certificates
 from containai.host.certificates import Certificate
-from containai.host.machine import Machine
 from containai.images import recipe as recipes
 from containai.images.recipe import Recipe
 
@@ -36,13 +33,6 @@ def archive(recipe: Recipe, trusted: Iterable[Certificate]) -> bytes:
         for name, text in sorted(trusted):
             _add(tar, f"certificates/{name}", text.encode())
     return out.getvalue()
-
-
-def trusted(host: Machine, settings: Settings) -> tuple[Certificate, ...]:
-    """Return the certificates that builds are to trust. Raises ContainAIError for a bad one."""
-    if not settings.network_certificates:
-        return ()
-    return certificates.added(host.layout.root, os.environ)
 
 
 def _add(

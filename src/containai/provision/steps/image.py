@@ -5,7 +5,7 @@ from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import proc
 from containai.host.machine import Machine
-from containai.images import archive, build, context, recipe, rootfs
+from containai.images import archive, build, recipe, rootfs
 from containai.provision.step import Scope
 from containai.work.actions import Action, Do, Finding
 from containai.work.ui import Progress
@@ -35,8 +35,7 @@ class Image:
             return []
 
         def make(progress: Progress) -> None:
-            trusted = context.trusted(host, self.settings)
-            build.ensure(Engine(host), recipe.wanted(self.settings), progress, trusted)
+            build.ensure(Engine(host), recipe.wanted(self.settings), progress)
 
         def load(progress: Progress) -> None:
             archive.load(Engine(host), [recipe.wanted(self.settings)], self.archive, progress)
