@@ -2,13 +2,12 @@
 
 from containai.engine import configuration, daemon, forward
 from containai.engine import network as networks
-from containai.host import services
 from containai.host.machine import Machine
-from containai.provision.step import Scope
-from containai.work.actions import Action, Do, Finding
+from containai.provision.steps.bridge import OnBridge
+from containai.work.actions import Finding
 
 
-class Forward:
+class Forward(OnBridge):
     """One port of 127.0.0.1, handed over on the bridge alone; it ends with the engine."""
 
     title = "proxy"
@@ -17,6 +16,8 @@ class Forward:
         "to boxes on their bridge while the engine runs"
     )
     otherwise = "that is started"
+    starting = "start handing over the proxy, and wait until it listens"
+    service = staticmethod(forward.service)
 
     def check(self, host: Machine) -> Finding[networks.Network]:
         """Connect to it, where the engine runs."""
@@ -31,17 +32,3 @@ class Forward:
         if not forward.answers(layout, network):
             return Finding(False, f"{seen} is not handed over to boxes", data=network)
         return Finding(True, f"{seen}, for boxes {network.host}:{networks.PROXY_PORT}")
-
-    def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
-        """Start it."""
-        network = finding.data
-        if network is None:
-            return []
-        manager, wanted = services.manager(host), forward.service(host.layout, network)
-        details = tuple(manager.start_shown(wanted))
-        title = "start handing over the proxy, and wait until it listens"
-        return [Do(title, lambda _: manager.start(wanted), details)]
-
-    def undo(self, host: Machine, scope: Scope) -> list[Action]:
-        """It ends with the engine."""
-        return []

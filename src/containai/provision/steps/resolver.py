@@ -5,12 +5,11 @@ Its program decides what the engine is configured with, and it answers where the
 
 from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
-from containai.host import services
 from containai.host.machine import Machine
-from containai.provision.step import Scope
+from containai.provision.steps.bridge import OnBridge
 from containai.provision.steps.optional import OptionalPackage
 from containai.provision.steps.programs import DNSMASQ
-from containai.work.actions import Action, Do, Finding
+from containai.work.actions import Finding
 
 
 class Dnsmasq(OptionalPackage):
@@ -34,12 +33,14 @@ class Dnsmasq(OptionalPackage):
         return self.absent(host, seen)
 
 
-class Resolver:
+class Resolver(OnBridge):
     """dnsmasq, on the bridge of boxes alone. It needs the network, and ends with the engine."""
 
     title = "resolver"
     holds = "dnsmasq, where there is one, answers on the bridge while the engine runs"
     otherwise = "it is started"
+    starting = "start the resolver of boxes, and wait until it answers"
+    service = staticmethod(resolver.service)
 
     def check(self, host: Machine) -> Finding[networks.Network]:
         """Ask it where the engine runs."""
@@ -59,17 +60,3 @@ class Resolver:
         if config is None or not config.get("dns") or host.which("docker") is None:
             return None
         return networks.of(str(config["fixed-cidr"])) if daemon.answering(host) else None
-
-    def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
-        """Start it."""
-        network = finding.data
-        if network is None:
-            return []
-        manager, wanted = services.manager(host), resolver.service(host.layout, network)
-        details = tuple(manager.start_shown(wanted))
-        title = "start the resolver of boxes, and wait until it answers"
-        return [Do(title, lambda _: manager.start(wanted), details)]
-
-    def undo(self, host: Machine, scope: Scope) -> list[Action]:
-        """It ends with the engine."""
-        return []
