@@ -114,13 +114,11 @@ class Boxes:
             try:
                 self._make(self.completed(order), tried, say)
             except EngineError as failed:
-                if not starting.may_pass(failed) or attempt == ATTEMPTS:
-                    raise
+                # Somebody else may have taken the name, without our lock. The engine gives a name
+                # away before it shows the container.
+                _wait_out(failed, attempt)
             else:
                 return
-            # Somebody else may have taken the name, without our lock. The engine gives a name away
-            # before it shows the container.
-            time.sleep(PAUSE * attempt)
             box = boxes.find(self.engine, order.workspace.path, order.name, named=True)
         raise AssertionError("unreachable")
 
@@ -155,9 +153,7 @@ class Boxes:
                     self._make(order, tried, say)
                     break
                 except EngineError as failed:
-                    if not starting.may_pass(failed) or attempt == ATTEMPTS:
-                        raise
-                time.sleep(PAUSE * attempt)
+                    _wait_out(failed, attempt)
             undo.pop_all()
         halt.stop(self.engine, box.container, ok=None)
         self._discard(box.container)
@@ -392,3 +388,10 @@ class Boxes:
                 f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
             )
         return " ".join(words[:2])
+
+
+def _wait_out(failed: EngineError, attempt: int) -> None:
+    """Wait after an attempt that failed; raise what does not pass, or has not by the last."""
+    if not starting.may_pass(failed) or attempt == ATTEMPTS:
+        raise failed
+    time.sleep(PAUSE * attempt)

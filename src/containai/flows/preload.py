@@ -56,8 +56,9 @@ def remove(app: App, references: Sequence[str]) -> list[Preloaded]:
     engine = images.engine_of(app)
     if references and preloaded.exist(engine):
         names = [preloaded.named(each) for each in references]
-        preloaded.remove(engine, _box_image(app), names)
-        return preloaded.listed(engine, _box_image(app))
+        image = _box_image(app)
+        preloaded.remove(engine, image, names)
+        return preloaded.listed(engine, image)
     if references:
         raise ImageError("no image is preloaded", hint="see: cai image preload --list")
     preloaded.remove_all(engine)
