@@ -68,9 +68,12 @@ def shared(shared_space: Space) -> Space:
     return shared_space
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def full(site: Site) -> Iterator[Space]:
-    """A workspace with a running box of the image `full`, which is built once for all tests."""
+    """A workspace with a running box of the image `full`, which is built once for all tests.
+
+    Other modules' tests see none: it is of another image than new boxes there, and has an id range.
+    """
     site.cai("image", "build", "full")
     path = os.path.join(site.root, "ws", "full")
     os.makedirs(path, exist_ok=True)

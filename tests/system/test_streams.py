@@ -6,6 +6,9 @@ import pty
 
 import pytest
 
+from containai.errors import UsageError
+from harness.site import refused
+
 ARGUMENTS = [
     b"plain",
     b"",
@@ -86,13 +89,18 @@ def test_a_terminal_where_stdin_is_one(site, shared):
 
 
 def test_without_a_command_the_agent_of_the_settings_is_started(site, shared):
-    done = site.cai("run", shared.path, env={"CONTAINAI_AGENT_DEFAULT": "hostname"})
+    # In the place of the agent's own.
+    shared.sh("sudo ln -s /usr/bin/hostname /usr/local/bin/gemini")
+    done = site.cai("run", shared.path, env={"CONTAINAI_AGENT_DEFAULT": "gemini"})
+    shared.sh("sudo rm /usr/local/bin/gemini")
     assert done.stdout.decode().strip() == shared.box
-    for agent, hint in (("claude", b"npm i -g @anthropic-ai/claude-code"), ("none", b"cai shell")):
-        done = site.cai("run", shared.path, env={"CONTAINAI_AGENT_DEFAULT": agent}, check=False)
-        assert (done.returncode, done.stdout) == (127, b"")
-        assert f"cai: the agent '{agent}' is not in this box\n  hint: ".encode() in done.stderr
-        assert hint in done.stderr
+    done = site.cai("run", "--agent", "claude", shared.path, check=False)
+    assert (done.returncode, done.stdout) == (127, b"")
+    assert b"cai: the agent 'claude' is not in this box\n  hint: " in done.stderr
+    assert b"npm i -g @anthropic-ai/claude-code" in done.stderr
+    lines = refused(site.cai("run", "--agent", "none", shared.path, check=False), UsageError)
+    assert "there is no agent 'none'" in lines[0]
+    assert "claude" in lines[0]
 
 
 def test_exec_enters_the_same_box(site, shared):
