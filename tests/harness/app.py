@@ -21,7 +21,7 @@ from containai.layout import (
     WORKSPACE_IN_BOX,
     Layout,
 )
-from containai.ssh import setup as ssh
+from containai.ssh import hosts
 from containai.work.ui import Ui
 from harness.ui import Silent
 
@@ -93,12 +93,12 @@ class FakeApp(App):
 
     def _publish(self, name: str, path: str, port: int) -> None:
         """Have what ssh knows of a box."""
-        ssh.ensure_user(self.machine)
+        hosts.ensure_user(self.machine)
         inode = Workspace(path).inode
-        block = ssh.host_block(
+        block = hosts.host_block(
             self.layout, name, port=port, workspace=path, inode=inode, forward_agent=False
         )
-        ssh.publish(self.layout, name, block, "ssh-ed25519 AAAA")
+        hosts.publish(self.layout, name, block, "ssh-ed25519 AAAA")
         self.machine.ran.clear()
 
     def ran(self, *words: str) -> list[tuple[str, ...]]:

@@ -6,12 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from containai.boxes.limits import Limits
-from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX, part_of
-from containai.engine.client import Engine
+from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.engine.container import Container, State
-from containai.errors import BoxNotFoundError, NameTakenError
+from containai.errors import NameTakenError
 from containai.host.machine import Machine
-from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_WORKSPACE, WORKSPACE_IN_BOX
+from containai.layout import LABEL_MANAGED, LABEL_OWNER, WORKSPACE_IN_BOX
 
 #: The owner of a box whose label names none.
 NOBODY = -1
@@ -143,31 +142,6 @@ def named_volumes(container: Container) -> list[str]:
     return [mount.source] if mount is not None and mount.source else []
 
 
-def forgotten_volumes(engine: Engine, name: str) -> list[str]:
-    """Return what is left of a box of ours of that name whose container somebody removed alone.
-
-    The engine refuses to remove what any container has.
-    """
-    return engine.volumes(f"label={part_of(engine.layout.uid, name)}", "dangling=true")
-
-
-def every(engine: Engine) -> list[Box]:
-    """Return all boxes, of all users, by name."""
-    containers = engine.containers(f"label={LABEL_MANAGED}=true")
-    return sorted(map(Box.from_container, filter(is_box, containers)))
-
-
-def own(engine: Engine) -> list[Box]:
-    """Return this user's boxes, by name."""
-    return [box for box in every(engine) if box.belongs_to(engine.layout.uid)]
-
-
-def get(engine: Engine, name: str) -> Box | None:
-    """Return the box of that name or id, whoever owns it, or None."""
-    container = engine.container(name)
-    return Box.from_container(container) if container is not None and is_box(container) else None
-
-
 def refuse_others(host: Machine, box: Box, uid: int, *, to_root: bool) -> None:
     """Raise NameTakenError for a box of another user; `to_root` says that root is refused too."""
     if not box.belongs_to(uid) and (to_root or uid != 0):
@@ -183,35 +157,3 @@ def refuse_workspace(box: Box, workspace: str) -> None:
             f"the box {box.name!r} is of another workspace: {box.workspace!r}",
             hint="choose another: --name NAME",
         )
-
-
-def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> Box | None:
-    """Return a workspace's box: the one of that name, else the user's one that has it mounted.
-
-    `named` says that the user chose the name: then only that one counts.
-    Raises NameTakenError where the name is of a container that is not this user's box of this
-    workspace.
-    """
-    uid = engine.layout.uid
-    container = engine.container(name)
-    if container is not None:
-        if not is_box(container):
-            raise NameTakenError(
-                f"the name {name!r} belongs to a container that is not ContainAI's",
-                hint="choose another: --name NAME",
-            )
-        box = Box.from_container(container)
-        refuse_others(engine.host, box, uid, to_root=True)
-        refuse_workspace(box, workspace)
-        return box
-    if named:
-        return None
-    same = engine.containers(f"label={LABEL_MANAGED}=true", f"label={LABEL_WORKSPACE}={workspace}")
-    boxes = [box for box in map(Box.from_container, filter(is_box, same)) if box.belongs_to(uid)]
-    boxes = [box for box in boxes if box.workspace == workspace]
-    if len(boxes) > 1:
-        names = ", ".join(box.name for box in boxes)
-        raise BoxNotFoundError(
-            f"{workspace!r} has several boxes: {names}", hint="say which: --name NAME"
-        )
-    return boxes[0] if boxes else None

@@ -12,12 +12,12 @@ from containai.boxes import (
     halt,
     ids,
     limits,
+    lookup,
     ports,
     preloaded,
     region,
     starting,
 )
-from containai.boxes import box as boxes
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request, Scene
 from containai.boxes.limits import Limits
@@ -29,8 +29,7 @@ from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks, proc
 from containai.host.background import Background
-from containai.ssh import connect, session
-from containai.ssh import setup as ssh
+from containai.ssh import connect, hosts, session
 
 #: How long another cai may be busy making or starting the same box, in seconds.
 BOX_LOCK_TIMEOUT = 600.0
@@ -82,7 +81,7 @@ class Boxes:
         first = own = name or box_name(workspace.path, self.layout.uid)
         while True:
             with self._lock(own):
-                box = boxes.find(self.engine, workspace.path, first, named=name is not None)
+                box = lookup.find(self.engine, workspace.path, first, named=name is not None)
                 if box is None or design.is_left_over(box) or box.name == design.kept(first):
                     box = self._recovered(first, box)
                 if own == (box.name if box else first):
@@ -119,12 +118,12 @@ class Boxes:
                 _wait_out(failed, attempt)
             else:
                 return
-            box = boxes.find(self.engine, order.workspace.path, order.name, named=True)
+            box = lookup.find(self.engine, order.workspace.path, order.name, named=True)
         raise AssertionError("unreachable")
 
     def _recovered(self, name: str, box: Box | None) -> Box | None:
         """Return the box of a name; one whose replacement was interrupted gets its name again."""
-        old = boxes.get(self.engine, design.kept(name))
+        old = lookup.get(self.engine, design.kept(name))
         if old is None or not old.belongs_to(self.layout.uid):
             return box
         if box is not None and box.container != old.container:
@@ -146,7 +145,7 @@ class Boxes:
         with ExitStack() as undo:
             undo.callback(self._give_back, box, order.workspace, key)
             # The connection that sessions share leads to the old one.
-            ssh.close(self.host, box.name)
+            hosts.close(self.host, box.name)
             tried: set[int] = set()
             for attempt in range(1, ATTEMPTS + 1):
                 try:
@@ -163,7 +162,7 @@ class Boxes:
         self.engine.docker("rename", box.container, box.name)
         # What it was told it knows: that is said again when it is entered.
         block = self.block(box.name, box.ssh_port, workspace, told="")
-        ssh.publish(self.layout, box.name, block, key)
+        hosts.publish(self.layout, box.name, block, key)
 
     def completed(self, order: Order) -> Order:
         """Return an order for a new box: with the settings' limits where it says none.
@@ -183,7 +182,7 @@ class Boxes:
         """
         scene = Scene(
             processors=self.host.processors(),
-            boxes=[box for box in boxes.every(self.engine) if box != left],
+            boxes=[box for box in lookup.every(self.engine) if box != left],
             owner=self.layout.uid,
             runtime=runtimes.chosen(self.layout),
             ipv6=self.host.has_ipv6(),
@@ -197,12 +196,12 @@ class Boxes:
         """
         new, online = limits.changes(box.limits, asked), self.host.processors()
         limits.check(new, online)
-        others = boxes.every(self.engine) if new.cpus else []
+        others = lookup.every(self.engine) if new.cpus else []
         return design.limiting(box, new, online, others)
 
     def block(self, name: str, port: int, workspace: Workspace, told: str) -> str:
         """Return the host block of a box."""
-        return ssh.host_block(
+        return hosts.host_block(
             self.layout,
             name,
             port=port,
@@ -239,11 +238,11 @@ class Boxes:
                     self._shut_down(box)
                 self._discard(box.container)
                 # What a replacement that was killed at its very end left.
-                earlier = boxes.get(self.engine, design.kept(box.name))
+                earlier = lookup.get(self.engine, design.kept(box.name))
                 if earlier is not None and earlier.owner == box.owner:
                     self._discard(earlier.container)
             elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
-                ssh.forget(self.host, box.name)
+                hosts.forget(self.host, box.name)
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         lock = locks.of_box(name)
@@ -251,7 +250,7 @@ class Boxes:
 
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):
-            ssh.close(self.host, box.name)
+            hosts.close(self.host, box.name)
         halt.stop(self.engine, box.container)
 
     def _discard(self, container: str) -> None:
@@ -261,7 +260,7 @@ class Boxes:
         if left is not None:
             box = Box.from_container(left)
             if box.belongs_to(self.layout.uid):
-                ssh.forget(self.host, box.name)
+                hosts.forget(self.host, box.name)
             for request in design.removing(left):
                 self.engine.docker(*request, ok=(0, 1))
         # A shim that is left, and the id range, are root's to end: whoever may not leaves it to
@@ -277,11 +276,11 @@ class Boxes:
         told = self.told(name)
         agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
         agent |= region.seen(self.host)
-        public = ssh.ensure_user(self.host)
+        public = hosts.ensure_user(self.host)
         # It is not needed before there is a container, which takes longer to make.
-        making = Background(lambda: ssh.new_key(self.host))
+        making = Background(lambda: hosts.new_key(self.host))
         choosing = Background(lambda: network.nested_here(self.host))
-        for request in design.tidying(boxes.forgotten_volumes(self.engine, name)):
+        for request in design.tidying(lookup.forgotten_volumes(self.engine, name)):
             self.engine.docker(*request, ok=(0, 1))
         with ExitStack() as undo:
             with self._choosing("a port"):
@@ -295,7 +294,7 @@ class Boxes:
             given.give(self.engine, container, made.runtime, files)
             preloaded.fill(self.engine, container, made.image, made.runtime, say)
             block = self.block(name, made.ssh_port, workspace, told)
-            ssh.publish(self.layout, name, block, key.public)
+            hosts.publish(self.layout, name, block, key.public)
             starting.start(self.engine, container)
             self._connect(name, container)
             undo.pop_all()
@@ -329,12 +328,12 @@ class Boxes:
             if box.status is not Status.RESTARTING:
                 say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
-        ssh.ensure_user(self.host)
+        hosts.ensure_user(self.host)
         told = self.told(name)
         if around.mark(told) != session.last_told(self.layout, name):
             self._tell(box, told, say, runs="start" not in steps)
         block = self.block(name, box.ssh_port, workspace, told)
-        ssh.publish(self.layout, name, block, self._host_key(name, container))
+        hosts.publish(self.layout, name, block, self._host_key(name, container))
         if "start" not in steps:
             self._connect(name, container)
             return
@@ -369,11 +368,11 @@ class Boxes:
             ).code
         if code:
             say(f"{box.name} did not take this machine's certificates and proxies")
-        ssh.retire(self.host, box.name)
+        hosts.retire(self.host, box.name)
 
     def _host_key(self, name: str, container: str) -> str:
         """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
-        pinned = ssh.pinned_key(files.read(self.layout.known_hosts) or "", name)
+        pinned = hosts.pinned_key(files.read(self.layout.known_hosts) or "", name)
         if pinned is not None:
             return pinned
         argv = self.engine.argv("cp", f"{container}:/{design.HOST_KEY_IN_BOX}.pub", "-")

@@ -3,9 +3,9 @@
 import os
 from typing import NamedTuple
 
-from containai.boxes import box as boxes
+from containai.boxes import lookup
 from containai.boxes import workspace as workspaces
-from containai.boxes.box import Box
+from containai.boxes.box import Box, refuse_others, refuse_workspace
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon
@@ -33,18 +33,18 @@ def locate(
     """
     layout = engine.layout
     if target.name is not None:
-        box = boxes.get(engine, target.name)
+        box = lookup.get(engine, target.name)
         if box is not None:
-            boxes.refuse_others(engine.host, box, layout.uid, to_root=to_enter)
+            refuse_others(engine.host, box, layout.uid, to_root=to_enter)
             if target.path is not None:
                 asked = workspaces.resolve(layout, target.path, force=True)
-                boxes.refuse_workspace(box, asked.path)
+                refuse_workspace(box, asked.path)
             return Located(workspace_of(box), box.name, box)
     workspace = workspaces.resolve(layout, target.path, force=force)
     if target.name is not None:
         return Located(workspace, target.name, None)
     name = workspaces.box_name(workspace.path, layout.uid)
-    box = boxes.find(engine, workspace.path, name)
+    box = lookup.find(engine, workspace.path, name)
     return Located(workspace, box.name if box else name, box)
 
 

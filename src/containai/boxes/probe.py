@@ -10,7 +10,7 @@ from containai.engine.client import Engine
 from containai.errors import ContainAIError
 from containai.host import files
 from containai.host.machine import Machine
-from containai.ssh import setup as ssh
+from containai.ssh import hosts
 
 #: How long a probe's box may take to boot and to do its work, in seconds: emulated machines too.
 TIMEOUT = 400.0
@@ -65,7 +65,7 @@ def _boot(
         runtime=runtime,
     )
     engine.docker(*spec.create_arguments(made))
-    key = ssh.new_key(engine.host)
+    key = hosts.new_key(engine.host)
     placed = {
         design.HOST_KEY_IN_BOX: (key.private, 0o600),
         **ids.agent_files(runtime, workspace),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from containai.app import App
-from containai.boxes import box as boxes
+from containai.boxes.box import is_box
 from containai.engine import configuration, daemon
 from containai.engine.client import Engine
 from containai.engine.container import Image
@@ -80,7 +80,7 @@ def listed(app: App) -> list[Listed]:
     current = {layer.reference: layer.name for layer in wanted}
     used: dict[str, list[str]] = {}
     for container in engine.containers():
-        if boxes.is_box(container):
+        if is_box(container):
             used.setdefault(container.image_id, []).append(container.name)
     every = [*engine.images(f"label={LABEL_RECIPE}"), *engine.images(_OURS)]
     rows = [

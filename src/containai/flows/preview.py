@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes import around, design, ids, locate, preloaded, region
-from containai.boxes import box as boxes
+from containai.boxes import around, design, ids, locate, lookup, preloaded, region
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request
@@ -22,8 +21,7 @@ from containai.images import recipe
 from containai.provision import steps
 from containai.provision.step import Choices
 from containai.provision.steps.user import Keys
-from containai.ssh import connect, session
-from containai.ssh import setup as ssh
+from containai.ssh import connect, hosts, session
 from containai.work.actions import Action, Later, Run
 
 #: What stands for a key that is yet to be made or asked for.
@@ -114,7 +112,7 @@ def _made(
     made = app.boxes.designed(order, left=left)
     container = app.engine.container(left.container) if left is not None else None
     removing = design.removing(container) if container is not None else []
-    tidying = design.tidying(boxes.forgotten_volumes(app.engine, order.name))
+    tidying = design.tidying(lookup.forgotten_volumes(app.engine, order.name))
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
     authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
     told = app.boxes.told(order.name)
@@ -171,7 +169,7 @@ def _woken(
     same = session.block_matches(layout, box.name, workspace.path, workspace.inode)
     requests = [(step, box.container) for step in design.waking(box, same=same)]
     starting = [request for request in requests if request[0] == "start"]
-    pinned = ssh.pinned_key(files.read(layout.known_hosts) or "", box.name)
+    pinned = hosts.pinned_key(files.read(layout.known_hosts) or "", box.name)
     told = app.boxes.told(box.name)
     actions = (
         *_requests(app, app.boxes.limiting(box, enter.asked(app))),
@@ -210,7 +208,7 @@ def _published(
     app: App, name: str, port: int, workspace: Workspace, key: str, told: str
 ) -> list[Shown]:
     layout = app.layout
-    pinned = ssh.with_host_key("", name, key)
+    pinned = hosts.with_host_key("", name, key)
     block = app.boxes.block(name, port, workspace, told)
     return [
         Shown(f"$ write in {layout.known_hosts} (mode 600)", pinned),

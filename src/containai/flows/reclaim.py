@@ -5,8 +5,7 @@ import os
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes import box as boxes
-from containai.boxes import owner
+from containai.boxes import lookup, owner
 from containai.boxes.box import Status
 from containai.engine import configuration, daemon
 from containai.errors import ContainAIError, NotSetUpError, WorkspaceError
@@ -41,7 +40,7 @@ def _refuse_running(app: App, path: str) -> None:
     """Raise ContainAIError where a box runs whose services could lose their files."""
     if configuration.read(app.layout) is None or not daemon.answering(app.host):
         return
-    for box in boxes.every(app.engine):
+    for box in lookup.every(app.engine):
         shared = os.path.commonpath([box.workspace or "/", path])
         ends = (Status.STOPPED, Status.UNFINISHED, Status.BROKEN)
         if box.workspace and shared in (box.workspace, path) and box.status not in ends:

@@ -9,7 +9,7 @@ from containai.host import files, proc
 from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.ssh import session
-from containai.ssh.setup import CONTROL_PERSIST
+from containai.ssh.hosts import CONTROL_PERSIST
 
 #: How long sshd may take from the start of the box, in seconds. It takes half a second, and some
 #: minutes on a slow and busy machine; a box that dies ends the wait at once.

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from containai.boxes import box
-from containai.boxes.box import NOBODY, Box, Status, find, is_box, named_volumes
+from containai.boxes import box, lookup
+from containai.boxes.box import NOBODY, Box, Status, is_box, named_volumes
+from containai.boxes.lookup import find
 from containai.engine.container import Container
 from containai.errors import NameTakenError
 from containai.host.fake import FakeMachine
@@ -82,8 +83,8 @@ def test_labels_make_no_box(layout, mounts):
     found["HostConfig"]["Mounts"] = mounts
     engine: Any = Answers(layout, found)
     assert not is_box(container(found))
-    assert box.every(engine) == []
-    assert box.get(engine, "api") is None
+    assert lookup.every(engine) == []
+    assert lookup.get(engine, "api") is None
     with pytest.raises(NameTakenError, match="not ContainAI's"):
         find(engine, "/srv/api", "api")
 
@@ -131,7 +132,7 @@ def without(found, path):
 )
 def test_what_is_missing_breaks_a_box_and_no_list(layout, path):
     engine: Any = Answers(layout, without(inspected(), path))
-    assert len(box.every(engine)) == 1
+    assert len(lookup.every(engine)) == 1
 
 
 def test_volumes_with_a_name_are_those_of_earlier_versions():

@@ -5,8 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from containai.boxes import box as boxes
-from containai.boxes import lifecycle, limits, starting
+from containai.boxes import lifecycle, limits, lookup, starting
 from containai.boxes.limits import Limits
 from containai.boxes.spec import part_of
 from containai.boxes.workspace import Workspace
@@ -22,7 +21,7 @@ from containai.errors import (
     UsageError,
 )
 from containai.host import files
-from containai.ssh import setup as ssh
+from containai.ssh import hosts
 from harness.app import ANOTHER, PUBLIC_KEY, container, words
 
 TAKEN = EngineError("driver failed: Bind for 127.0.0.1:2300 failed: port is already allocated")
@@ -49,7 +48,7 @@ def has_block(app):
 
 
 def pinned(app):
-    return ssh.pinned_key(files.read(app.layout.known_hosts) or "", "api")
+    return hosts.pinned_key(files.read(app.layout.known_hosts) or "", "api")
 
 
 def changes(app):
@@ -110,14 +109,14 @@ def test_a_failed_start_is_undone_from_the_last_to_the_first(app, make, monkeypa
     app.machine.answer(
         app.layout.runtime_program, "ranges", act=lambda: undone.append(("ranges", "", None))
     )
-    forget = ssh.forget
+    forget = hosts.forget
 
     def forgotten(host, name):
         undone.append(("forget", name, pinned(app)))
         with suppress(OSError):
             forget(host, name)
 
-    monkeypatch.setattr(ssh, "forget", forgotten)
+    monkeypatch.setattr(hosts, "forget", forgotten)
     with pytest.raises(raised):
         make()
     created = next(each for each in changes(app) if each[0] == "create")
@@ -351,7 +350,7 @@ def test_ssh_that_does_not_answer_leaves_a_running_box(app, make, workspace):
 
 def test_stop_and_remove_go_by_the_id(app, workspace):
     app.add_box(workspace, name="api")
-    box = boxes.get(app.engine, "api")
+    box = lookup.get(app.engine, "api")
     app.boxes.stop(box)
     assert changes(app) == [("stop", box.container)]
     app.boxes.remove(box)
@@ -363,13 +362,13 @@ def test_stop_and_remove_go_by_the_id(app, workspace):
 
 def test_a_running_box_is_shut_down_before_it_is_removed(app, workspace):
     app.add_box(workspace, name="api")
-    app.boxes.remove(boxes.get(app.engine, "api"))
+    app.boxes.remove(lookup.get(app.engine, "api"))
     assert words(changes(app)) == ["stop", "rm"]
 
 
 def test_removing_a_box_that_is_gone_leaves_who_has_its_name(app, workspace):
     app.add_box(workspace, name="api")
-    box = boxes.get(app.engine, "api")
+    box = lookup.get(app.engine, "api")
     del app.docker.by_id[box.container]
     app.docker.add(container(str(workspace), "api", ANOTHER)._replace(id="other"))
     app.boxes.remove(box)
@@ -379,7 +378,7 @@ def test_removing_a_box_that_is_gone_leaves_who_has_its_name(app, workspace):
 
 def test_a_box_that_is_gone_leaves_nothing_for_ssh(app, workspace):
     app.add_box(workspace, name="api")
-    box = boxes.get(app.engine, "api")
+    box = lookup.get(app.engine, "api")
     del app.docker.by_id[box.container]
     app.boxes.remove(box)
     assert (has_block(app), pinned(app)) == (False, None)

@@ -18,7 +18,7 @@ from containai.cli import warm as warm_words
 from containai.cli.output import Output
 from containai.host import proc
 from containai.layout import Layout
-from containai.ssh import session, setup
+from containai.ssh import hosts, session
 
 #: What a start must not wait for: each costs more than all that the warm path does. So does every
 #: library that is not Python's own.
@@ -196,7 +196,7 @@ def warm(tmp_path):
         layout = Layout("/", str(home), os.getuid(), run)
         name = box_name(str(work), layout.uid)
         os.makedirs(layout.ssh_blocks)
-        block = setup.host_block(
+        block = hosts.host_block(
             layout,
             name,
             port=2300,

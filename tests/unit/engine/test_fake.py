@@ -2,8 +2,9 @@
 
 import pytest
 
-from containai.boxes.box import Box, Status, every, find, is_box
+from containai.boxes.box import Box, Status, is_box
 from containai.boxes.limits import Limits
+from containai.boxes.lookup import every, find
 from containai.boxes.spec import INIT, BoxSpec, create_arguments
 from containai.engine.container import Container, Image, Mount, Port, State
 from containai.engine.fake import FakeEngine

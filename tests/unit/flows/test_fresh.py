@@ -12,7 +12,7 @@ from containai.flows import enter
 from containai.flows.preview import preview
 from containai.host import files
 from containai.images import recipe
-from containai.ssh import setup as ssh
+from containai.ssh import hosts
 from harness.app import words
 
 UNAME = ["uname"]
@@ -28,7 +28,7 @@ def old(app, workspace):
 
 
 def key(app, name):
-    return ssh.pinned_key(files.read(app.layout.known_hosts) or "", name)
+    return hosts.pinned_key(files.read(app.layout.known_hosts) or "", name)
 
 
 def test_a_new_one_takes_its_place(app, old):
@@ -119,9 +119,9 @@ def test_what_a_killed_end_left_goes_with_the_box(app, old, workspace):
 
 
 def _boxes(app):
-    from containai.boxes import box
+    from containai.boxes import lookup
 
-    return box.own(app.engine)
+    return lookup.own(app.engine)
 
 
 def test_ls_says_which_are_of_an_older_image(app, old, workspace, elsewhere):

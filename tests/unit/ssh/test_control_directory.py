@@ -12,7 +12,7 @@ from containai.host.fake import FakeMachine
 from containai.layout import Layout
 from containai.provision.step import Scope
 from containai.provision.steps.user import Keys
-from containai.ssh import connect, session, setup
+from containai.ssh import connect, hosts, session
 from containai.work.actions import Run
 
 OTHER = 4321
@@ -60,7 +60,7 @@ def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make):
         listening.listen()
         listening.settimeout(0)
         assert not session.is_live(shared, "box")
-        setup.close(host, "box")
+        hosts.close(host, "box")
         assert host.ran == []
         with pytest.raises(ContainAIError, match="is not a directory of yours") as caught:
             connect.open_master(host, "box", lambda: None)
@@ -78,7 +78,7 @@ def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make):
 
 def test_ssh_itself_is_not_led_there(shared):
     words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
-    assert "\n    ControlPath none\n" in setup.host_block(shared, "box", **words)
+    assert "\n    ControlPath none\n" in hosts.host_block(shared, "box", **words)
     option = f"ControlPath={shared.control_socket('box')}"
     assert option in session.ssh_argv(shared, "box", [], terminal=False)
     assert option in connect.master_argv(shared, "box", "/log")
@@ -87,5 +87,5 @@ def test_ssh_itself_is_not_led_there(shared):
 def test_elsewhere_the_host_block_names_the_socket(layout):
     words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
     assert not layout.control_dir_is_shared
-    assert layout.control_socket("box") in setup.host_block(layout, "box", **words)
+    assert layout.control_socket("box") in hosts.host_block(layout, "box", **words)
     assert "-o" not in session.ssh_argv(layout, "box", [], terminal=False)

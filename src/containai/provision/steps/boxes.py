@@ -1,6 +1,6 @@
 """What users made with the engine: doctor looks at it, and `cai uninstall` may take it away."""
 
-from containai.boxes import box
+from containai.boxes import box, lookup
 from containai.engine import configuration, daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
@@ -20,7 +20,7 @@ class Contents(Fact):
         """Look for boxes of this user that are broken."""
         if host.which("docker") is None or not daemon.answering(host):
             return Finding(False, "not checked: the engine does not answer")
-        every = box.every(Engine(host))
+        every = lookup.every(Engine(host))
         boxes = [mine for mine in every if mine.belongs_to(host.layout.uid)]
         broken = [f"{mine.name}: {', '.join(mine.problems)}" for mine in boxes if mine.problems]
         if broken:
@@ -53,7 +53,7 @@ class Contents(Fact):
                 )
             return []
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
-        others = _of_others(host, box.every(engine))
+        others = _of_others(host, lookup.every(engine))
         if running and not scope.containers:
             named = [others.get(name, name) for name in running]
             raise ContainAIError(

@@ -8,14 +8,14 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from containai.boxes import box
+from containai.boxes import lookup
 from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.host import files, locks
 from containai.host.machine import Machine
 from containai.layout import DOCKER_CONTEXT, Layout
 from containai.provision.step import Scope
-from containai.ssh import setup as ssh
+from containai.ssh import hosts
 from containai.work.actions import Action, Do, Finding, Run
 from containai.work.ui import Progress
 from containai.work.user import User
@@ -121,7 +121,7 @@ class Keys:
         )
         make = Do(
             f"make {layout.ssh_key}, {layout.ssh_blocks} and the Include in {layout.ssh_config}",
-            lambda _: ssh.ensure_user(host),
+            lambda _: hosts.ensure_user(host),
             details,
         )
         return [*closed, make]
@@ -130,14 +130,14 @@ class Keys:
         """Remove the Include and the host blocks; key and settings go with a purge."""
         layout = host.layout
         actions: list[Action] = []
-        if os.path.exists(layout.ssh_blocks) or ssh.has_include(layout):
+        if os.path.exists(layout.ssh_blocks) or hosts.has_include(layout):
             details = (
                 "end the control connections of boxes",
                 f'remove the line: Include "{layout.ssh_blocks}/*.conf"',
                 "remove the file if nothing else is in it",
             )
             title = f"take the Include out of {layout.ssh_config}"
-            actions.append(Do(title, lambda _: ssh.withdraw(host), details))
+            actions.append(Do(title, lambda _: hosts.withdraw(host), details))
         ours = [layout.ssh_blocks, layout.control_dir]
         if scope.purge:
             ours += [layout.config_dir, layout.state_dir]
@@ -162,7 +162,7 @@ def _missing(layout: Layout) -> Iterator[str]:
     for path in (layout.ssh_key, layout.ssh_key + ".pub", layout.ssh_blocks):
         if not os.path.exists(path):
             yield f"{path} is missing"
-    if not ssh.has_include(layout):
+    if not hosts.has_include(layout):
         yield f"{layout.ssh_config} does not begin with our Include"
 
 
@@ -191,7 +191,7 @@ class Entries:
 
     def check(self, host: Machine) -> Finding[list[str]]:
         """Compare with the engine; one that does not answer proves nothing."""
-        names = ssh.published(host.layout)
+        names = hosts.published(host.layout)
         if not names:
             return Finding(True, "none")
         if host.which("docker") is None or not daemon.answering(host):
@@ -203,7 +203,7 @@ class Entries:
 
     @staticmethod
     def _boxes(host: Machine) -> set[str]:
-        return {own.name for own in box.own(Engine(host))}
+        return {own.name for own in lookup.own(Engine(host))}
 
     def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
         """Forget them. Nothing where the engine does not answer."""
@@ -218,11 +218,11 @@ class Entries:
                 what = f"the box {name}"
                 with locks.hold(host, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
                     if name not in self._boxes(host):
-                        ssh.forget(host, name)
+                        hosts.forget(host, name)
 
         title = f"forget host block and pinned key of {', '.join(stale)}"
         blocks = tuple(f"$ rm {layout.ssh_block(name)}" for name in stale)
-        lines = f"remove the lines of {', '.join(map(ssh.host_alias, stale))} in "
+        lines = f"remove the lines of {', '.join(map(hosts.host_alias, stale))} in "
         return [Do(title, forget, (*blocks, lines + layout.known_hosts))]
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:

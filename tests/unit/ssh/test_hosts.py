@@ -9,7 +9,7 @@ from containai.errors import ContainAIError
 from containai.host import files
 from containai.host.machine import Machine
 from containai.layout import Layout
-from containai.ssh import session, setup
+from containai.ssh import hosts, session
 from harness.host import HOST
 
 BLOCKS = "/home/u/.ssh/containai.d"
@@ -35,18 +35,18 @@ def mode(path):
     ],
 )
 def test_include_is_the_first_line_once(before, after):
-    assert setup.with_include(before, BLOCKS) == after
-    assert setup.with_include(after, BLOCKS) == after
+    assert hosts.with_include(before, BLOCKS) == after
+    assert hosts.with_include(after, BLOCKS) == after
 
 
 def test_include_is_removed():
-    assert setup.without_include(LINE + "Host a\n" + LINE, BLOCKS) == "Host a\n"
-    assert setup.without_include(setup.with_include("Host a", BLOCKS), BLOCKS) == "Host a"
+    assert hosts.without_include(LINE + "Host a\n" + LINE, BLOCKS) == "Host a\n"
+    assert hosts.without_include(hosts.with_include("Host a", BLOCKS), BLOCKS) == "Host a"
 
 
 def test_host_block():
     layout = Layout("/", "/home/u", 1000, "/run/user/1000")
-    block = setup.host_block(
+    block = hosts.host_block(
         layout, "api-1", port=2301, workspace="/srv/a b", inode="5:7", forward_agent=False
     )
     assert (
@@ -79,7 +79,7 @@ Host api-1
 @pytest.mark.parametrize("detour", ["ProxyJump bastion", "ProxyCommand nc bastion 22"])
 def test_a_box_is_reached_directly(tmp_path, detour):
     layout = Layout("/", "/home/u", 1000, "/run/user/1000")
-    block = setup.host_block(
+    block = hosts.host_block(
         layout, "api-1", port=2301, workspace="/w", inode="5:7", forward_agent=False
     )
     (tmp_path / "config").write_text(f"{block}\nHost *\n    {detour}\n", encoding="utf-8")
@@ -93,7 +93,7 @@ def test_a_box_is_reached_directly(tmp_path, detour):
 @pytest.mark.parametrize("home", ["/home/u", "/home/with space", "/home/50%d"])
 def test_ssh_reads_the_host_block(tmp_path, home):
     layout = Layout("/", home, 1000, "/run/user/1000")
-    block = setup.host_block(
+    block = hosts.host_block(
         layout, "api-1", port=2301, workspace="/srv/\n# x", inode="5:7", forward_agent=True
     )
     (tmp_path / "config").write_text(block, encoding="utf-8")
@@ -114,28 +114,28 @@ def test_ssh_reads_the_host_block(tmp_path, home):
 
 
 def test_workspace_cannot_write_into_the_block(layout):
-    block = setup.host_block(
+    block = hosts.host_block(
         layout, "b", port=1, workspace="/x\nProxyCommand evil", inode="1:1", forward_agent=False
     )
     assert not any(line.strip().startswith("ProxyCommand") for line in block.splitlines())
 
 
 def test_known_hosts_edits_match_the_alias_exactly():
-    hosts = setup.with_host_key("", "foo", "ssh-ed25519 A")
-    hosts = setup.with_host_key(hosts, "foo2", "ssh-ed25519 B")
-    assert hosts == "containai-foo ssh-ed25519 A\ncontainai-foo2 ssh-ed25519 B\n"
-    assert setup.pinned_key(hosts, "foo") == "ssh-ed25519 A"
-    assert setup.pinned_key(hosts, "foo2") == "ssh-ed25519 B"
-    assert setup.pinned_key(hosts, "fo") is None
-    replaced = setup.with_host_key(hosts, "foo", "ssh-ed25519 C")
+    known = hosts.with_host_key("", "foo", "ssh-ed25519 A")
+    known = hosts.with_host_key(known, "foo2", "ssh-ed25519 B")
+    assert known == "containai-foo ssh-ed25519 A\ncontainai-foo2 ssh-ed25519 B\n"
+    assert hosts.pinned_key(known, "foo") == "ssh-ed25519 A"
+    assert hosts.pinned_key(known, "foo2") == "ssh-ed25519 B"
+    assert hosts.pinned_key(known, "fo") is None
+    replaced = hosts.with_host_key(known, "foo", "ssh-ed25519 C")
     assert replaced == "containai-foo2 ssh-ed25519 B\ncontainai-foo ssh-ed25519 C\n"
-    assert setup.with_host_key(hosts, "foo", None) == "containai-foo2 ssh-ed25519 B\n"
-    assert setup.with_host_key(hosts, "fo", None) == hosts
-    assert setup.with_host_key("no newline", "fo", None) == "no newline\n"
+    assert hosts.with_host_key(known, "foo", None) == "containai-foo2 ssh-ed25519 B\n"
+    assert hosts.with_host_key(known, "fo", None) == known
+    assert hosts.with_host_key("no newline", "fo", None) == "no newline\n"
 
 
 def test_new_key_is_a_pair():
-    first, second = setup.new_key(HOST), setup.new_key(HOST)
+    first, second = hosts.new_key(HOST), hosts.new_key(HOST)
     assert first.private.startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     assert first.public.split()[0] == "ssh-ed25519"
     assert len(first.public.split()) == 2
@@ -149,7 +149,7 @@ def mine(layout):
 
 
 def test_ensure_user(mine):
-    public = setup.ensure_user(Machine(mine))
+    public = hosts.ensure_user(Machine(mine))
     assert public.startswith("ssh-ed25519 ")
     for directory in (mine.config_dir, os.path.dirname(mine.ssh_config), mine.ssh_blocks):
         assert mode(directory) == 0o700
@@ -157,21 +157,21 @@ def test_ensure_user(mine):
     assert mode(mine.ssh_config) == 0o600
     assert files.read(mine.ssh_config) == f'Include "{mine.ssh_blocks}/*.conf"\n'
     private = files.read(mine.ssh_key)
-    assert setup.ensure_user(Machine(mine)) == public
+    assert hosts.ensure_user(Machine(mine)) == public
     assert files.read(mine.ssh_key) == private
     left = os.listdir(os.path.dirname(mine.ssh_key))
     assert sorted(left) == ["id_containai", "id_containai.pub"]
 
 
 def test_ensure_user_makes_a_lost_public_key_again(mine):
-    public = setup.ensure_user(Machine(mine))
+    public = hosts.ensure_user(Machine(mine))
     os.unlink(mine.ssh_key + ".pub")
-    assert setup.ensure_user(Machine(mine)).split()[:2] == public.split()[:2]
+    assert hosts.ensure_user(Machine(mine)).split()[:2] == public.split()[:2]
 
 
 def test_ensure_user_closes_open_directories(mine):
     os.makedirs(mine.config_dir, mode=0o755)
-    setup.ensure_user(Machine(mine))
+    hosts.ensure_user(Machine(mine))
     assert mode(mine.config_dir) == 0o700
 
 
@@ -180,7 +180,7 @@ def test_config_that_is_a_link_stays_one(mine, tmp_path):
     target.write_text("Host a\n", encoding="utf-8")
     os.mkdir(os.path.dirname(mine.ssh_config), 0o700)
     os.symlink(target, mine.ssh_config)
-    setup.ensure_user(Machine(mine))
+    hosts.ensure_user(Machine(mine))
     assert os.path.islink(mine.ssh_config)
     assert target.read_text(encoding="utf-8") == (f'Include "{mine.ssh_blocks}/*.conf"\nHost a\n')
 
@@ -199,13 +199,13 @@ def test_private_directory_refuses_a_file(tmp_path):
 
 
 def test_publish_and_forget(mine):
-    setup.ensure_user(Machine(mine))
-    setup.publish(mine, "a", "Host a\n", "ssh-ed25519 A")
-    setup.publish(mine, "b", "Host b\n", "ssh-ed25519 B")
+    hosts.ensure_user(Machine(mine))
+    hosts.publish(mine, "a", "Host a\n", "ssh-ed25519 A")
+    hosts.publish(mine, "b", "Host b\n", "ssh-ed25519 B")
     assert files.read(mine.ssh_block("a")) == "Host a\n"
     assert mode(mine.ssh_block("a")) == mode(mine.known_hosts) == 0o600
-    setup.forget(Machine(mine), "a")
-    setup.forget(Machine(mine), "a")
+    hosts.forget(Machine(mine), "a")
+    hosts.forget(Machine(mine), "a")
     assert not os.path.exists(mine.ssh_block("a"))
     assert files.read(mine.known_hosts) == "containai-b ssh-ed25519 B\n"
 
