@@ -73,7 +73,7 @@ class FakeEngine(Engine):
     def images(self, *filters: str) -> list[Image]:
         """Return the images that have a tag of, or the labels of, the filters."""
         return [
-            each for each in dict.fromkeys(self.by_reference.values()) if _passes(each, filters)
+            image for image in dict.fromkeys(self.by_reference.values()) if _passes(image, filters)
         ]
 
     def volumes(self, *filters: str) -> list[str]:
@@ -84,11 +84,11 @@ class FakeEngine(Engine):
         """Return what tells a volume that has a name, or the volumes of a container."""
         if kind == "volume":
             return {"Name": name} if name in self.named_volumes else None
-        found = self.container(name) if kind == "container" else None
-        if found is None:
+        container = self.container(name) if kind == "container" else None
+        if container is None:
             return None
-        volumes = [mount.target for mount in found.mounts if mount.kind == "volume"]
-        return {"Mounts": [{"Name": f"{found.id}{at}", "Destination": at} for at in volumes]}
+        volumes = [mount.target for mount in container.mounts if mount.kind == "volume"]
+        return {"Mounts": [{"Name": f"{container.id}{at}", "Destination": at} for at in volumes]}
 
     def start(self, name: str) -> None:
         """Start a container."""
@@ -205,8 +205,8 @@ class FakeEngine(Engine):
 
 
 def _passes(image: Image, filters: Sequence[str]) -> bool:
-    for each in filters:
-        kind, _, wanted = each.partition("=")
+    for word in filters:
+        kind, _, wanted = word.partition("=")
         known = [*map("=".join, image.labels), *dict(image.labels)]
         if kind == "label" and wanted not in known:
             return False

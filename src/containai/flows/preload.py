@@ -35,10 +35,10 @@ def add(app: App, references: Sequence[str], archive: str = "") -> list[Preloade
             "boxes are started with Sysbox here, which has its own way with /var/lib/docker",
             hint="cai setup --runtime embedded",
         )
-    names = [preloaded.named(each) for each in references]
+    names = [preloaded.named(reference) for reference in references]
     engine, image = images.engine_of(app), _box_image(app)
     pulled = _pulled(app, engine, names)
-    size = sum(found.size for each in names if (found := engine.image(each)))
+    size = sum(there.size for name in names if (there := engine.image(name)))
     if archive and os.path.isfile(archive):
         size += os.path.getsize(archive)
     what = "preloading images"
@@ -55,7 +55,7 @@ def remove(app: App, references: Sequence[str]) -> list[Preloaded]:
     """Remove some, or all where none is named; return what is left."""
     engine = images.engine_of(app)
     if references and preloaded.exist(engine):
-        names = [preloaded.named(each) for each in references]
+        names = [preloaded.named(reference) for reference in references]
         image = _box_image(app)
         preloaded.remove(engine, image, names)
         return preloaded.listed(engine, image)
@@ -72,7 +72,7 @@ def _box_image(app: App) -> str:
 
 def _pulled(app: App, engine: Engine, names: Sequence[str]) -> list[str]:
     """Pull what is missing; return the names of that."""
-    missing = [each for each in names if engine.image(each) is None]
+    missing = [name for name in names if engine.image(name) is None]
     for number, name in enumerate(missing, 1):
         progress = app.ui.step(f"pull {name}", number, len(missing))
         try:

@@ -37,28 +37,28 @@ def added(root: str, environ: Mapping[str, str]) -> tuple[Certificate, ...]:
     `root` is where the machine's files are looked for first. Raises ContainAIError for a file that
     is no certificate or cannot be read, and where they are too many.
     """
-    found: dict[bytes, str] = {}
+    names: dict[bytes, str] = {}
     for path in _anchors(root):
         for der in _read(path, path):
-            found.setdefault(der, _name(path))
+            names.setdefault(der, _name(path))
     known: set[bytes] | None = None
     for name, path in _named(root, environ):
         if known is None:
             known = _known(root)
         for der in _read(path, f"{path} ({name})"):
             if der not in known:
-                found.setdefault(der, _name(path))
-    if sum(map(len, found)) > LIMIT * 3 // 4:
+                names.setdefault(der, _name(path))
+    if sum(map(len, names)) > LIMIT * 3 // 4:
         raise ContainAIError(
-            f"{len(found)} certificates were added to this machine's, more than {LIMIT >> 10} KiB",
+            f"{len(names)} certificates were added to this machine's, more than {LIMIT >> 10} KiB",
             hint="have none of them in boxes: network.certificates = false",
         )
-    return tuple(_numbered(found))
+    return tuple(_numbered(names))
 
 
 def bundle_text(certificates: tuple[Certificate, ...]) -> str:
     """Return certificates as one file."""
-    return "".join(each.text for each in certificates)
+    return "".join(certificate.text for certificate in certificates)
 
 
 def _anchors(root: str) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _anchors(root: str) -> Iterator[str]:
 
 def _named(root: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the variables of this user that name another file than what the machine trusts."""
-    usual = {os.path.realpath(at(root, each)) for each in BUNDLES}
+    usual = {os.path.realpath(at(root, bundle)) for bundle in BUNDLES}
     for name in CERTIFICATE_VARIABLES:
         path = environ.get(name)
         if path and os.path.realpath(path) not in usual:
@@ -90,7 +90,7 @@ def _named(root: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _known(root: str) -> set[bytes]:
-    bundle = next(filter(os.path.exists, (at(root, each) for each in BUNDLES)), "")
+    bundle = next(filter(os.path.exists, (at(root, path) for path in BUNDLES)), "")
     try:
         return set(_read(bundle, bundle))
     except ContainAIError:
@@ -114,14 +114,14 @@ def _read(path: str, shown: str) -> list[bytes]:
     if len(raw) > FILE_LIMIT:
         raise ContainAIError(f"{shown} has more than {FILE_LIMIT >> 20} MiB", hint=HINT)
     try:
-        found = [_first(binascii.a2b_base64(each)) for _, each in _PEM.findall(raw)]
-        if not found and raw[:1] == b"\x30":
-            found = [_first(raw)]
+        ders = [_first(binascii.a2b_base64(text)) for _, text in _PEM.findall(raw)]
+        if not ders and raw[:1] == b"\x30":
+            ders = [_first(raw)]
     except ValueError:
-        found = []
-    if not found:
+        ders = []
+    if not ders:
         raise ContainAIError(f"{shown} is no certificate (PEM or DER)", hint=HINT)
-    return found
+    return ders
 
 
 def _first(der: bytes) -> bytes:
@@ -153,9 +153,9 @@ def _name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "certificate"
 
 
-def _numbered(found: Mapping[bytes, str]) -> Iterator[Certificate]:
+def _numbered(stems: Mapping[bytes, str]) -> Iterator[Certificate]:
     names: dict[str, int] = {}
-    for der, stem in found.items():
+    for der, stem in stems.items():
         names[stem] = names.get(stem, 0) + 1
         name = stem if names[stem] == 1 else f"{stem}.{names[stem]}"
         yield Certificate(f"{name}.crt", _pem(der))
