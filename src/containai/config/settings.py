@@ -248,7 +248,9 @@ class Settings:
 
     def __init__(self) -> None:
         default = Source(Origin.DEFAULT)
-        self._values = {row.key: (row.parse(row.default), default) for row in self.rows()}
+        self._values: dict[str, tuple[Any, Source, object]] = {
+            row.key: (row.parse(row.default), default, row.default) for row in self.rows()
+        }
         self._file = ""
 
     @classmethod
@@ -294,6 +296,13 @@ class Settings:
         value: Value = self._values[row.key][0]
         return value
 
+    def text(self, row: Setting[Any]) -> str:
+        """Return a setting's value as a word says it."""
+        value, _, given = self._values[row.key]
+        if isinstance(value, bool):
+            return str(value).lower()
+        return " ".join(map(str, given)) if isinstance(given, list) else str(given)
+
     def source(self, row: Setting[Any]) -> Source:
         """Return where a setting's value is from."""
         source = self._values[row.key][1]
@@ -307,7 +316,7 @@ class Settings:
 
     def _set(self, row: Setting[Any], given: object, source: Source) -> None:
         try:
-            self._values[row.key] = (row.parse(given), source)
+            self._values[row.key] = (row.parse(given), source, given)
         except ValueError as wrong:
             if source.origin is Origin.FILE:
                 source = source._replace(line=_line(self._file, row.key))

@@ -6,6 +6,7 @@ Every command is run over a machine on which all of that is called so.
 import io
 import json
 import os
+import shlex
 
 import pytest
 
@@ -16,6 +17,7 @@ from containai.boxes.target import Target
 from containai.cli import main, registry
 from containai.cli.commands import (
     _preload,
+    config,
     doctor,
     engine,
     image,
@@ -130,6 +132,19 @@ def _prune(app):
     return image.prune(app, dry_run=False)
 
 
+def _listed(app):
+    """Have a value that is anything: a variable says it."""
+    app.environ = {"CONTAINAI_NETWORK_CERTIFICATES": EVIL}
+    vars(app).pop("settings", None)
+    return config.list_all(app, changed=False)
+
+
+def _edit(app):
+    app.environ = {"EDITOR": shlex.quote(EVIL)}
+    app.machine.missing.add(EVIL)
+    return config.edit_(app)
+
+
 #: The command, how it is done, and whether it says a name of somebody's at all.
 def _preloaded(app):
     said = json.dumps({"names": [EVIL], "id": EVIL, "size": 1})
@@ -168,6 +183,12 @@ CASES = [
     ("image export", lambda app: image.export(app, file=f"/nowhere/{EVIL}"), True),
     ("image import", lambda app: image.import_(app, file=f"/nowhere/{EVIL}"), True),
     ("image prune", _prune, True),
+    ("config list", _listed, True),
+    ("config get", lambda app: config.get(app, key=EVIL), True),
+    ("config set", lambda app: config.set_(app, key="box.memory", value=[EVIL]), True),
+    ("config unset", lambda app: config.unset(app, key=EVIL), True),
+    ("config edit", _edit, True),
+    ("config path", config.path, False),
     ("engine start", _of_another(engine.start), True),
     ("engine stop", _of_another(engine.stop), True),
     ("engine status", _of_another(engine.status), True),
