@@ -24,7 +24,7 @@ from containai.boxes.limits import Limits
 from containai.boxes.spec import BoxSpec, create_arguments
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
-from containai.engine import configuration, forward, network, runtimes, shims
+from containai.engine import configuration, forward, nested, runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks, proc
@@ -279,7 +279,7 @@ class Boxes:
         public = hosts.ensure_user(self.host)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(lambda: hosts.new_key(self.host))
-        choosing = Background(lambda: network.nested_here(self.host))
+        choosing = Background(lambda: nested.settings(self.host))
         for request in design.tidying(lookup.forgotten_volumes(self.engine, name)):
             self.engine.docker(*request, ok=(0, 1))
         with ExitStack() as undo:

@@ -209,6 +209,15 @@ class Settings:
         "Where `cai image pull` gets the layers: a registry, and a path there.",
         file_only=True,
     )
+    image_cache = Setting(
+        "image.cache",
+        values.cached,
+        "",
+        "Whether images that the Docker of new boxes pulls from Docker Hub are kept for the next "
+        "box: `true`, `none`, or the URL of a registry in its place. `cai setup` starts [the "
+        "cache](../explanation/docker-in-a-box.md#a-cache-of-images); not said, it stays as it is.",
+        file_only=True,
+    )
     network_certificates = Setting(
         "network.certificates",
         values.flag,

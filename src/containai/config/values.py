@@ -123,6 +123,27 @@ def versions(value: object) -> str:
 _VERSION = re.compile(r"[A-Z][A-Z0-9]*(_\w+)?=[\w.+/=-]+", re.ASCII)
 
 
+#: What Docker pulls from where an image's name has no registry.
+DOCKER_HUB = "https://registry-1.docker.io"
+_REGISTRY_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def cached(value: object) -> str | None:
+    """Parse true (Docker Hub), the URL of a registry, "none" or false (""), or "" (None: as it is).
+
+    Raises ValueError for what is none of these. It ends up in a configuration: only what is plain.
+    """
+    if value == "":
+        return None
+    if value in ("none", "false") or value is False:
+        return ""
+    if value == "true" or value is True:
+        return DOCKER_HUB
+    if not isinstance(value, str) or not _REGISTRY_URL.fullmatch(value):
+        raise ValueError("expected true, none, or a URL like https://mirror.example.com")
+    return value
+
+
 def directories(value: object) -> tuple[str, ...]:
     """Parse absolute paths, as a list or with colons between, or "none". Raises ValueError."""
     if value == "none":

@@ -6,6 +6,7 @@ import time
 
 from containai.engine import (
     api,
+    cache,
     configuration,
     forward,
     kept_ports,
@@ -56,6 +57,7 @@ def service(host: Machine, network: Network | None, dockerd: str = "") -> Servic
             lxcfs.service(layout),
             resolver.service(layout, network),
             forward.service(layout, network),
+            cache.service(layout, network),
         ),
     )
     if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX_RUNC:
@@ -189,6 +191,7 @@ def _start(host: Machine) -> bool:
         if network is not None:
             manager.start(resolver.service(layout, network))
             manager.start(forward.service(layout, network))
+            manager.start(cache.service(layout, network))
         return False
     if network is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
@@ -222,6 +225,7 @@ def renew(host: Machine) -> None:
     manager, network = services.manager(host), configuration.network(layout)
     manager.stop(resolver.service(layout, network))
     manager.stop(forward.service(layout, network))
+    manager.stop(cache.service(layout, network))
     if network is not None:
         manager.renew(network_service(layout, network))
     start(host)

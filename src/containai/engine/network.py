@@ -19,6 +19,8 @@ PREFIX = 20
 RESOLVER_PORT = 10053
 #: Where a proxy of this machine's loopback addresses is on the bridge (engine/forward.py).
 PROXY_PORT = 10054
+#: Where the cache of images is on the bridge (engine/cache.py).
+CACHE_PORT = 10055
 #: A name of this machine in boxes, beside Docker's own host.docker.internal.
 HOST_NAME = "host.containai.internal"
 MADE_PREFIX = 26
@@ -118,16 +120,6 @@ def nested(routes: str, taken: Iterable[str] = ()) -> dict[str, Any]:
     )
 
 
-def nested_here(host: Machine) -> str:
-    """Return what `nested` does, as JSON, for a box that is made now on this machine."""
-    taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
-    # Of our own, what is kept for networks that are yet to be made has no route.
-    taken += [
-        of(subnet).pool for subnet in docker_networks(files.read(host.layout.engine_config) or "")
-    ]
-    return json.dumps(nested(routes(host), taken)) + "\n"
-
-
 def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
     """Return the interface, other than our bridge, that gets what is sent to a subnet, or None.
 
@@ -181,7 +173,9 @@ def script() -> str:
     program = scripts.text("engine/network.sh")
     program = program.replace("@TABLE@\n", scripts.text("engine/network.nft"))
     program = program.replace("@KEEPERS@\n", scripts.text("engine/keepers.sh"))
-    program = program.replace("@DNS@", str(RESOLVER_PORT)).replace("@PROXY@", str(PROXY_PORT))
+    ports = {"@DNS@": RESOLVER_PORT, "@PROXY@": PROXY_PORT, "@CACHE@": CACHE_PORT}
+    for name, port in ports.items():
+        program = program.replace(name, str(port))
     return program.replace("@HOST@", HOST_NAME)
 
 

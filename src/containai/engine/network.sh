@@ -2,7 +2,7 @@
 # The network of ContainAI's boxes: their bridge, address translation, and what may be forwarded.
 # Written by cai. Runs as root at boot, before the engine, and after a restart of the firewall.
 #
-#     network up|check|tidy|down|resolve|forward BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
+#     network up|check|tidy|down|resolve|forward|cache BRIDGE ADDRESS/PREFIX POOL OPENED PINS RESOLV_CONF
 #
 # OPENED is a file with the ports of the host that boxes may use, "tcp 5432" a line. PINS is the
 # directory in which cai-runc notes which port of the bridge has which MAC and address.
@@ -30,6 +30,9 @@ needed="tcp . $dns, udp . $dns"
 # The port of 127.0.0.1 on which a proxy listens that boxes use, and where it is on the bridge.
 proxy=$(sed -n 's/^\([0-9][0-9]*\)$/\1/p' "${opened_file%/*}/proxy-port" 2>/dev/null || true)
 [ -z "$proxy" ] || needed="$needed, tcp . @PROXY@"
+# Where there is a cache of images, it is on the bridge, too.
+cache_config=${opened_file%/*}/cache.yml
+! grep -qs '^proxy:' "$cache_config" || needed="$needed, tcp . @CACHE@"
 opened=$(sed -n 's/^\(tcp\|udp\) \([0-9]*\)$/, \1 . \2/p' "$opened_file" 2>/dev/null | tr -d '\n')
 
 # The rules that other chains need, in nft's words.
@@ -373,9 +376,9 @@ down() {
     ip link delete "$bridge" 2>/dev/null || true
 }
 
-# What this keeps alive: `resolve` and `forward`.
+# What this keeps alive: `resolve`, `forward` and `cache`.
 @KEEPERS@
 case $action in
-    up | check | tidy | down | resolve | forward) "$action" ;;
+    up | check | tidy | down | resolve | forward | cache) "$action" ;;
     *) echo "network: there is no action '$action'" >&2; exit 2 ;;
 esac

@@ -14,7 +14,7 @@ from containai.boxes.design import Order, Request
 from containai.boxes.spec import create_arguments
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.engine import configuration, daemon, network
+from containai.engine import configuration, daemon, nested
 from containai.flows import admission, enter, setup
 from containai.host import files, services
 from containai.images import recipe
@@ -120,7 +120,7 @@ def _made(
         ids.agent_files(made.runtime, made.workspace) | region.seen(app.host),
         key=(_LATER, _LATER),
         authorized=authorized,
-        pools=network.nested_here(app.host),
+        pools=nested.settings(app.host),
         told=around.shown(told),
     )
     actions = (

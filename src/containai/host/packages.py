@@ -15,7 +15,7 @@ POLICY = "/usr/sbin/policy-rc.d"
 #: Options by which apt knows no archive (sources.list(5)).
 NO_ARCHIVE = ("-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null")
 #: What those packages bring.
-SERVICES = ("docker", "containerd", "lxcfs")
+SERVICES = ("docker", "containerd", "lxcfs", "docker-registry")
 
 
 def missing(host: "Machine", names: Sequence[str]) -> list[str]:

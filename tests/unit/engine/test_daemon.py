@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from containai.engine import configuration, daemon, forward
+from containai.engine import cache, configuration, daemon, forward
 from containai.engine.network import Network
 from containai.errors import EngineError
 from containai.host import service
@@ -99,8 +99,9 @@ def test_units_of_what_the_engine_wants():
         MACHINE.lxcfs_unit,
         MACHINE.resolver_unit,
         forward.UNIT,
+        cache.UNIT,
     }
-    for name in (MACHINE.lxcfs_unit, MACHINE.resolver_unit, forward.UNIT):
+    for name in (MACHINE.lxcfs_unit, MACHINE.resolver_unit, forward.UNIT, cache.UNIT):
         assert texts[name] == golden(name)
 
 

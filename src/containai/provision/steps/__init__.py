@@ -3,6 +3,7 @@
 from containai.host.machine import Machine
 from containai.provision.step import AnyStep, Choices
 from containai.provision.steps.boxes import Contents
+from containai.provision.steps.cache import Cache, DockerRegistry
 from containai.provision.steps.choice import RuntimeChoice
 from containai.provision.steps.engine import EngineFiles, EngineRunning, Group, Network
 from containai.provision.steps.forward import Forward
@@ -24,9 +25,11 @@ def steps(host: Machine, choices: Choices) -> list[AnyStep]:
     ssh is the user's own affair: through sudo, it is left to that user's first command.
     """
     # Without a network, a package that is only wanted is not waited for.
-    wanted: list[AnyStep] = [] if choices.offline_dir else [Lxcfs(), Dnsmasq()]
-    own: list[AnyStep] = [Keys()] if host.invoker() is None else []
     settings = choices.settings
+    wanted: list[AnyStep] = []
+    if not choices.offline_dir:
+        wanted = [Lxcfs(), Dnsmasq(), DockerRegistry(settings.image_cache)]
+    own: list[AnyStep] = [Keys()] if host.invoker() is None else []
     attempt = Attempt(settings.engine_runtime, offline=choices.offline_dir or None)
     return [
         System(),
@@ -39,11 +42,16 @@ def steps(host: Machine, choices: Choices) -> list[AnyStep]:
         Group(),
         Runtime(),
         Sysbox(attempt),
-        EngineFiles(settings.network_host_ports, proxies=settings.network_proxies),
+        EngineFiles(
+            settings.network_host_ports,
+            proxies=settings.network_proxies,
+            cached=settings.image_cache,
+        ),
         Network(),
         EngineRunning(),
         Resolver(),
         Forward(),
+        Cache(),
         Image(settings, choices.image_archive),
         RuntimeChoice(attempt, settings),
         Context(),

@@ -4,7 +4,7 @@ import os
 import re
 from typing import NamedTuple
 
-from containai.engine import configuration, daemon, forward, resolver, runtimes
+from containai.engine import cache, configuration, daemon, forward, resolver, runtimes
 from containai.engine import network as networks
 from containai.host import files, services
 from containai.host.machine import Machine
@@ -77,13 +77,17 @@ class EngineFiles:
     )
     otherwise = "they are written"
 
-    def __init__(self, host_ports: str | None = None, *, proxies: bool = True) -> None:
-        """`host_ports`: the ports to open to boxes; None leaves open what is open.
+    def __init__(
+        self, host_ports: str | None = None, *, proxies: bool = True, cached: str | None = None
+    ) -> None:
+        """`host_ports`: the ports to open to boxes; `cached`: the registry whose images are kept.
 
-        `proxies`: whether boxes are led to a proxy on a loopback address of this machine.
+        None leaves either as it is. `proxies`: whether boxes are led to a proxy on a loopback
+        address of this machine.
         """
         self.host_ports = host_ports
         self.proxies = proxies
+        self.cached = cached
 
     def check(self, host: Machine) -> Finding[Outdated]:
         """Compare with what this version writes. Raises EngineError where no subnet is free."""
@@ -126,7 +130,7 @@ class EngineFiles:
         units = [layout.engine_unit_file, layout.unit_file(layout.network_unit)]
         units += [
             layout.unit_file(unit)
-            for unit in (layout.lxcfs_unit, layout.resolver_unit, forward.UNIT)
+            for unit in (layout.lxcfs_unit, layout.resolver_unit, forward.UNIT, cache.UNIT)
         ]
         there = [path for path in units if os.path.exists(path)]
         ours = [layout.network_program, layout.engine_program]
@@ -166,6 +170,9 @@ class EngineFiles:
             wanted.append(WriteFile(layout.opened_ports, self.host_ports))
         if (port := self._proxy_port(host)) is not None:
             wanted.append(WriteFile(forward.path(layout), f"{port or 'none'}\n"))
+        upstream = cache.upstream(layout) if self.cached is None else self.cached
+        if upstream or os.path.exists(cache.path(layout)):
+            wanted.append(WriteFile(cache.path(layout), cache.text(layout, chosen, upstream)))
         return wanted
 
     def _proxy_port(self, host: Machine) -> int | None:
@@ -314,6 +321,7 @@ class EngineRunning:
         """Stop it, and all boxes through their own systemd."""
         layout = host.layout
         left = [layout.engine_exec, layout.engine_socket, layout.engine_pidfile]
+        left.append(cache.data(layout))
         if scope.purge:
             left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
         there = [path for path in left if os.path.exists(path)]
