@@ -103,7 +103,7 @@ AGENTS = (
         variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
         wider=(),
         unattended=("--dangerously-skip-permissions",),
-        sandbox="works, with bubblewrap and socat",
+        sandbox="works, with bubblewrap and socat: files and network",
         updates="by itself, with npm; `claude update`",
         megabytes=190,
     ),

@@ -55,6 +55,22 @@ def test_the_sandbox_of_codex_refuses_what_it_should(full: Space) -> None:
     assert full.run("codex", "sandbox", "--", "true").returncode == 0
 
 
+def test_the_sandbox_of_claude_starts_a_command_and_refuses_what_it_should(full: Space) -> None:
+    package = ("--prefix", "/tmp/srt", "@anthropic-ai/sandbox-runtime")
+    full.run("npm", "install", "--no-audit", "--no-fund", *package)
+    srt = "/tmp/srt/node_modules/.bin/srt"
+    assert full.run(srt, "echo", "hi").stdout == b"hi\n"
+    for attempt, said in (
+        (["touch", "/home/agent/written"], b"Read-only file system"),
+        (["curl", "--silent", "--show-error", "https://registry.npmjs.org"], b"403"),
+    ):
+        # It is the sandbox that refuses: without it, it is done.
+        full.run(*attempt)
+        done = full.run(srt, *attempt, check=False)
+        assert done.returncode != 0
+        assert said in done.stderr
+
+
 def test_a_missing_agent_says_how_it_comes_and_one_that_is_there_starts(full: Space) -> None:
     done = full.site.cai("run", "--agent", "aider", full.path, check=False)
     assert done.returncode == 127
