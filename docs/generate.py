@@ -41,7 +41,11 @@ def pages() -> dict[str, str]:
 def of_images() -> dict[str, str]:
     """Return all generated files of images: path below their directory → text."""
     sshd = "base/rootfs/etc/ssh/sshd_config.d/20-agents.conf"
-    return {"full/agents.txt": agents.listed(), sshd: agents.accepted()}
+    return {
+        "full/agents.txt": agents.listed(),
+        "full/left-out.txt": agents.left_out(),
+        sshd: agents.accepted(),
+    }
 
 
 def agents_page() -> str:

@@ -267,3 +267,8 @@ def listed() -> str:
         for agent in AGENTS
         if not agent.left_out
     )
+
+
+def left_out() -> str:
+    """Return what the image `full` says of those that it does not have: a name and why, a line."""
+    return "".join(f"{agent.name} {agent.left_out}\n" for agent in AGENTS if agent.left_out)

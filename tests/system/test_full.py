@@ -20,6 +20,9 @@ def manifest(full: Space) -> dict[str, str]:
     found = json.loads(full.run("cat", "/usr/share/containai/image/full.json").stdout)
     versions = found["versions"]
     assert isinstance(versions, dict)
+    assert found["left_out"] == {
+        each.name: each.left_out for each in agents.AGENTS if each.left_out
+    }
     return versions
 
 
@@ -29,6 +32,17 @@ def test_an_agent_says_its_version(full: Space, manifest: dict[str, str], agent:
     assert re.search(NUMBER, said)
     # Copilot may be a newer one than was installed: it takes that from its own cache.
     assert manifest[agent.binary] in said
+
+
+def test_doctor_says_which_there_are(full: Space, manifest: dict[str, str]) -> None:
+    before = full.site.container_names()
+    done = full.site.cai("doctor", "--json", env={"CONTAINAI_IMAGE_NAME": "full"}, check=False)
+    rows = json.loads(done.stdout)
+    (row,) = [row for row in rows if row["step"] == "agents"]
+    assert row["ok"]
+    known = [f"{each.name} {manifest[each.binary]}" for each in IMAGE_HAS]
+    assert row["seen"].startswith(", ".join(known) + "; without aider (")
+    assert full.site.container_names() == before
 
 
 def test_what_github_is_spoken_to_with(full: Space, manifest: dict[str, str]) -> None:

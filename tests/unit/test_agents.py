@@ -121,3 +121,5 @@ def test_the_image_has_those_that_are_not_left_out():
     assert [line[1] for line in lines] == [
         agent.binary for agent in agents.AGENTS if not agent.left_out
     ]
+    others = [line.partition(" ")[::2] for line in agents.left_out().splitlines()]
+    assert others == [(each.name, each.left_out) for each in agents.AGENTS if each.left_out]

@@ -18,6 +18,7 @@ manifest=/usr/local/lib/containai/manifest
 "$manifest" full source "$SOURCE" "$PRETTY_NAME"
 "$manifest" full tool gh "$(gh --version | sed -n '1s/gh version \([^ ]*\).*/\1/p')"
 as_agent --versions | while read -r name version; do "$manifest" full tool "$name" "$version"; done
+while read -r name why; do "$manifest" full left-out "$name" "$why"; done <left-out.txt
 
 # What a log-in shell noted of its environment here is not so in a box.
 rm -rf /home/agent/.cache /root/.npm /root/.cache /tmp/* /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/man \

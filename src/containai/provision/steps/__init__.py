@@ -2,6 +2,7 @@
 
 from containai.host.machine import Machine
 from containai.provision.step import AnyStep, Choices
+from containai.provision.steps.agents import Agents
 from containai.provision.steps.boxes import Contents
 from containai.provision.steps.cache import Cache, DockerRegistry
 from containai.provision.steps.choice import RuntimeChoice
@@ -64,4 +65,4 @@ def checks(host: Machine, choices: Choices) -> list[AnyStep]:
 
     Uninstall goes through them backwards.
     """
-    return [*steps(host, choices), Holes(), Entries(), Contents()]
+    return [*steps(host, choices), Agents(choices.settings), Holes(), Entries(), Contents()]
