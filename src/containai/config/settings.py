@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
-from containai.config import references, values
-from containai.errors import ContainAIError, UsageError
+from containai.config import file, references, values
+from containai.errors import UsageError
 
 Value = TypeVar("Value")
 
@@ -275,11 +275,11 @@ class Settings:
         wrong value.
         """
         settings = cls()
-        settings._file = _read(path)
-        given = _flat(_parsed(path, settings._file))
+        settings._file = file.read(path)
+        given = file.flat(file.parsed(path, settings._file))
         for key in given:
             if key not in settings._values:
-                raise _unknown(key, Source(Origin.FILE, path, _line(settings._file, key)))
+                raise _unknown(key, Source(Origin.FILE, path, file.line(settings._file, key)))
         for row in cls.rows():
             if row.variable in environ:
                 settings._set(row, environ[row.variable], Source(Origin.ENVIRONMENT, row.variable))
@@ -316,7 +316,7 @@ class Settings:
         """Return where a setting's value is from."""
         source = self._values[row.key][1]
         if source.origin is Origin.FILE:
-            return source._replace(line=_line(self._file, row.key))
+            return source._replace(line=file.line(self._file, row.key))
         return source
 
     def flagged(self, row: Setting[Value]) -> Value | None:
@@ -328,7 +328,7 @@ class Settings:
             self._values[row.key] = (row.parse(given), source, given)
         except ValueError as wrong:
             if source.origin is Origin.FILE:
-                source = source._replace(line=_line(self._file, row.key))
+                source = source._replace(line=file.line(self._file, row.key))
             raise UsageError(
                 f"{row.key} = {given!r} in {source} is not valid", hint=str(wrong)
             ) from None
@@ -353,56 +353,3 @@ def _unknown(key: str, source: Source) -> UsageError:
     return UsageError(
         f"{source}: unknown setting {key!r}", hint=f"{hint}known: {', '.join(sorted(known))}"
     )
-
-
-def _read(path: str) -> str:
-    """Return a file's text, or "" where there is none."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-    except OSError as wrong:
-        raise ContainAIError(f"{path} cannot be read: {wrong.strerror}") from None
-    except ValueError as wrong:
-        raise ContainAIError(f"{path} is not valid TOML: {wrong}", hint="correct it") from None
-
-
-def _parsed(path: str, text: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as wrong:
-        raise ContainAIError(f"{path} is not valid TOML: {wrong}", hint="correct it") from None
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat
-
-
-def _line(text: str, key: str) -> int:
-    """Return the line where a key of a valid TOML text gets its value.
-
-    tomllib does not tell. But what is cut off between two statements is valid too: the statement
-    ends where the text up to there first has the key, and begins after the last such cut before.
-    """
-    import tomllib
-
-    lines, begins = text.split("\n"), 1
-    for count in range(1, len(lines) + 1):
-        try:
-            table = tomllib.loads("\n".join(lines[:count]) + "\n")
-        except ValueError:
-            continue
-        if key in _flat(table):
-            return begins
-        begins = count + 1
-    return begins
