@@ -17,7 +17,8 @@
     ├── ImageError             22
     ├── WorkspaceError         23
     ├── DownloadError          24
-    └── SelfTestError          25
+    ├── SelfTestError          25
+    └── UntrustedError         26
 
 The exit code of a command that ran in a box is passed through as it is.
 """
@@ -133,3 +134,9 @@ class SelfTestError(ContainAIError):
     """The probes of the escape self-test could not run, or a box answered something else."""
 
     exit_code = 25
+
+
+class UntrustedError(ContainAIError):
+    """The workspace has a Dockerfile that its user has not agreed to."""
+
+    exit_code = 26

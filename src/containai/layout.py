@@ -1,7 +1,6 @@
 """Every path, socket, unit, bridge and label of ContainAI, once, as a value.
 
-Nothing is computed at import time. Tests pass another root and get a whole ContainAI of their own:
-socket, data, runtime, bridge and id window.
+Nothing is computed at import time. Tests pass another root for a whole ContainAI of their own.
 """
 
 import os
@@ -71,7 +70,6 @@ class Layout:
         return self.root == DEFAULT_ROOT
 
     # The engine.
-
     @property
     def engine_socket(self) -> str:
         """The socket of the private dockerd."""
@@ -209,7 +207,6 @@ class Layout:
         return 0 if self.is_default else zlib.crc32(self.root.encode())
 
     # The embedded runtime.
-
     @property
     def runtime_dir(self) -> str:
         """Where cai-runc is installed; only root writes there."""
@@ -254,7 +251,6 @@ class Layout:
         return first + count, 262144
 
     # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.
-
     @property
     def sysbox_dir(self) -> str:
         """Where the programs of the pinned release are; only root writes there."""
@@ -315,7 +311,6 @@ class Layout:
         return self._at("var/lib/containai/build")
 
     # The user's own.
-
     @property
     def config_dir(self) -> str:
         """ContainAI's configuration of this user."""
@@ -325,6 +320,11 @@ class Layout:
     def config_file(self) -> str:
         """The user's settings."""
         return os.path.join(self.config_dir, "config.toml")
+
+    @property
+    def trusted(self) -> str:
+        """The Dockerfiles of workspaces that the user trusts, a file each."""
+        return os.path.join(self.config_dir, "trusted")
 
     @property
     def ssh_key(self) -> str:

@@ -26,6 +26,6 @@ class Silent:
     def tell(self, text: str) -> None:
         self.told.append(text)
 
-    def ask(self, question: str) -> bool:
+    def ask(self, question: str, *, beforehand: bool = True) -> bool:
         self.asked.append(question)
         return self.agrees

@@ -56,10 +56,10 @@ class Terminal:
         self.close()
         self._output.tell(text)
 
-    def ask(self, question: str) -> bool:
+    def ask(self, question: str, *, beforehand: bool = True) -> bool:
         """Return whether the user agrees."""
         self.close()
-        return self._agreed or self._output.ask(question)
+        return (beforehand and self._agreed) or self._output.ask(question)
 
     def _print(self, text: str) -> None:
         self._last_line = time.monotonic()

@@ -218,6 +218,13 @@ class Settings:
         "cache](../explanation/docker-in-a-box.md#a-cache-of-images); not said, it stays as it is.",
         file_only=True,
     )
+    image_workspace = Setting(
+        "image.workspace",
+        values.flag,
+        "true",
+        "Whether a new box of a workspace that has a `.containai/Dockerfile` starts from what that "
+        "makes, once you [trust it](../explanation/images.md#an-image-of-a-workspaces-own).",
+    )
     network_certificates = Setting(
         "network.certificates",
         values.flag,

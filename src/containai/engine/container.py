@@ -105,7 +105,10 @@ class Container(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image, inspected. `digests` are what registries call it; `size` is in bytes, of it all."""
+    """An image, inspected. `digests` are what registries call it; `size` is in bytes, of it all.
+
+    `layers` are the digests of what it is made of, the first one first.
+    """
 
     id: str
     labels: tuple[tuple[str, str], ...] = ()
@@ -113,6 +116,7 @@ class Image(NamedTuple):
     digests: tuple[str, ...] = ()
     size: int = 0
     created: str = ""
+    layers: tuple[str, ...] = ()
 
     @classmethod
     def from_inspect(cls, inspected: object) -> "Image":
@@ -125,6 +129,7 @@ class Image(NamedTuple):
             digests=_texts(top.get("RepoDigests")),
             size=_number(top.get("Size")),
             created=_text(top.get("Created")),
+            layers=_texts(_table(top.get("RootFS")).get("Layers")),
         )
 
     def label(self, key: str) -> str | None:

@@ -117,6 +117,13 @@ class FakeEngine(Engine):
                 return Done(0, f"{len(self.requests):064x}\n", "")
             case "create":
                 return Done(0, self._created(arguments) + "\n", "")
+            case "build":
+                labels = tuple(map(_pair, _given(arguments, "--label")))
+                tags = tuple(_given(arguments, "--tag"))
+                made = Image(f"sha256:{len(self.requests):064x}", labels, tags)
+                self.by_reference |= dict.fromkeys(tags, made)
+            case "rmi":
+                self.by_reference.pop(arguments[-1], None)
             case "start" | "unpause":
                 self._become(arguments[-1], state=State.RUNNING, running=True)
             case "rename":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from containai.boxes import workspace as workspaces
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
+from containai.errors import ContainAIError
 from containai.layout import Layout
 from containai.ssh import session
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from containai.boxes.box import Box
     from containai.boxes.limits import Limits
     from containai.boxes.locate import Located
+    from containai.images.recipe import Recipe
+    from containai.provision.step import AnyStep
 
 Argv = list[bytes | str]
 #: Settings whose flags say nothing about the box.
@@ -116,33 +119,38 @@ def started(app: "App", box: "Box") -> Workspace:
 
 
 def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
-    from containai.flows import admission
+    from containai.boxes import design
+    from containai.flows import admission, workspace_image
     from containai.images import recipe
 
-    # Its digest is looked up once.
-    reference = recipe.wanted(app.settings).reference
     located = _located(app, target, wanted)
-    if located is not None and located.box is not None:
+    box = located.box if located is not None else None
+    is_made = box is None or wanted.fresh or design.is_left_over(box)
+    if located is not None and box is not None:
         workspace = checked(app.layout, located.workspace)
         if wanted.fresh:
-            _agreed(app, located.box)
-            if not is_set_up(app, reference):
-                _set_up(app)
+            _agreed(app, box)
     else:
         workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
-        if located is None or not is_set_up(app, reference):
-            # Before setup, which takes minutes.
-            admission.look(app.host, workspace, force=wanted.force)
-            _set_up(app)
+    if is_made:
+        # Before setup and builds, which take minutes.
+        admission.look(app.host, workspace, force=wanted.force)
+        image = workspace_image.wanted(app, workspace.path)
+        _have(app, image, is_new=located is None)
+    else:
+        image = recipe.wanted(app.settings)
     workspace = workspace._replace(skip_mounts=wanted.skip_mounts)
     news: list[str] = []
 
     def admit() -> None:
         news[:] = admission.look(app.host, workspace, force=wanted.force)
+        if not is_made and workspace_image.wanted(app, workspace.path) != image:
+            raise ContainAIError("the box went while it was to be entered", hint="again: cai run")
 
     name = app.boxes.bring_up(
         workspace,
-        reference,
+        # Its digest is looked up once.
+        image.reference,
         app.ui.say,
         target.name,
         asked(app),
@@ -156,8 +164,6 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
 
 def _agreed(app: "App", box: "Box") -> None:
     """Raise ContainAIError where the user does not want to lose what is in a box."""
-    from containai.errors import ContainAIError
-
     what = f"The box {box.name!r} is made anew: all that is in it goes, its own Docker's images too"
     if not app.ui.ask(f"{what}; the workspace stays. Go on?"):
         raise ContainAIError("nothing was changed", hint="agree to it: cai run --fresh --yes")
@@ -204,10 +210,25 @@ def is_set_up(app: "App", image: str) -> bool:
     return runtimes.read_choice(app.layout) is not None and app.engine.image(image) is not None
 
 
-def _set_up(app: "App") -> None:
-    """Set the machine up: only here, as what knows how is much to import."""
-    from containai.flows import setup
+def _have(app: "App", image: "Recipe", *, is_new: bool) -> None:
+    """Have what a box is made of; `is_new` says that no engine can run yet."""
+    from containai.flows import setup, workspace_image
+    from containai.images import build
+
+    layer = workspace_image.layer_of(image)
+    if is_new or not is_set_up(app, layer.reference):
+        # Only here, as what knows how is much to import.
+        setup.set_up(app.host, steps_to(app, layer), app.ui)
+    if layer != image and not build.exists(app.engine, image):
+        build.ensure(app.engine, image, app.ui.step(f"image {image.name}", 1, 1))
+
+
+def steps_to(app: "App", layer: "Recipe") -> "Sequence[AnyStep]":
+    """Return the steps of setup, for boxes of a layer."""
     from containai.provision import steps
     from containai.provision.step import Choices
 
-    setup.set_up(app.host, steps.steps(app.host, Choices(app.settings)), app.ui)
+    settings = app.settings
+    if layer.name != settings.image_name:
+        settings = settings.over({"image.name": layer.name})
+    return steps.steps(app.host, Choices(settings))

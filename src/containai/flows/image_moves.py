@@ -187,7 +187,7 @@ def unneeded(app: App) -> list[Listed]:
     known = {row.id for row in rows}
     left = [image for image in engine.images("dangling=true") if image.id not in known | used]
     parts = [images.described(image, {}, ()) for image in left]
-    order = list(recipe.PARENTS)
+    order = recipe.NAMES
     ours.sort(key=lambda row: -order.index(row.name) if row.name in order else 1)
     return [*ours, *parts]
 

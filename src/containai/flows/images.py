@@ -9,6 +9,7 @@ from containai.engine import configuration, daemon
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.errors import ImageError, NotSetUpError
+from containai.flows import workspace_image
 from containai.images import build, manifest, recipe
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.recipe import Recipe
@@ -76,7 +77,7 @@ def recipe_of(app: App, name: str) -> Recipe:
 def listed(app: App) -> list[Listed]:
     """Return all images of ours, the current first."""
     engine = engine_of(app)
-    wanted = [*layers(app), recipe.wanted(app.settings)]
+    wanted = [*layers(app), recipe.wanted(app.settings), *workspace_image.current(app)]
     current = {layer.reference: layer.name for layer in wanted}
     used: dict[str, list[str]] = {}
     for container in engine.containers():
@@ -88,7 +89,7 @@ def listed(app: App) -> list[Listed]:
         for image in {image.id: image for image in every}.values()
     ]
     order = [CURRENT, OLDER, OTHER]
-    known = list(recipe.PARENTS)
+    known = recipe.NAMES
     return sorted(
         rows,
         key=lambda row: (
@@ -111,7 +112,7 @@ def described(image: Image, current: dict[str, str], used: Sequence[str]) -> Lis
     if is_current:
         name, status = current[is_current[0]], CURRENT
     else:
-        status = OLDER if name in recipe.PARENTS else OTHER
+        status = OLDER if name in recipe.NAMES else OTHER
     return Listed(
         name=name,
         status=status,

@@ -15,11 +15,11 @@ from containai.boxes.spec import create_arguments
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon, nested
-from containai.flows import admission, enter, setup
+from containai.flows import admission, enter, setup, workspace_image
+from containai.flows.workspace_image import Trust
 from containai.host import files, services
-from containai.images import recipe
-from containai.provision import steps
-from containai.provision.step import Choices
+from containai.images import build, dockerfile
+from containai.images.recipe import Recipe
 from containai.provision.steps.user import Keys
 from containai.ssh import connect, hosts, session
 from containai.work.actions import Action, Later, Run
@@ -75,12 +75,13 @@ def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Want
     if box is not None and not design.is_left_over(box):
         workspace = enter.checked(app.layout, located.workspace)
         return _woken(app, box, workspace, command, wanted.send)
-    image = recipe.wanted(app.settings).reference
-    if box is None and not enter.is_set_up(app, image):
-        return _set_up(app, target, wanted)
     workspace = _admitted(app, enter.checked(app.layout, located.workspace), wanted)
-    order = Order(located.name, workspace, image, enter.asked(app))
-    return _made(app, order, box, command, wanted.send)
+    image, trust = workspace_image.previewed(app, workspace.path)
+    if not enter.is_set_up(app, workspace_image.layer_of(image).reference):
+        return _planned(app, image, trust)
+    order = Order(located.name, workspace, image.reference, enter.asked(app))
+    made = _made(app, order, box, command, wanted.send)
+    return made._replace(actions=(*_built(app, image, trust), *made.actions))
 
 
 def _admitted(app: App, workspace: Workspace, wanted: enter.Wanted) -> Workspace:
@@ -91,10 +92,29 @@ def _admitted(app: App, workspace: Workspace, wanted: enter.Wanted) -> Workspace
 
 
 def _set_up(app: App, target: Target, wanted: enter.Wanted) -> Preview:
-    _admitted(app, workspaces.resolve(app.layout, target.path, force=wanted.force), wanted)
-    plans = setup.preview(app.host, steps.steps(app.host, Choices(app.settings)))
+    workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
+    _admitted(app, workspace, wanted)
+    return _planned(app, *workspace_image.previewed(app, workspace.path))
+
+
+def _planned(app: App, image: Recipe, trust: Trust) -> Preview:
+    plans = setup.preview(app.host, enter.steps_to(app, workspace_image.layer_of(image)))
+    actions = [action for plan in plans for action in plan.actions]
     later = Later("how the box is made: this machine has to be set up first")
-    return Preview(None, None, (*(action for plan in plans for action in plan.actions), later))
+    return Preview(None, None, (*actions, *_built(app, image, trust), later))
+
+
+def _built(app: App, image: Recipe, trust: Trust) -> list[Action | Shown]:
+    """Return what has the image of a workspace's own Dockerfile, where it is not there."""
+    shown: list[Action | Shown] = []
+    if trust is not Trust.YES:
+        shown.append(Shown(f"ask whether {dockerfile.PATH} is trusted"))
+    layer = workspace_image.layer_of(image)
+    is_there = layer == image or build.exists(app.engine, image)
+    if not is_there:
+        words = app.engine.argv(*build.build_words(image, build.upon(layer)))
+        shown.append(Shown(f"build {dockerfile.PATH}, which is on stdin", f"$ {shlex.join(words)}"))
+    return shown
 
 
 def _engine_start(app: App) -> Shown:
@@ -145,15 +165,17 @@ def _made_anew(
     app: App, box: Box, workspace: Workspace, wanted: enter.Wanted, command: Sequence[str]
 ) -> Preview:
     """Return what is done for a box that takes the place of one that is there."""
-    image = recipe.wanted(app.settings).reference
-    if not enter.is_set_up(app, image):
-        return _set_up(app, Target(workspace.path), wanted)
     workspace = _admitted(app, enter.checked(app.layout, workspace), wanted)
-    order = design.succeeding(Order(box.name, workspace, image, enter.asked(app)), box)
+    image, trust = workspace_image.previewed(app, workspace.path)
+    if not enter.is_set_up(app, workspace_image.layer_of(image).reference):
+        return _planned(app, image, trust)
+    order = Order(box.name, workspace, image.reference, enter.asked(app))
+    order = design.succeeding(order, box)
     made = _made(app, order, None, command, wanted.send)
     container = app.engine.container(box.container)
     removing = design.removing(container) if container is not None else []
     actions = (
+        *_built(app, image, trust),
         *_requests(app, [("rename", box.container, design.kept(box.name))]),
         *made.actions,
         *_requests(app, [("stop", box.container), *removing]),

@@ -27,6 +27,33 @@ def read(path: str) -> str | None:
         return None
 
 
+def read_beneath(directory: str, *names: str, limit: int) -> bytes | None:
+    """Return what is in a file of a directory that others write, or None where there is none.
+
+    No link is followed and nothing is waited for. Raises OSError for what is no file, and EFBIG for
+    one of more bytes than the limit.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    with contextlib.ExitStack() as stack:
+        fd = None
+        for at, name in enumerate((directory, *names)):
+            kind = os.O_DIRECTORY if at < len(names) else 0
+            try:
+                fd = os.open(name, flags | kind, dir_fd=fd)
+            except FileNotFoundError:
+                return None
+            stack.callback(os.close, fd)
+        assert fd is not None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        content = b""
+        while part := os.read(fd, limit + 1 - len(content)):
+            content += part
+        if len(content) > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+        return content
+
+
 def write(path: str, text: str, mode: int = 0o644) -> None:
     """Write a file whole or not at all. A symbolic link stays one: its target is replaced.
 

@@ -4,24 +4,42 @@ from collections.abc import Sequence
 
 from containai.engine import configuration, forward
 from containai.engine.client import Engine
+from containai.engine.container import Image
 from containai.errors import EngineError, ImageError
 from containai.host import proc, space
-from containai.images import context, registry, rootfs
+from containai.images import context, dockerfile, registry, rootfs
 from containai.images.labels import LABEL_IMAGE, LABEL_SOURCE
 from containai.images.progress import RUNS, BuildProgress, TimeLeft
-from containai.images.recipe import ROOT, SOURCE, Recipe
-from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+from containai.images.recipe import PARENTS, ROOT, SOURCE, WORKSPACE, Recipe
+from containai.layout import IMAGE_REPOSITORY, LABEL, LABEL_RECIPE
 from containai.work.ui import Progress
 
 #: What building a layer writes at most before it is cleaned, in bytes, and how long it takes, in
 #: seconds on two processors. Of others, as much as of the first.
-NEEDS = {"base": 4 << 30, "sdks": 4 << 30, "full": 4 << 30}
+NEEDS = {"base": 4 << 30, "sdks": 4 << 30, "full": 4 << 30, WORKSPACE: 1 << 30}
 SECONDS = {name: sum(runs) + 30 * (name == "base") for name, runs in RUNS.items()}
 
 
 def exists(engine: Engine, recipe: Recipe) -> bool:
-    """Whether the image that a recipe makes is there."""
-    return engine.image(recipe.reference) is not None
+    """Whether the image that a recipe makes is there.
+
+    That of a workspace is made of what its parent is now, which may have been built again.
+    """
+    image = engine.image(recipe.reference)
+    if image is None or recipe.name != WORKSPACE or recipe.parent is None:
+        return image is not None
+    parent = engine.image(recipe.parent.reference)
+    return parent is None or _is_upon(image, parent)
+
+
+def _is_upon(image: Image, parent: Image) -> bool:
+    """Whether an image is layers upon another, and says of itself what that says."""
+    own = {LABEL_RECIPE, LABEL_IMAGE}
+    said, expected = (
+        {key: text for key, text in each.labels if key.startswith(LABEL) and key not in own}
+        for each in (image, parent)
+    )
+    return image.layers[: len(parent.layers)] == parent.layers and said == expected
 
 
 def missing(engine: Engine, recipe: Recipe) -> list[Recipe]:
@@ -72,6 +90,12 @@ def ensure(
                 f"image {layer.name} could not be built: {failed}",
                 hint="what is built already is kept: again, it goes on from there",
             ) from None
+        if layer.name == WORKSPACE and not exists(engine, layer):
+            engine.docker("rmi", layer.reference, ok=(0, 1))
+            raise ImageError(
+                f"what was built of {dockerfile.PATH} is no layer upon the image it begins with",
+                hint="look at its FROM and its labels",
+            )
     return recipe.reference
 
 
@@ -109,7 +133,12 @@ def _arguments(engine: Engine, recipe: Recipe, progress: Progress) -> dict[str, 
         return given | {ROOT: root.reference, SOURCE: root.source}
     parent = engine.image(recipe.parent.reference)
     source = parent.label(LABEL_SOURCE) if parent else None
-    return given | {ROOT: recipe.parent.reference, SOURCE: source or rootfs.Source.DISTRO}
+    return given | upon(recipe.parent, source or rootfs.Source.DISTRO)
+
+
+def upon(parent: Recipe, source: str = "SOURCE") -> dict[str, str]:
+    """Return the arguments of a build: what it begins with, where what is in it is from."""
+    return {ROOT: parent.reference, SOURCE: source}
 
 
 def made_of(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
@@ -129,13 +158,14 @@ def made_of(recipe: Recipe, arguments: dict[str, str]) -> list[str]:
 
 def build_words(recipe: Recipe, arguments: dict[str, str], *, anew: bool = False) -> list[str]:
     """Return the words of `docker` that build an image of the context on stdin."""
+    latest = ("--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest") if recipe.name in PARENTS else ()
     return [
         "build",
         "--force-rm",
         *["--no-cache"] * anew,
         *made_of(recipe, arguments),
         "--tag", recipe.reference,
-        "--tag", f"{IMAGE_REPOSITORY}/{recipe.name}:latest",
+        *latest,
         "-",
     ]  # fmt: skip
 

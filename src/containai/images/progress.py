@@ -14,6 +14,11 @@ _LEAST_SECONDS, _LEAST_SHARE = 10.0, 0.01
 #: docker prints what a program says on stderr in red.
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
+#: What docker says of a command that failed, less what runs those of workspaces.
+_FAILED = re.compile(r"The command '(?:/bin/sh /build/run )?(.*)' returned a non-zero code: (\d+)")
+#: How much of what such a command said is kept, in lines.
+_LAST_LINES = 12
+
 #: Image → how long each RUN of its Dockerfile takes, in seconds on two processors.
 RUNS = {
     "base": (50.0, 5.0),
@@ -26,7 +31,8 @@ class BuildProgress:
     """Takes the lines of a build, and says how far it is and what is being done.
 
     It knows docker's steps, apt's packages, and what our own scripts say: "progress 12 340 MB", and
-    "E: WHY" as apt does. `runs` says how long each RUN takes; without, each step takes as long.
+    "E: WHY" as apt does. Of other commands that fail it keeps the end of what they said. `runs`
+    says how long each RUN takes; without, each step takes as long.
     """
 
     def __init__(self, runs: Sequence[float] = ()) -> None:
@@ -37,6 +43,7 @@ class BuildProgress:
         self._packages = self._unpacked = self._set_up = 0
         self._fetched = self._whole = 0.0
         self._furthest = 0.0
+        self._last: list[str] = []
         #: What a program in it said last of what is wrong.
         self.error = ""
         #: What is being done, for people.
@@ -67,6 +74,7 @@ class BuildProgress:
         if step := re.match(r"Step (\d+)/(\d+) : (.*)", line):
             self._step, self._steps = int(step[1]), int(step[2])
             self._runs_now = step[3].startswith("RUN ")
+            self._last = []
             self._run += self._runs_now
             self._packages = self._unpacked = self._set_up = 0
             self._fetched = self._whole = 0.0
@@ -76,6 +84,11 @@ class BuildProgress:
             return self._fetching()
         if line.startswith("E: "):
             self.error = line.removeprefix("E: ")
+        if failed := _FAILED.fullmatch(line):
+            said = "".join(f"\n  {each}" for each in self._last)
+            self.error = self.error or f"{failed[1]} ended with {failed[2]}; it said last:{said}"
+        elif not line.startswith(("---> ", "Removing intermediate container ")):
+            self._last = [*self._last[-_LAST_LINES + 1 :], line]
         return self._read_apt(line)
 
     def _read_apt(self, line: str) -> str:

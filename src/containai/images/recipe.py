@@ -15,6 +15,10 @@ from containai.layout import IMAGE_REPOSITORY
 #: The files of a recipe are in the directory of that name beside this file.
 PARENTS = {"base": "", "sdks": "base", "full": "sdks"}
 
+#: The image of a workspace's own Dockerfile; the files of that name are sent along with it.
+WORKSPACE = "workspace"
+#: All of them, each after what it begins with.
+NAMES = (*PARENTS, WORKSPACE)
 #: The argument of every recipe that says what it begins with.
 ROOT = "ROOT"
 #: The argument that says where what is in it comes from.
@@ -49,6 +53,8 @@ class Recipe(NamedTuple):
     @property
     def digest(self) -> str:
         """A digest of all that the image is made of: another one is another image."""
+        if self.is_pulled:
+            return hashlib.sha256(self.name.encode()).hexdigest()
         files = digest_of_files(self.directory)
         arguments = sorted(set(self.arguments) - _OF_FILES)
         if not arguments and self.parent is None and not self.generated:
@@ -98,6 +104,12 @@ def _pulled(name: str) -> Recipe:
 def wanted(settings: Settings) -> Recipe:
     """Return the recipe of the image of new boxes. Raises ImageError where there is none."""
     return find(settings.image_name, settings)
+
+
+def upon(parent: Recipe, dockerfile: str) -> Recipe:
+    """Return the recipe of an image that a workspace's Dockerfile, as it is sent, makes of one."""
+    directory = os.path.join(os.path.dirname(__file__), WORKSPACE)
+    return Recipe(WORKSPACE, directory, parent, generated=(("Dockerfile", dockerfile),))
 
 
 def _arguments(name: str, settings: Settings) -> tuple[tuple[str, str], ...]:

@@ -20,6 +20,6 @@ class Ui(Protocol):
     def tell(self, text: str) -> None:
         """Show a text that stays: whole lines."""
 
-    def ask(self, question: str) -> bool:
-        """Return whether the user agrees, now or beforehand."""
+    def ask(self, question: str, *, beforehand: bool = True) -> bool:
+        """Return whether the user agrees: now, or `beforehand` to everything."""
         ...

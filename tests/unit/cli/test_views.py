@@ -17,6 +17,7 @@ from containai.boxes.target import Target
 from containai.cli import main, registry
 from containai.cli.commands import (
     _preload,
+    _trust,
     config,
     doctor,
     engine,
@@ -35,7 +36,9 @@ from containai.cli.output import Output
 from containai.cli.terminal import Terminal
 from containai.engine.container import Image, State
 from containai.errors import EngineError
+from containai.images import trust
 from containai.images.labels import LABEL_IMAGE
+from containai.images.trust import Trusted
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
@@ -153,6 +156,11 @@ def _preloaded(app):
     return _preload.run(app, image=[], archive=None, list=True, remove=False)
 
 
+def _trusted(app):
+    trust.keep(app.layout, Trusted(f"/srv/{EVIL}", EVIL))
+    return _trust.run(app, path=None, list=True, remove=False)
+
+
 CASES = [
     ("ls", lambda app: ls.run(app, all=False), True),
     ("ls", lambda app: ls.run(app, all=True), True),
@@ -177,6 +185,8 @@ CASES = [
     ("image show", lambda app: image.show(_image(app), image=EVIL), True),
     ("image show", lambda app: image.show(app, image=EVIL), True),
     ("image preload", _preloaded, True),
+    ("image trust", _trusted, True),
+    ("image trust", lambda app: _trust.run(app, path=EVIL, list=False, remove=True), True),
     ("image build", lambda app: image.build(app, layer=EVIL, no_cache=False), True),
     ("image pull", lambda app: image.pull(_image(app), reference=f"{EVIL}:b"), True),
     ("image push", lambda app: image.push(_image(app), reference="a/b:c", image=f"{EVIL}x"), True),

@@ -30,6 +30,28 @@ def held(tmp_path):
         child.stdin.close()
 
 
+def test_what_others_write_is_read_up_to_a_limit(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x").write_bytes(b"1234")
+    assert files.read_beneath(str(tmp_path), "in", "x", limit=4) == b"1234"
+    assert files.read_beneath(str(tmp_path), "in", "y", limit=4) is None
+    assert files.read_beneath(str(tmp_path), "out", "x", limit=4) is None
+    assert files.read_beneath(str(tmp_path / "gone"), "in", "x", limit=4) is None
+    with pytest.raises(OSError, match="more than 3 bytes"):
+        files.read_beneath(str(tmp_path), "in", "x", limit=3)
+
+
+@pytest.mark.parametrize("link", ["in", "in/x"])
+def test_what_others_write_is_read_through_no_link(tmp_path, link):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x").write_bytes(b"secret")
+    if link == "in/x":
+        (tmp_path / "in").mkdir()
+    (tmp_path / link).symlink_to(tmp_path / ("there/x" if link == "in/x" else "there"))
+    with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+        files.read_beneath(str(tmp_path), "in", "x", limit=9)
+
+
 def test_read(tmp_path):
     assert files.read(str(tmp_path / "gone")) is None
     (tmp_path / "x").write_bytes(b"a\xff\n")

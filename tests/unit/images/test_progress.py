@@ -121,3 +121,25 @@ def test_every_run_of_a_layer_is_known(name):
     with open(path, encoding="utf-8") as file:
         runs = re.findall("^RUN ", file.read(), re.MULTILINE)
     assert len(progress.RUNS[name]) == len(runs)
+
+
+@pytest.mark.parametrize("runs", ["", "/bin/sh /build/run "])
+def test_of_a_command_that_fails_the_end_of_what_it_said_is_kept(runs):
+    reader = BuildProgress()
+    reader.line("Step 1/2 : RUN before")
+    reader.line("said before")
+    reader.line("Step 2/2 : RUN x")
+    reader.line(" ---> Running in 0123456789ab")
+    for number in range(20):
+        reader.line(f"\x1b[91mline {number}\x1b[0m")
+    reader.line("Removing intermediate container 0123456789ab")
+    reader.line(f"The command '{runs}/bin/sh -c x' returned a non-zero code: 3")
+    last = "".join(f"\n  line {number}" for number in range(8, 20))
+    assert reader.error == f"/bin/sh -c x ended with 3; it said last:{last}"
+
+
+def test_what_it_says_is_wrong_itself_comes_first():
+    reader = BuildProgress()
+    for line in ("E: no room", "and more", "The command 'x' returned a non-zero code: 1"):
+        reader.line(line)
+    assert reader.error == "no room"

@@ -1,11 +1,11 @@
-"""`cai image ls|build|show|pull|push|export|import|prune`."""
+"""`cai image ls|build|show|pull|push|export|import|prune|preload|trust`."""
 
 import os
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.commands import _preload
+from containai.cli.commands import _preload, _trust
 from containai.cli.report import Note, Report, Table
 from containai.errors import UsageError
 
@@ -310,4 +310,5 @@ COMMANDS = (
         asks=True,
     ),
     _preload.COMMAND,
+    _trust.COMMAND,
 )

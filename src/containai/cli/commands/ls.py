@@ -41,20 +41,10 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
 
 def _older(app: App, listed: "list[Box]") -> list[str]:
     """Return the user's boxes that are not made from the image that a new one would get."""
-    from containai.images import recipe
+    from containai.flows import workspace_image
 
     own = [box for box in listed if box.belongs_to(app.layout.uid)]
-    if not own:
-        return []
-    reference = recipe.wanted(app.settings).reference
-    image = app.engine.image(reference)
-    # What was built again has the same name.
-    known = image.id if image is not None else ""
-    return [
-        box.name
-        for box in own
-        if box.image != reference or (known and box.image_id and box.image_id != known)
-    ]
+    return workspace_image.older(app, own) if own else []
 
 
 def _table(host: Machine, listed: "list[Box]", *, owners: bool) -> Table:
