@@ -4,6 +4,7 @@ It is one file in the box, which its `network` program makes everything from. Pu
 """
 
 import zlib
+from collections.abc import Sequence
 
 from containai.engine import forward
 from containai.engine import network as networks
@@ -19,9 +20,9 @@ PLACE = ("/usr/local/lib/containai/network", "place")
 TIMEOUT, SAID_LIMIT = 60.0, 1 << 16
 
 
-def text(around: Surroundings, network: Network, name: str, forwarded: int) -> str:
+def text(around: Surroundings, network: Network, name: str, forwarded: Sequence[int]) -> str:
     """Return the file for a box of that name; nothing where there is nothing to tell."""
-    reached = forward.from_boxes(around.proxies, network, forwarded).proxies
+    reached = forward.from_boxes(around.proxies, network, forwarded)
     lines = [f"{key}={value}\n" for key, value in _told(reached, network, name).items()]
     return "".join([*lines, *(each.text for each in around.certificates)])
 

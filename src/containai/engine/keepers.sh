@@ -26,16 +26,17 @@ resolve() {
     done
 }
 
-# Hands over to the proxy what boxes ask of it. Ends with us, as above.
+# Hands over to proxies what boxes ask of them. Ends with us, as above.
 forward() {
-    [ -n "$proxy" ] || exit 0
+    [ -n "$proxies" ] || exit 0
     user=nobody
     child=
     trap 'kill $child 2>/dev/null || true; exit 0' TERM INT
     while :; do
+        # shellcheck disable=SC2086 # numbers
         setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --no-new-privs \
             --inh-caps=-all --pdeathsig KILL -- \
-            /usr/bin/python3 -IS "${0%/*}/containai_runtime/forward.py" "$host" @PROXY@ "$proxy" &
+            /usr/bin/python3 -IS "${0%/*}/containai_runtime/forward.py" "$host" @PROXY@ $proxies &
         child=$!
         wait "$child" || true
         sleep 1 &

@@ -17,10 +17,11 @@ POOLS = ("10.203.0.0/16", "172.29.240.0/20", "192.168.240.0/20", "10.231.0.0/16"
 PREFIX = 20
 #: Where the resolver of boxes listens, on the bridge; their questions to port 53 are led there.
 RESOLVER_PORT = 10053
-#: Where a proxy of this machine's loopback addresses is on the bridge (engine/forward.py).
-PROXY_PORT = 10054
 #: Where the cache of images is on the bridge (engine/cache.py).
 CACHE_PORT = 10055
+#: Where proxies of this machine's loopback addresses are on the bridge, from this one on
+#: (engine/forward.py).
+PROXY_PORT = 10056
 #: A name of this machine in boxes, beside Docker's own host.docker.internal.
 HOST_NAME = "host.containai.internal"
 MADE_PREFIX = 26

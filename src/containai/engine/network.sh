@@ -27,9 +27,13 @@ dns=@DNS@
 
 # "tcp . 53, udp . 53" of what boxes need, and ", tcp . 5432" of what the user opened.
 needed="tcp . $dns, udp . $dns"
-# The port of 127.0.0.1 on which a proxy listens that boxes use, and where it is on the bridge.
-proxy=$(sed -n 's/^\([0-9][0-9]*\)$/\1/p' "${opened_file%/*}/proxy-port" 2>/dev/null || true)
-[ -z "$proxy" ] || needed="$needed, tcp . @PROXY@"
+# The ports of 127.0.0.1 on which proxies listen that boxes use, and where they are on the bridge.
+proxies=$(sed -n 's/^\([0-9][0-9]*\)$/\1/p' "${opened_file%/*}/proxy-port" 2>/dev/null || true)
+on_bridge=@PROXY@
+for each in $proxies; do
+    needed="$needed, tcp . $on_bridge"
+    on_bridge=$((on_bridge + 1))
+done
 # Where there is a cache of images, it is on the bridge, too.
 cache_config=${opened_file%/*}/cache.yml
 ! grep -qs '^proxy:' "$cache_config" || needed="$needed, tcp . @CACHE@"

@@ -157,9 +157,17 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
         admit=admit,
         fresh=wanted.fresh,
     )
-    for text in news:
+    for text in [*news, *_without_proxies(app)]:
         app.ui.tell(text)
     return in_box(app.layout, name, workspace, command, wanted.send)
+
+
+def _without_proxies(app: "App") -> list[str]:
+    """Return what is to be said of proxies that boxes do not reach."""
+    from containai.engine import forward
+
+    lines = forward.explained(app.host.surroundings.proxies, forward.forwarded(app.layout))
+    return [f"cai: {line}\n" for line in lines]
 
 
 def _agreed(app: "App", box: "Box") -> None:

@@ -1,10 +1,11 @@
-"""The way of boxes to a proxy that listens on a loopback address of this machine.
+"""The way of boxes to proxies that listen on a loopback address of this machine.
 
-`python3 -IS forward.py ADDRESS PORT TARGET` listens on the bridge and hands over to
-127.0.0.1:TARGET. To that proxy boxes are this machine: what it fetches for one may be what is
-closed to all of them. So each connection carries one request, of the kinds that are for a proxy
-(RFC 9110, 7.1), and none for this machine itself or what is link-local. A name that others let
-lead here is for the proxy to refuse. It runs without rights; `network forward` starts it.
+`python3 -IS forward.py ADDRESS PORT TARGET ...` listens on the bridge and hands over to
+127.0.0.1:TARGET, from the next port to the next target. To a proxy boxes are this machine: what it
+fetches for one may be what is closed to all of them. So each connection carries one request, of the
+kinds that are for a proxy (RFC 9110, 7.1), and none for this machine itself or what is link-local.
+A name that others let lead here is for the proxy to refuse. It runs without rights; `network
+forward` starts it.
 """
 
 import contextlib
@@ -155,7 +156,7 @@ def serve_one(connection: socket.socket, target: int) -> None:
             _relay(connection, proxy)
     except Refused as refused:
         status, why = refused.args
-        _say(connection, status, why)
+        _say(connection, status, f"{why}; this leads to 127.0.0.1:{target}")
     except ConnectionRefusedError:
         _say(connection, "502 Bad Gateway", f"no proxy listens on 127.0.0.1:{target}")
     except OSError:
@@ -169,37 +170,59 @@ def _say(connection: socket.socket, status: str, why: str) -> None:
         connection.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
 
 
-def serve(listener: socket.socket, target: int) -> None:
-    """Serve for ever; a box has its share of the connections."""
-    lock, open_now = threading.Lock(), dict[str, int]()
+class Shares:
+    """The connections that boxes have, to all proxies together: a box has its share of them."""
+
+    def __init__(self) -> None:
+        self._lock, self._open = threading.Lock(), dict[str, int]()
+
+    def take(self, box: str) -> bool:
+        """Count one more of a box; return whether it may have it."""
+        with self._lock:
+            mine = self._open.get(box, 0)
+            if sum(self._open.values()) >= MOST or mine >= MOST_OF_ONE:
+                return False
+            self._open[box] = mine + 1
+        return True
+
+    def give_back(self, box: str) -> None:
+        """Count one less of a box."""
+        with self._lock:
+            self._open[box] -= 1
+            if not self._open[box]:
+                del self._open[box]
+
+
+def serve(listener: socket.socket, target: int, shares: Shares) -> None:
+    """Serve for ever."""
 
     def one(connection: socket.socket, box: str) -> None:
         with connection:
             serve_one(connection, target)
-        with lock:
-            open_now[box] -= 1
-            if not open_now[box]:
-                del open_now[box]
+        shares.give_back(box)
 
     while True:
         try:
             connection, (box, *_) = listener.accept()
         except OSError:
             continue  # it had gone, or there are no descriptors for a moment
-        with lock:
-            full = sum(open_now.values()) >= MOST or open_now.get(box, 0) >= MOST_OF_ONE
-            if not full:
-                open_now[box] = open_now.get(box, 0) + 1
-        if full:
+        if not shares.take(box):
             connection.close()
             continue
         threading.Thread(target=one, args=(connection, box), daemon=True).start()
 
 
-def main(address: str, port: str, target: str) -> None:
+def main(address: str, port: str, *targets: str) -> None:
     """Listen and serve."""
-    with socket.create_server((address, int(port)), backlog=128) as listener:
-        serve(listener, int(target))
+    shares = Shares()
+    with contextlib.ExitStack() as open_:
+        serving = []
+        for at, target in enumerate(targets, int(port)):
+            listener = open_.enter_context(socket.create_server((address, at), backlog=128))
+            serving.append((listener, int(target), shares))
+        for each in serving[1:]:
+            threading.Thread(target=serve, args=each, daemon=True).start()
+        serve(*serving[0])
 
 
 if __name__ == "__main__":

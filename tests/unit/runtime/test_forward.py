@@ -116,7 +116,7 @@ def proxy():
                     connection.sendall(b"got: " + connection.recv(1000))
 
         threading.Thread(target=answer, daemon=True).start()
-        words = (listener, target.getsockname()[1])
+        words = (listener, target.getsockname()[1], forward.Shares())
         threading.Thread(target=forward.serve, args=words, daemon=True).start()
 
         def ask(request):
@@ -139,6 +139,22 @@ def test_it_is_handed_over(proxy):
     assert proxy(b"x" * forward.HEAD + b"xx").startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_box_has_its_share(proxy, monkeypatch):
+def test_it_says_where_it_leads(proxy):
+    answer = proxy(b"GET / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"; this leads to 127.0.0.1:" in answer
+
+
+def test_a_box_has_its_share_of_all_together(monkeypatch):
+    monkeypatch.setattr(forward, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(forward, "MOST", 3)
+    shares = forward.Shares()
+    assert [shares.take("a") for _ in range(3)] == [True, True, False]
+    assert [shares.take("b") for _ in range(2)] == [True, False]
+    shares.give_back("a")
+    assert shares.take("b")
+
+
+def test_a_box_that_has_its_share_is_refused(proxy, monkeypatch):
     monkeypatch.setattr(forward, "MOST_OF_ONE", 0)
     assert proxy(b"") == b""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.engine import cache, configuration, daemon, forward, resolver, runtimes
@@ -82,8 +83,8 @@ class EngineFiles:
     ) -> None:
         """`host_ports`: the ports to open to boxes; `cached`: the registry whose images are kept.
 
-        None leaves either as it is. `proxies`: whether boxes are led to a proxy on a loopback
-        address of this machine.
+        None leaves either as it is. `proxies`: whether boxes are led to proxies on loopback
+        addresses of this machine.
         """
         self.host_ports = host_ports
         self.proxies = proxies
@@ -168,20 +169,20 @@ class EngineFiles:
         ]
         if self.host_ports is not None:
             wanted.append(WriteFile(layout.opened_ports, self.host_ports))
-        if (port := self._proxy_port(host)) is not None:
-            wanted.append(WriteFile(forward.path(layout), f"{port or 'none'}\n"))
+        if (ports := self._proxy_ports(host)) is not None:
+            wanted.append(WriteFile(forward.path(layout), forward.text(ports)))
         upstream = cache.upstream(layout) if self.cached is None else self.cached
         if upstream or os.path.exists(cache.path(layout)):
             wanted.append(WriteFile(cache.path(layout), cache.text(layout, chosen, upstream)))
         return wanted
 
-    def _proxy_port(self, host: Machine) -> int | None:
-        """Return the port of loopback to forward, 0 for none, or None where it stays as it is.
+    def _proxy_ports(self, host: Machine) -> Sequence[int] | None:
+        """Return the ports of loopback to forward, or None where that stays as it is.
 
         Who has no proxy in his environment, as behind sudo, takes nobody's away.
         """
         if not self.proxies:
-            return 0 if os.path.exists(forward.path(host.layout)) else None
+            return () if os.path.exists(forward.path(host.layout)) else None
         return forward.wanted(host.surroundings.proxies) or None
 
 
