@@ -28,6 +28,8 @@ command -v git >/dev/null || packages+=(git)
 command -v systemd-analyze >/dev/null || packages+=(systemd)
 if [[ " ${levels[*]} " == *" system "* ]]; then
     command -v docker-registry >/dev/null || packages+=(docker-registry)
+    # Squid without it, which Debian has too, does not look into TLS.
+    [[ -x /usr/lib/squid/security_file_certgen ]] || packages+=(squid-openssl)
 fi
 if [[ " ${levels[*]} " == *" machine "* ]]; then
     command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from harness.nested import NESTED
 from harness.site import Site
 from harness.space import MakeSpace
 
@@ -19,16 +20,6 @@ PORT = 24690
 NAME = "host.docker.internal"
 URL = f"https://{NAME}:{PORT}/"
 GATEWAY = "{{.NetworkSettings.Gateway}}"
-#: Of bash, curl and wget, with no certificate but one of its own: what a small image has.
-NESTED = r"""
-set -e
-mkdir -p /tmp/nest/root/etc/ssl/certs /tmp/nest/root/tmp && cd /tmp/nest
-programs='/bin/bash /usr/bin/curl /usr/bin/env /usr/bin/cat'
-libraries=$(for each in $programs; do ldd $each; done | grep -o '/[^ ]*\.so[^ ]*' | sort -u)
-tar -ch $programs $libraries 2>/dev/null | tar -x -C root
-cat /usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt >root/etc/ssl/certs/ca-certificates.crt
-tar -C root -c . | docker import - nested >/dev/null
-"""
 BUILD = r"""
 cd /tmp/nest
 printf 'FROM nested\nRUN ["/bin/bash", "-c", "%s"]\n' "$1" >Dockerfile
