@@ -28,6 +28,11 @@ class Status(StrEnum):
     UNFINISHED = "unfinished"
     BROKEN = "broken"
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing runs in it, and nothing is about to."""
+        return self in (Status.STOPPED, Status.UNFINISHED, Status.BROKEN)
+
 
 _STATUS = {
     State.CREATED: Status.UNFINISHED,

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from containai.app import App
 from containai.boxes import lookup, owner
-from containai.boxes.box import Status
 from containai.engine import configuration, daemon
 from containai.errors import ContainAIError, NotSetUpError, WorkspaceError
 
@@ -42,8 +41,7 @@ def _refuse_running(app: App, path: str) -> None:
         return
     for box in lookup.every(app.engine):
         shared = os.path.commonpath([box.workspace or "/", path])
-        ends = (Status.STOPPED, Status.UNFINISHED, Status.BROKEN)
-        if box.workspace and shared in (box.workspace, path) and box.status not in ends:
+        if box.workspace and shared in (box.workspace, path) and not box.status.is_off:
             raise ContainAIError(
                 f"the box {box.name!r} is {box.status}: its services would lose their files",
                 hint=f"stop it first: cai stop --name {box.name}",

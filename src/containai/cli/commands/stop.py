@@ -2,17 +2,28 @@
 
 from containai.app import App
 from containai.boxes.target import Target
-from containai.cli.command import Command, Example
-from containai.cli.report import Report
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Note, Report
 
 
-def run(app: App, target: Target) -> Report:
-    """Shut the workspace's box down through its systemd."""
+def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
+    """Shut the workspace's box down through its systemd, or all of the user's."""
+    if all:
+        return _all(app, target)
     from containai.boxes import locate
 
     box = locate.existing(app.engine, target)
     app.boxes.stop(box)
     return Report({"name": box.name, "stopped": True})
+
+
+def _all(app: App, target: Target) -> Report:
+    from containai.flows import several
+
+    running = [box for box in several.own(app, target) if not box.status.is_off]
+    done = several.with_each(app, running, app.boxes.stop, "stopping")
+    value = [{"name": name, "stopped": True} for name in done.names]
+    return Report(value, (), done.code, [Note(str(why), why.hint) for why in done.failures])
 
 
 COMMANDS = (
@@ -21,9 +32,11 @@ COMMANDS = (
         "shut a box down",
         run,
         group="boxes",
+        arguments=(Argument("--all", "every box of yours"),),
         examples=(
             Example("cai stop", "the box of this directory"),
             Example("cai stop --name api", "a box by its name, from anywhere"),
+            Example("cai stop --all", "every box of yours"),
         ),
         more="Its state stays. It stays off until it is used again; every other box comes back "
         "when the machine or the engine starts, and when it ended by itself (`poweroff` in a "

@@ -1,0 +1,45 @@
+"""`cai start [PATH]`."""
+
+from containai.app import App
+from containai.boxes.target import Target
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Note, Report
+
+
+def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
+    """Start the workspace's box, or all of the user's, until they can be entered."""
+    from containai.flows import enter
+
+    if all:
+        return _all(app, target)
+    from containai.boxes import locate
+
+    box = locate.existing(app.engine, target, to_enter=True)
+    enter.started(app, box)
+    return Report({"name": box.name, "running": True})
+
+
+def _all(app: App, target: Target) -> Report:
+    from containai.flows import enter, several
+
+    boxes = several.own(app, target)
+    done = several.with_each(app, boxes, lambda box: enter.started(app, box))
+    value = [{"name": name, "running": True} for name in done.names]
+    return Report(value, (), done.code, [Note(str(why), why.hint) for why in done.failures])
+
+
+COMMANDS = (
+    Command(
+        "start",
+        "start a box that is there",
+        run,
+        group="boxes",
+        arguments=(Argument("--all", "every box of yours"),),
+        examples=(
+            Example("cai start", "the box of this directory"),
+            Example("cai start --all", "every box of yours"),
+        ),
+        more="It returns once the box can be entered. cai run, shell and exec start one, too.",
+        has_target=True,
+    ),
+)
