@@ -221,13 +221,16 @@ def is_set_up(app: "App", image: str) -> bool:
 def _have(app: "App", image: "Recipe", *, is_new: bool) -> None:
     """Have what a box is made of; `is_new` says that no engine can run yet."""
     from containai.flows import setup, workspace_image
-    from containai.images import build
 
     layer = workspace_image.layer_of(image)
     if is_new or not is_set_up(app, layer.reference):
         # Only here, as what knows how is much to import.
         setup.set_up(app.host, steps_to(app, layer), app.ui)
-    if layer != image and not build.exists(app.engine, image):
+    if layer == image:
+        return
+    from containai.images import build
+
+    if not build.exists(app.engine, image):
         build.ensure(app.engine, image, app.ui.step(f"image {image.name}", 1, 1))
 
 

@@ -31,10 +31,11 @@ _REFUSED = {
     "STOPSIGNAL": "a box shuts down as systemd does",
     "VOLUME": "a box keeps all that is in it",
 }
-_DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=", re.IGNORECASE)
-_CONTINUED = re.compile(r"\\[ \t]*$")
-_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*[\"']?\w")
-_OURS = re.compile(r"(^|\s)[\"']?containai\.", re.IGNORECASE)
+# Compiled when they are used: every cold start imports this, and few have such a file.
+_DIRECTIVE = r"(?i)#\s*(syntax|escape|check)\s*="
+_CONTINUED = r"\\[ \t]*$"
+_HERE_DOCUMENT = r"(?<!<)<<-?[ \t]*[\"']?\w"
+_OURS = r"(?i)(^|\s)[\"']?containai\."
 #: In the directory that is sent along: gives what it runs the certificates of this machine.
 _RUN = ("/bin/sh", "/build/run")
 _BEGINNING = f"""\
@@ -114,13 +115,13 @@ def _instructions(lines: list[str]) -> list[_Instruction]:
     begins, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
         text = line.strip()
-        if not found and not parts and _DIRECTIVE.match(text):
+        if not found and not parts and re.match(_DIRECTIVE, text):
             raise _wrong(number, "directives are for another builder", "remove the line")
         if not text or text.startswith("#"):
             continue
         begins = begins or number
-        parts.append(_CONTINUED.sub("", line))
-        if not _CONTINUED.search(line):
+        parts.append(re.sub(_CONTINUED, "", line))
+        if not re.search(_CONTINUED, line):
             found.append(_instruction(begins, parts, lines[begins - 1 : number]))
             begins, parts = 0, []
     if parts:
@@ -156,9 +157,9 @@ def _sent(given: _Instruction) -> str:
         raise _wrong(line, f"{word} is not taken: {why}", "remove it")
     if word == "RUN" and rest.startswith("--"):
         raise _wrong(line, f"{rest.split()[0]} is BuildKit's, which does not build it", "remove it")
-    if word == "RUN" and _HERE_DOCUMENT.search(rest):
+    if word == "RUN" and re.search(_HERE_DOCUMENT, rest):
         raise _wrong(line, "here-documents are BuildKit's, which does not build it", "use printf")
-    if word == "LABEL" and _OURS.search(rest):
+    if word == "LABEL" and re.search(_OURS, rest):
         raise _wrong(line, "labels that begin with containai. are ContainAI's", "choose another")
     return _shell(given) if word == "SHELL" else source
 
