@@ -15,7 +15,13 @@ from containai.images import dockerfile, recipe, trust
 from containai.images.recipe import WORKSPACE, Recipe
 from containai.images.trust import Trusted
 
-_LEFT_OUT = "or have boxes without it: image.workspace = false in config.toml"
+_LEFT_OUT = "or have boxes without it: cai config set image.workspace false"
+#: What an agent can make of it that is no file, or have opened (fcntl(2), F_SETLEASE).
+_ODD = {
+    errno.ELOOP: "it is a link, or no file",
+    errno.ENOTDIR: "it is a link, or no file",
+    errno.EAGAIN: "a process has a lease on it",
+}
 
 
 class Trust(StrEnum):
@@ -55,8 +61,7 @@ def look(app: App, workspace: str) -> Own | None:
             workspace, dockerfile.DIRECTORY, dockerfile.NAME, limit=dockerfile.LIMIT
         )
     except OSError as wrong:
-        is_link = wrong.errno in (errno.ELOOP, errno.ENOTDIR)
-        why = "it is a link, or no file" if is_link else wrong.strerror
+        why = _ODD.get(wrong.errno or 0, wrong.strerror)
         raise ImageError(
             f"{dockerfile.PATH} of {workspace!r} cannot be read: {why}",
             hint=f"make a file of it; {_LEFT_OUT}",

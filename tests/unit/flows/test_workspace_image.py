@@ -1,6 +1,8 @@
 """A workspace's own Dockerfile: an agent may have written it, and its user alone trusts it."""
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 
@@ -167,6 +169,19 @@ def test_what_is_no_plain_file_is_refused_and_nothing_waits(app, workspace, kind
     with pytest.raises(ImageError, match="cannot be read"):
         made(app)
     assert (app.docker.requests, app.user.asked) == ([], [])
+
+
+def test_a_process_that_has_a_lease_on_it_makes_nobody_wait(app, workspace):
+    write(workspace)
+    fd = os.open(workspace / ".containai" / "Dockerfile", os.O_RDWR)
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(ImageError, match="has a lease on it"):
+            made(app)
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, before)
 
 
 def test_one_that_cannot_be_built_is_not_asked_for(app, workspace):
