@@ -1,13 +1,17 @@
 """`cai image push` and `pull` against a real registry, and against what bad ones answer."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
 from containai.errors import ImageError
+from containai.host import files
 from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
 from harness import registry as registries
 from harness.registry import Answer
@@ -163,6 +167,37 @@ def test_what_the_registry_has_not(pull, suffix):
 def test_a_registry_that_does_not_answer(site):
     done = site.cai("image", "pull", "127.0.0.1:1/a/b:1", check=False)
     refused(done, ImageError)
+    assert "does not answer" in text(done)
+
+
+def test_the_engine_asks_by_the_proxy_of_this_machine(site):
+    """By one on a loopback address, that gives nothing. It is in no environment of cai's own."""
+    asked = []
+    client = os.path.join(site.home, ".docker/config.json")
+    before = files.read(client)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = proxy.accept()
+                    with connection:
+                        asked.append(connection.recv(4096).split(b"\r\n")[0])
+                        connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        told = {"proxies": {"default": {"httpsProxy": url}}}
+        files.write(client, json.dumps(json.loads(before or "{}") | told))
+        try:
+            site.cai("setup", "--yes")
+        finally:
+            files.write(client, before or "{}")
+        done = site.cai("image", "pull", "registry.invalid/a/b:1", check=False)
+    site.cai("setup", "--yes", env={"CONTAINAI_NETWORK_PROXIES": "false"})
+    refused(done, ImageError)
+    assert asked[0] == b"CONNECT registry.invalid:443 HTTP/1.1"
+    done = site.cai("image", "pull", "registry.invalid/a/b:1", check=False)
     assert "does not answer" in text(done)
 
 

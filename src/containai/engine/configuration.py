@@ -1,12 +1,14 @@
 """The configuration of the private dockerd (daemon.json): as we write it, and as it is."""
 
 import json
+import os
 from typing import Any
 
 from containai.engine import network as networks
 from containai.engine.network import Network
 from containai.errors import EngineError
-from containai.host import files
+from containai.host import files, proxies
+from containai.host.proxies import Proxies
 from containai.layout import Layout
 
 
@@ -80,3 +82,21 @@ def network(layout: Layout) -> Network | None:
     """Return the network that is configured, or None. Raises EngineError as `read` does."""
     config = read(layout)
     return None if config is None else networks.of(str(config["fixed-cidr"]))
+
+
+def proxies_file(layout: Layout) -> str:
+    """Return the file of variables by which dockerd is told of proxies. Root's: for passwords.
+
+    Of daemon.json, dockerd before 23 takes none.
+    """
+    return os.path.join(os.path.dirname(layout.engine_config), "proxies")
+
+
+def proxies_text(known: Proxies) -> str:
+    """Return that file, as systemd.exec(5) (EnvironmentFile=) and a shell read it."""
+    return "".join(f'{name}="{value}"\n' for name, value in known.variables().items())
+
+
+def proxies_shown(known: Proxies) -> str:
+    """Return that file without passwords."""
+    return proxies_text(known.mapped({url: proxies.shown(url) for url in known.urls}))

@@ -73,6 +73,7 @@ def service(host: Machine, network: Network | None, dockerd: str = "") -> Servic
         description="ContainAI's own Docker engine",
         documentation="https://github.com/containai/containai",
         argv=(dockerd, "--config-file", copy),
+        environment_file=configuration.proxies_file(layout),
         clear=lambda: sweep.clear(host),
         wanted_units=("network-online.target",),
         after=("network-online.target", "nss-lookup.target", "time-set.target"),

@@ -61,7 +61,13 @@ cache() {
         mkdir -p -m 0755 "$store"
         cp "$cache_config" "$store/config.yml"
         install -d -m 0700 -o "$user" -g "$(id -g "$user")" "$kept"
-        for_cache docker-registry serve "$store/config.yml" >>"$store/log" 2>&1 &
+        (
+            # It asks whom the engine asks, by the same proxies.
+            set -a
+            # shellcheck source=/dev/null
+            [ ! -e "$told_proxies" ] || . "$told_proxies"
+            for_cache docker-registry serve "$store/config.yml"
+        ) >>"$store/log" 2>&1 &
         child=$!
         while kill -0 "$child" 2>/dev/null && is_as_configured && is_bounded; do
             [ "$(stat -c %s "$store/log")" -lt 1048576 ] || : >"$store/log"

@@ -36,6 +36,7 @@ for each in $proxies; do
 done
 # Where there is a cache of images, it is on the bridge, too.
 cache_config=${opened_file%/*}/cache.yml
+told_proxies=${opened_file%/*}/docker/proxies
 ! grep -qs '^proxy:' "$cache_config" || needed="$needed, tcp . @CACHE@"
 opened=$(sed -n 's/^\(tcp\|udp\) \([0-9]*\)$/, \1 . \2/p' "$opened_file" 2>/dev/null | tr -d '\n')
 

@@ -71,6 +71,8 @@ class Service(NamedTuple):
     prepare: tuple[Words, ...] = ()
     reload: tuple[Words, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    #: A file of more variables, which need not be there, for what is not for everybody's eyes.
+    environment_file: str = ""
     #: Limits by their names in setrlimit(2), "SOFT:HARD" or one for both; as far as root may.
     limits: tuple[tuple[str, str], ...] = ()
     #: More lines of the sections [Unit] and [Service].
@@ -157,6 +159,8 @@ def _service_section(service: Service) -> Iterator[str]:
         yield "RemainAfterExit=yes"
     for key, value in service.environment:
         yield f"Environment={_word(f'{key}={value}')}"
+    if service.environment_file:
+        yield f"EnvironmentFile=-{_text(service.environment_file)}"
     for words in service.prepare:
         yield f"ExecStartPre={command(words)}"
     yield f"ExecStart={command(service.argv)}"

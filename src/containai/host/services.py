@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: For systemctl, on top of what the service itself may take, in seconds.
 _MARGIN = 15.0
+#: Becomes a command with the variables of a file.
+_WITH_FILE = 'set -a; [ ! -e "$0" ] || . "$0"; exec "$@"'
 #: How long PID 1 may take until it reaps what has ended, in seconds: some never do.
 _REAPED = 2.0
 
@@ -166,6 +168,8 @@ class Background:
         # By PATH programs are looked for that it starts; no unit has a language.
         given = {"PATH": proc.SYSTEM_PATH, "LC_ALL": "C", **dict(wanted.environment)}
         words = ["env", *(f"{key}={value}" for key, value in given.items()), *wanted.argv]
+        if wanted.environment_file:
+            words = ["sh", "-c", _WITH_FILE, wanted.environment_file, *words]
         limits = [f"{key}={text.replace('infinity', 'unlimited')}" for key, text in wanted.limits]
         argv = scripts.argv("host/background.sh", wanted.log, *limits, "--", *words)
         launched = processes.look(int(self.host.run(argv, root=True).out))

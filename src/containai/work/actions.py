@@ -71,15 +71,17 @@ class Run(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """A file of the machine, owned by root."""
+    """A file of the machine, owned by root; `shown` is what a dry run prints of a secret one."""
 
     path: str
     text: str
     mode: int = 0o644
+    shown: str | None = None
 
     def describe(self) -> str:
-        """Return what a dry run prints: the whole of it."""
-        return f"{self.brief()}\n" + textwrap.indent(self.text, "    ", lambda _: True)
+        """Return what a dry run prints: the whole of it, if it is no secret."""
+        text = self.text if self.shown is None else self.shown
+        return f"{self.brief()}\n" + textwrap.indent(text, "    ", lambda _: True)
 
     def brief(self) -> str:
         """Return a line of it."""

@@ -64,7 +64,7 @@ def keeper(layout, tmp_path):
         (programs / name).chmod(0o755)
     write(cache.path(layout), cache.text(layout, NETWORK, "https://a.example", limit=1 << 20))
     script = scripts.text("engine/keepers.sh") + "\ncache\n"
-    variables = {"cache_config": cache.path(layout), "dns": "1", "proxy": ""}
+    variables = {"cache_config": cache.path(layout), "told_proxies": "/none"}
     environment = os.environ | variables | {"PATH": f"{programs}:{os.environ['PATH']}"}
     argv = ["sh", "-euc", script]
     with subprocess.Popen(argv, env=environment, start_new_session=True) as child:

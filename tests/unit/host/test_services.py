@@ -63,7 +63,9 @@ def test_start_and_stop(script):
 @ROOT
 def test_what_it_is_started_with(script, tmp_path):
     seen = tmp_path / "seen"
-    text = f'{{ ulimit -c; echo "$A $LC_ALL"; grep SigIgn /proc/$$/status; }} >"{seen}"\n{STAYS}'
+    variables = tmp_path / "variables"
+    variables.write_text('B="d!&%e"\n', encoding="ascii")
+    text = f'{{ ulimit -c; echo "$A $B $LC_ALL"; grep SigIgn /proc/$$/status; }} >"{seen}"\n{STAYS}'
     order = []
 
     def wanted():
@@ -73,12 +75,13 @@ def test_what_it_is_started_with(script, tmp_path):
     other = script(STAYS)._replace(ready=wanted)
     cleared = {"clear": lambda: order.append("cleared")}
     it = script(text, environment=(("A", "b c"),), limits=(("core", "1:infinity"),), wants=(other,))
+    it = it._replace(environment_file=str(variables))
     Background(HOST).start(it._replace(**cleared, prepare=(("touch", str(tmp_path / "prepared")),)))
     assert order == ["wanted", "cleared"]
     assert (tmp_path / "prepared").exists()
     core, given, ignored = seen.read_text().splitlines()
     # In blocks of 512 bytes.
-    assert (core, given) == ("0", "b c C")
+    assert (core, given) == ("0", "b c d!&%e C")
     interrupt = 1 << (signal.SIGINT - 1)
     assert not int(ignored.split()[1], 16) & interrupt
 

@@ -9,6 +9,7 @@ from containai.engine import cache, configuration, daemon, forward, resolver, ru
 from containai.engine import network as networks
 from containai.host import files, services
 from containai.host.machine import Machine
+from containai.host.proxies import Proxies
 from containai.host.service import Service
 from containai.provision import record, versions
 from containai.provision.step import Scope
@@ -97,6 +98,7 @@ class EngineFiles:
             return newer
         before, network = configuration.subnet(layout), network_of(host)
         wrong = [file for file in self._wanted(host, network) if files.read(file.path) != file.text]
+        wrong += self._told_proxies(host)
         if not wrong:
             return Finding(True, layout.engine_config)
         taken = before is not None and network.boxes != before
@@ -175,6 +177,22 @@ class EngineFiles:
         if upstream or os.path.exists(cache.path(layout)):
             wanted.append(WriteFile(cache.path(layout), cache.text(layout, chosen, upstream)))
         return wanted
+
+    def _told_proxies(self, host: Machine) -> list[WriteFile]:
+        """Return the file that tells dockerd of proxies, if it is to be another. Looks as root.
+
+        Who has none takes nobody's away, as below.
+        """
+        path = configuration.proxies_file(host.layout)
+        known = host.surroundings.proxies if self.proxies else Proxies()
+        text = configuration.proxies_text(known)
+        is_there = os.path.exists(path)
+        if not text and (self.proxies or not is_there):
+            return []
+        same = ["cmp", "--silent", "-", path]
+        if is_there and host.run(same, stdin=text, root=True, ok=None).code == 0:
+            return []
+        return [WriteFile(path, text, 0o600, configuration.proxies_shown(known))]
 
     def _proxy_ports(self, host: Machine) -> Sequence[int] | None:
         """Return the ports of loopback to forward, or None where that stays as it is.
@@ -304,6 +322,8 @@ class EngineRunning:
         if files.read(layout.engine_running_config) != files.read(layout.engine_config):
             seen = "runs with an older configuration"
             return Finding(False, seen, data=network_of(host))
+        if _is_newer(configuration.proxies_file(layout), layout.engine_pidfile):
+            return Finding(False, "was told of other proxies", data=network_of(host))
         return Finding(True, layout.engine_socket)
 
     def plan(self, host: Machine, finding: Finding[networks.Network]) -> list[Action]:
@@ -330,6 +350,14 @@ class EngineRunning:
         if configuration.read(layout) is not None and host.which("docker"):
             actions.append(_stop(host, "stop the engine and every box"))
         return actions + ([Run(["rm", "-rf", *there])] if there else [])
+
+
+def _is_newer(path: str, other: str) -> bool:
+    """Whether a file was written after another was; not where one of them is not there."""
+    try:
+        return os.stat(path).st_mtime > os.stat(other).st_mtime
+    except FileNotFoundError:
+        return False
 
 
 def _start_details(host: Machine, network: networks.Network) -> tuple[str, ...]:
