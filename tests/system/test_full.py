@@ -45,8 +45,8 @@ def test_doctor_says_which_there_are(full: Space, manifest: dict[str, str]) -> N
     assert full.site.container_names() == before
 
 
-def test_what_github_is_spoken_to_with(full: Space, manifest: dict[str, str]) -> None:
-    assert manifest["gh"] in full.run("gh", "--version").stdout.decode()
+def test_what_github_is_spoken_to_with(full: Space) -> None:
+    assert full.run("gh", "--version").stdout.startswith(b"gh version ")
 
 
 def test_they_are_the_users_to_update(full: Space) -> None:
