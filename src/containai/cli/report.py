@@ -42,3 +42,8 @@ class Become(NamedTuple):
 
     argv: Sequence[str | bytes]
     keep: Sequence[str] = ()
+
+
+def size(count: int) -> str:
+    """Return a size as people say it, in powers of ten, as Docker does."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from containai.app import App
@@ -56,14 +57,9 @@ def pull(app: App, text: str) -> Moved:
     layer, given = _asked(app, text)
     engine = images.engine_of(app)
     space.require(engine.host, engine.layout.engine_data, space.FOR_IMAGE, f"pulling {given}")
-    before = engine.image(str(given))
-    image = registry.pull(engine, str(given), app.ui.step(f"pull {given}", 1, 1))
-    try:
-        _check(image, given, layer)
-    except ImageError:
-        if before is None or before.id != image.id:
-            engine.docker("rmi", str(given), ok=(0, 1))
-        raise
+    progress = app.ui.step(f"pull {given}", 1, 1)
+    check = partial(_check, layer)
+    image = registry.ensure(engine, str(given), progress, check)
     name = str(given)
     if layer is not None:
         name = layer.reference
@@ -93,9 +89,9 @@ def _reference(text: str) -> Reference:
         raise UsageError(f"{text!r} is no name of an image", hint=str(wrong)) from None
 
 
-def _check(image: Image, given: Reference, layer: Recipe | None) -> None:
+def _check(layer: Recipe | None, image: Image, given: str) -> None:
     """Raise ImageError for an image that is not the layer, or that no box can start from."""
-    registry.refuse_strange(image, str(given))
+    registry.refuse_strange(image, given)
     if layer is not None and image.label(LABEL_RECIPE) != layer.digest:
         raise ImageError(
             f"{given} is not {layer.name} as this version of cai makes it with your settings",

@@ -4,6 +4,7 @@ A connection that breaks is taken up where it broke, a few times; what fails say
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from containai.engine.client import Engine
@@ -111,16 +112,25 @@ def refuse_strange(image: Image, reference: str) -> None:
         )
 
 
-def ensure(engine: Engine, reference: str, progress: Progress) -> None:
-    """Have an image that boxes can start from; pull it. What is none is not kept.
+def ensure(
+    engine: Engine,
+    reference: str,
+    progress: Progress,
+    check: Callable[[Image, str], None] = refuse_strange,
+) -> Image:
+    """Return an image, pulled, that passes a check. One that does not, and is new, is not kept.
 
     Raises ImageError.
     """
+    before = engine.image(reference)
+    image = pull(engine, reference, progress)
     try:
-        refuse_strange(pull(engine, reference, progress), reference)
+        check(image, reference)
     except ImageError:
-        engine.docker("rmi", reference, ok=(0, 1))
+        if before is None or before.id != image.id:
+            engine.docker("rmi", reference, ok=(0, 1))
         raise
+    return image
 
 
 def push(engine: Engine, reference: str, progress: Progress) -> str:

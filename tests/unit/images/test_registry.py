@@ -107,7 +107,7 @@ def test_push(host, monkeypatch):
 
 def test_an_image_that_no_box_can_start_from_is_not_kept(host):
     engine = FakeEngine(host)
-    engine.by_reference["example.com/x:1"] = Image("1")
+    engine.before("pull", lambda: engine.by_reference.update({"example.com/x:1": Image("1")}))
     with pytest.raises(ImageError, match="not made from an image of ContainAI"):
         registry.ensure(engine, "example.com/x:1", nothing)
     assert engine.requests == [("pull", "example.com/x:1"), ("rmi", "example.com/x:1")]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Report, Table
+from containai.cli.report import Report, Table, size
 from containai.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def run(
         left = preload.add(app, image, archive or "")
     else:
         left = preload.listed(app)
-    rows = [[", ".join(each.names) or each.id, f"{each.size / 1e6:.0f} MB"] for each in left]
+    rows = [[", ".join(each.names) or each.id, size(each.size)] for each in left]
     return Report(left, [Table(rows, ["IMAGE", "SIZE"])] if rows else [])
 
 

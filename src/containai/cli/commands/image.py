@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.commands import _preload, _trust
-from containai.cli.report import Note, Report, Table
+from containai.cli.report import Note, Report, Table, size
 from containai.errors import UsageError
 
 #: The exit code where something could not be removed.
@@ -44,11 +44,6 @@ def _table(rows: "list[Listed]") -> Table:
         for row in rows
     ]
     return Table(cells, ["IMAGE", "STATUS", "SOURCE", "SIZE", "RECIPE", "BOXES"])
-
-
-def size(count: int) -> str:
-    """Return a size as people say it, in powers of ten, as Docker does."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def build(app: App, *, layer: str | None, no_cache: bool) -> Report:
