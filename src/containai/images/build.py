@@ -17,6 +17,8 @@ from containai.work.ui import Progress
 #: What building a layer writes at most before it is cleaned, in bytes, and how long it takes, in
 #: seconds on two processors. Of others, as much as of the first.
 NEEDS = {"base": 4 << 30, "sdks": 4 << 30, "full": 4 << 30, WORKSPACE: 1 << 30}
+#: The parts of what it begins with that a layer is installed with.
+PARTS = {"full": ("node", "python")}
 SECONDS = {name: sum(runs) + 30 * (name == "base") for name, runs in RUNS.items()}
 
 
@@ -74,6 +76,7 @@ def ensure(
     if anew and not layers:
         layers = [recipe]
     if layers:
+        _require_parts(layers)
         _require_room(engine, layers)
     left = TimeLeft()
     for number, layer in enumerate(layers):
@@ -97,6 +100,19 @@ def ensure(
                 hint="look at its FROM and its labels",
             )
     return recipe.reference
+
+
+def _require_parts(layers: Sequence[Recipe]) -> None:
+    """Raise ImageError where a layer needs what one that it begins with is made without."""
+    for layer in layers:
+        without = [word for below in layer.chain for word in below.without]
+        lacks = [word for word in PARTS.get(layer.name, ()) if word in without]
+        if lacks:
+            raise ImageError(
+                f"image {layer.name} cannot be built without {' and '.join(lacks)}",
+                hint="take it out of image.without, or have boxes of sdks: "
+                "cai config set image.name sdks",
+            )
 
 
 def _require_room(engine: Engine, layers: Sequence[Recipe]) -> None:

@@ -71,6 +71,11 @@ class Recipe(NamedTuple):
         return f"{IMAGE_REPOSITORY}/{self.name}:recipe-{self.digest[:16]}"
 
     @property
+    def without(self) -> list[str]:
+        """The parts that are left out of it."""
+        return dict(self.arguments).get(WITHOUT, "").split()
+
+    @property
     def chain(self) -> "tuple[Recipe, ...]":
         """The recipes of all layers, the first one to build first."""
         return (*(self.parent.chain if self.parent else ()), self)

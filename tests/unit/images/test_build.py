@@ -156,6 +156,16 @@ def test_upstream_needs_a_registry():
     assert engine.host.ran == []
 
 
+def test_what_agents_are_installed_with_is_not_left_out():
+    engine: Any = BuildingEngine()
+    left = Settings().over({"image.without": "go node python", "image.source": "distro"})
+    with pytest.raises(ImageError, match="image full cannot be built without node and python"):
+        build.ensure(engine, recipe.find("full", left), nothing)
+    assert (engine.built, engine.pulls) == ([], [])
+    build._require_parts(recipe.find("sdks", left).chain)
+    build._require_parts(recipe.find("full", Settings().over({"image.without": "go"})).chain)
+
+
 def test_no_room_is_said_before_anything_is_written(child):
     engine: Any = BuildingEngine(free=1 << 30)
     with pytest.raises(NoSpaceError, match=r"1024 MiB left, 4096 .* building image base"):
