@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
-from containai.host.machine import Machine
 
 if TYPE_CHECKING:
     from containai.boxes.box import Box
+    from containai.host.machine import Machine
 
 
 def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
@@ -47,7 +47,7 @@ def _older(app: App, listed: "list[Box]") -> list[str]:
     return workspace_image.older(app, own) if own else []
 
 
-def _table(host: Machine, listed: "list[Box]", *, owners: bool) -> Table:
+def _table(host: "Machine", listed: "list[Box]", *, owners: bool) -> Table:
     head = ["BOX", *["OWNER"] * owners, "STATUS", "SSH", "WORKSPACE"]
     rows = [
         [
