@@ -1,5 +1,7 @@
 """Agents in boxes: what starts one, and what it is given."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from containai.errors import UsageError
@@ -15,9 +17,10 @@ chmod +x ~/.local/bin/claude
 
 
 @pytest.fixture
-def claude(shared: Space) -> Space:
+def claude(shared: Space) -> Iterator[Space]:
     shared.sh(STAND_IN)
-    return shared
+    yield shared
+    shared.sh("rm ~/.local/bin/claude")
 
 
 def test_an_agent_gets_its_own_login_and_nothing_else_of_the_host(claude: Space) -> None:
