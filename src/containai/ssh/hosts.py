@@ -221,20 +221,21 @@ def _pin(layout: Layout, box: str, key: str | None) -> None:
 
 def retire(host: Machine, box: str) -> None:
     """Have a box's control connection take no more sessions: it ends with those in it."""
-    layout = host.layout
-    socket = layout.control_socket(box)
-    if session.has_own_directory(layout) and os.path.exists(socket):
-        argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "stop", box]
-        with contextlib.suppress(proc.ProcessError):
-            host.run(argv, ok=None, timeout=5)
+    _ask_master(host, box, "stop")
 
 
 def close(host: Machine, box: str) -> None:
     """End a box's control connection, if there is one, and with it the sessions in it."""
-    layout = host.layout
-    socket = layout.control_socket(box)
-    if session.has_own_directory(layout) and os.path.exists(socket):
-        argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "exit", box]
-        with contextlib.suppress(proc.ProcessError):
-            host.run(argv, ok=None, timeout=5)
-        files.remove(socket)
+    if _ask_master(host, box, "exit"):
+        files.remove(host.layout.control_socket(box))
+
+
+def _ask_master(host: Machine, box: str, request: str) -> bool:
+    """Ask a box's control connection for something (ssh(1), -O); return whether there was one."""
+    socket = host.layout.control_socket(box)
+    if not (session.has_own_directory(host.layout) and os.path.exists(socket)):
+        return False
+    argv = ["ssh", "-F", "/dev/null", "-S", socket, "-O", request, box]
+    with contextlib.suppress(proc.ProcessError):
+        host.run(argv, ok=None, timeout=5)
+    return True
