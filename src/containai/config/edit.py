@@ -11,6 +11,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from containai.config import file
 from containai.errors import ContainAIError, UsageError
 
 #: What a value of a file is, that a command line says.
@@ -66,9 +67,7 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
 def _checked(text: str, key: str, value: Stated | None) -> str:
     """Return a text that says what it should to the parser that reads settings."""
     try:
-        said: Any = tomllib.loads(text)
-        for part in key.split("."):
-            said = said.get(part) if isinstance(said, dict) else None
+        said = file.flat(tomllib.loads(text)).get(key)
     except ValueError:
         said = object()
     if said != value:

@@ -59,12 +59,9 @@ def unset(app: App, *, key: str) -> Report:
     from containai.config.settings import Settings
 
     changed = _change(app, lambda text: edit.without(text, key))
-    row = next((row for row in Settings.rows() if row.key == key), None)
-    if row is None and not changed:
-        row = _row(key)
-    if row is None:
+    if changed and key not in {row.key for row in Settings.rows()}:
         return Report({"key": key, "changed": changed, "value": None})
-    return _told(app, row, changed=changed)
+    return _told(app, _row(key), changed=changed)
 
 
 def edit_(app: App) -> Become:
