@@ -67,6 +67,17 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
     raise BoxNotFoundError(f"{path!r} has no box", hint=f"make one: cai run {path!r}")
 
 
+def listed(engine: Engine, *, everybodys: bool = False) -> list[Box]:
+    """Return the user's boxes, or everybody's; start the engine for that.
+
+    Where nothing is set up there are none, and nothing is started.
+    """
+    if configuration.read(engine.layout) is None:
+        return []
+    daemon.start(engine.host)
+    return lookup.every(engine) if everybodys else lookup.own(engine)
+
+
 def workspace_of(box: Box) -> Workspace:
     """Return the workspace of a box; a session starts in the current directory if that is in it."""
     here = os.path.realpath(".")

@@ -28,15 +28,11 @@ def own(app: "App", target: Target) -> "list[Box]":
 
     Raises UsageError for a target, as all are meant.
     """
-    from containai.boxes import lookup
-    from containai.engine import configuration, daemon
+    from containai.boxes import locate
 
     if target != Target():
         raise UsageError("--all is for every box of yours", hint="leave out PATH and --name")
-    if configuration.read(app.layout) is None:
-        return []
-    daemon.start(app.host)
-    return lookup.own(app.engine)
+    return locate.listed(app.engine)
 
 
 def with_each(

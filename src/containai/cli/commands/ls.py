@@ -16,13 +16,9 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
 
     Where nothing is set up there are none, and nothing is started.
     """
-    from containai.boxes import lookup
-    from containai.engine import configuration, daemon
+    from containai.boxes import locate
 
-    listed: list[Box] = []
-    if configuration.read(app.layout) is not None:
-        daemon.start(app.host)
-        listed = lookup.every(app.engine) if all else lookup.own(app.engine)
+    listed = locate.listed(app.engine, everybodys=all)
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
         for box in listed

@@ -2,8 +2,9 @@
 
 from containai.app import App
 from containai.boxes.target import Target
+from containai.cli import every
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report
+from containai.cli.report import Report
 from containai.errors import ContainAIError
 
 
@@ -26,8 +27,7 @@ def _all(app: App, target: Target) -> Report:
     if boxes and not app.ui.ask(f"These boxes go, and all that is in them: {names}. Go on?"):
         raise ContainAIError("nothing was removed", hint="agree to it: cai rm --all --yes")
     done = several.with_each(app, boxes, app.boxes.remove, "removing")
-    value = [{"name": name, "removed": True} for name in done.names]
-    return Report(value, (), done.code, [Note(str(why), why.hint) for why in done.failures])
+    return every.report(done, "removed")
 
 
 COMMANDS = (

@@ -2,8 +2,9 @@
 
 from containai.app import App
 from containai.boxes.target import Target
+from containai.cli import every
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report
+from containai.cli.report import Report
 
 
 def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
@@ -24,8 +25,7 @@ def _all(app: App, target: Target) -> Report:
 
     boxes = several.own(app, target)
     done = several.with_each(app, boxes, lambda box: enter.started(app, box))
-    value = [{"name": name, "running": True} for name in done.names]
-    return Report(value, (), done.code, [Note(str(why), why.hint) for why in done.failures])
+    return every.report(done, "running")
 
 
 COMMANDS = (

@@ -2,8 +2,9 @@
 
 from containai.app import App
 from containai.boxes.target import Target
+from containai.cli import every
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report
+from containai.cli.report import Report
 
 
 def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
@@ -22,8 +23,7 @@ def _all(app: App, target: Target) -> Report:
 
     running = [box for box in several.own(app, target) if not box.status.is_off]
     done = several.with_each(app, running, app.boxes.stop, "stopping")
-    value = [{"name": name, "stopped": True} for name in done.names]
-    return Report(value, (), done.code, [Note(str(why), why.hint) for why in done.failures])
+    return every.report(done, "stopped")
 
 
 COMMANDS = (
