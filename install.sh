@@ -42,6 +42,10 @@ die() {
 ours() { [ -L "$1" ] && case $(readlink "$1") in "$target"/*) true ;; *) false ;; esac; }
 
 uninstall() {
+    if ours "$bin/cai" && [ -x "$bin/cai" ]; then
+        "$bin/cai" completion --remove 2>/dev/null | while read -r line; do say "completion for $line"; done
+        "$bin/cai" help --remove 2>/dev/null | while read -r line; do say "man: $line"; done
+    fi
     for name in cai containai; do
         if ours "$bin/$name"; then
             rm -- "$bin/$name"
@@ -167,11 +171,38 @@ for wanted, name in (each.groups() for each in files):
 END
 }
 
+# Have the old environment again where the new one is not, or does not work.
+put_back() {
+    [ -n "$old" ] && [ -d "$old" ] || return 0
+    rm -rf -- "$target/venv"
+    mv -- "$old" "$target/venv"
+}
+
+# Print the program that starts cai in $fresh, which will be elsewhere ($1). Its interpreter is isolated:
+# PYTHONPATH and a sitecustomize.py in a workspace are the agent's to fill. It starts without `site`,
+# which takes a third of an empty start to look for what is not there.
+launcher() {
+    packages=$("$fresh/bin/python" -I -c 'import sys, sysconfig
+print(repr(sys.argv[1] + sysconfig.get_path("purelib").removeprefix(sys.prefix)))' "$1")
+    first="#!$1/bin/python -IS"
+    case $1 in *[[:space:]]*) first= ;; esac
+    if [ -z "$first" ] || [ ${#first} -gt 127 ]; then
+        # The kernel would take the line apart, or cut it off (execve(2)). To Python it is a string.
+        printf '%s\n' '#!/bin/sh' \
+            "'''exec' \"\$(dirname -- \"\$(readlink -f -- \"\$0\")\")/python\" -IS \"\$0\" \"\$@\"" "' '''"
+    else
+        printf '%s\n' "$first"
+    fi
+    printf '%s\n' 'import sys' "sys.path.append($packages)" 'from containai.cli.main import main' \
+        'sys.exit(main())'
+}
+
 install() {
     find_python
     scratch=$(mktemp -d)
     fresh=$target/venv.$$
-    trap 'rm -rf -- "$fresh" "$scratch"' EXIT
+    old=
+    trap 'put_back; rm -rf -- "$fresh" "$scratch"' EXIT
     trap 'exit 1' HUP INT TERM
     if [ -n "$clone" ]; then
         from=$clone
@@ -195,17 +226,28 @@ install() {
     # A release has all wheels that it needs; where one is missing, no other is taken for it.
     if [ -n "$clone" ]; then set -- "$clone"; else set -- --no-index "$scratch"/*.whl; fi
     "$fresh/bin/python" -I -m pip install --quiet --disable-pip-version-check "$@"
-    # The scripts name the interpreter they were installed with. It is started isolated: PYTHONPATH and
-    # a sitecustomize.py in a workspace are the agent's to fill.
-    sed -i "1s|$fresh\(.*\)|$target/venv\1 -I|" "$fresh/bin/cai" "$fresh/bin/containai"
-    rm -rf -- "$target/venv"
+    launcher "$target/venv" >"$fresh/bin/cai"
+    cat "$fresh/bin/cai" >"$fresh/bin/containai"
+    # For `cai update`, which believes no variable.
+    [ -n "$clone" ] || printf '%s\n' "$releases" >"$fresh/releases"
+    "$fresh/bin/python" -I -m containai --version >/dev/null ||
+        die "what was installed does not work" "the cai from before is still there"
+    # Where anything ends here, `old` is put back (or removed, once the new one is in place).
+    old=$target/venv.old.$$
+    [ ! -d "$target/venv" ] || mv -- "$target/venv" "$old"
     mv -- "$fresh" "$target/venv"
 
     for name in cai containai; do
         ln -sfn -- "$target/venv/bin/$name" "$bin/$name"
     done
-    say "linked $bin/cai: $("$bin/cai" version)"
-    say "to update: ${update:-$again}"
+    "$bin/cai" --version >/dev/null || die "what was installed does not work"
+    rm -rf -- "$old"
+    old=
+    say "linked $bin/cai: $("$bin/cai" --version)"
+    # Conveniences: where they cannot be written, cai is installed all the same.
+    "$bin/cai" completion --install 2>/dev/null | while read -r line; do say "completion for $line"; done
+    "$bin/cai" help --install 2>/dev/null | while read -r line; do say "man: $line"; done
+    say "to update: $update"
     say "to remove: $bin/cai uninstall && $again --uninstall"
     case :$path: in
         *:"$bin":*) ;;
@@ -214,6 +256,15 @@ install() {
 }
 
 main() {
+    case $(uname -s) in
+        Linux) ;;
+        *)
+            say "boxes need a Linux machine, and this is $(uname -s)" >&2
+            say "a virtual machine on this one (on a Mac: Lima), or one over ssh, with cai in it:" >&2
+            say "https://github.com/containai/containai/blob/main/docs/how-to/windows-and-macos.md" >&2
+            exit 19
+            ;;
+    esac
     # A virtual environment of the current directory may be first on the PATH, and a workspace's
     # directories on PYTHONPATH: neither decides what is run here.
     path=$PATH
@@ -247,7 +298,7 @@ main() {
             ;;
     esac
     again="curl -fsSL $releases/latest/download/install.sh | sh -s --"
-    update="curl -fsSL $releases/latest/download/install.sh | sh"
+    update="$bin/cai update"
     if [ -n "$clone" ]; then again=./install.sh update="git pull && ./install.sh"; fi
 
     if [ -n "$remove" ]; then uninstall; else install; fi

@@ -27,6 +27,12 @@ command -v git >/dev/null || packages+=(git)
 # For `systemd-analyze verify`; without systemd-sysv it does not become PID 1.
 command -v systemd-analyze >/dev/null || packages+=(systemd)
 if [[ " ${levels[*]} " == *" system "* ]]; then
+    # Completion is tried in every shell that there is: unit tests, which ask root for nothing.
+    command -v zsh >/dev/null || packages+=(zsh)
+    command -v fish >/dev/null || packages+=(fish)
+    # It reads man pages as a linter.
+    command -v mandoc >/dev/null || packages+=(mandoc)
+    command -v sshfs >/dev/null || packages+=(sshfs)
     command -v docker-registry >/dev/null || packages+=(docker-registry)
     # Squid without it, which Debian has too, does not look into TLS.
     [[ -x /usr/lib/squid/security_file_certgen ]] || packages+=(squid-openssl)

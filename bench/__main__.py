@@ -6,85 +6,35 @@ not an error; the exit code is 1 only where something failed to run.
 """
 
 import argparse
-import contextlib
 import io
 import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from bench import measure
 from bench.idle import idle
+from bench.made import Bench
 from bench.measure import Row, difference, interleaved, ratio, run, timed
+from bench.moved import FILE_SIZE, FILES, files, streams, woken
 from bench.sizes import sizes
+from bench.waiting import free_port, wait_for_login, wait_for_ssh
 from containai.boxes import spec
 from containai.boxes.design import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
-from containai.boxes.workspace import box_name
-from containai.layout import AGENT_USER, RUNTIME, Layout
+from containai.layout import Layout
+from containai.machine_layout import RUNTIME
 
-#: The job with many files: how many, and of how many bytes.
-FILES, FILE_SIZE = 50_000, 200
 #: How many system calls are made to see what the filter costs: half of them read, half write.
 CALLS = 4_000_000
 #: A box is idle so long after its start, in seconds.
 SETTLE_SECONDS = 15
 MIB = 1 << 20
-
-
-class Bench:
-    """The set-up that is measured, and what was made for it."""
-
-    def __init__(self, cai: str, made: ExitStack) -> None:
-        self.layout = Layout.from_environment()
-        self.cai = cai
-        self._made = made
-        self.directory = made.enter_context(tempfile.TemporaryDirectory(prefix="cai-bench-"))
-        self.workspace = self._workspace("box")
-        self.box = box_name(self.workspace, self.layout.uid)
-        made.callback(self.remove_box)
-        run(self.cai_true())
-        self.image = self.docker_run("inspect", "--format", "{{.Config.Image}}", self.box).strip()
-
-    def _workspace(self, name: str) -> str:
-        path = os.path.realpath(os.path.join(self.directory, name))
-        os.mkdir(path)
-        return path
-
-    def docker(self, *arguments: str) -> list[str]:
-        """Return a command line for the engine."""
-        return ["docker", "--host", f"unix://{self.layout.engine_socket}", *arguments]
-
-    def docker_run(self, *arguments: str) -> str:
-        """Make a request to the engine; return what it printed."""
-        return run(self.docker(*arguments))
-
-    def cai_true(self) -> list[str]:
-        """Return the command line that users type."""
-        return [self.cai, "run", self.workspace, "--", "true"]
-
-    def remove_box(self) -> None:
-        """Remove the box, if it is there."""
-        with contextlib.suppress(RuntimeError):
-            run([self.cai, "rm", self.workspace])
-
-    def container(self, runtime: str, *options: str) -> str:
-        """Start a container that does nothing; return its id. It is removed at the end."""
-        argv = ["run", "--detach", "--runtime", runtime, *options]
-        found = self.docker_run(*argv, self.image, "sleep", "infinity").strip()
-        self._made.callback(self.remove_container, found)
-        return found
-
-    def remove_container(self, name: str) -> None:
-        """Remove a container and its volumes, if it is there."""
-        with contextlib.suppress(RuntimeError):
-            self.docker_run("rm", "--force", "--volumes", name)
 
 
 def warm(bench: Bench, runs: int) -> Iterator[Row]:
@@ -97,13 +47,16 @@ def warm(bench: Bench, runs: int) -> Iterator[Row]:
         lambda: timed(bench.docker("exec", bench.box, "true")),
         lambda: timed(["ssh", "-F", "/dev/null", "-S", control, bench.box, "true"]),
     )
-    yield ratio("warm: cai run / docker exec", ours, docker, 0.6)
+    yield ratio("warm: cai run / docker exec", ours, docker, 0.4)
     yield difference("warm: cai run - ssh over its control socket", ours, ssh, 45)
 
 
 def cold(bench: Bench, runs: int) -> Iterator[Row]:
     """`cai run` without a box, against the same container started by hand: until sshd answers,
     which is less than `cai run` does, and until ssh has run `true`, which is the same.
+
+    Both have the limits of the settings, which are half of the machine's processors unless said
+    otherwise, and a data volume that is there.
     """
     workspace = os.path.join(bench.directory, "by-hand")
     os.makedirs(workspace, exist_ok=True)
@@ -121,6 +74,9 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
         for word in ("--mount", spec.mount(type="bind", source=source, target=target))
     ]
     name = f"{bench.box}-by-hand"
+    run(bench.cai_true())
+    given, cpuset = bench.limits()
+    data = bench.volume(f"{name}-data")
 
     def with_cai() -> float:
         bench.remove_box()
@@ -128,7 +84,10 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
 
     def by_hand(wait: Callable[[int], None]) -> float:
         port = free_port()
-        made = spec.BoxSpec(name, workspace, bench.image, port, bench.layout.uid)
+        made = spec.BoxSpec(
+            name, workspace, bench.image, port, bench.layout.uid, bench.by_hand, limits=given,
+            cpuset=cpuset, data=data,
+        )  # fmt: skip
         options = without_labels(spec.create_arguments(made)[1:])
         argv = bench.docker("run", "--detach", *mounts, *options)
         try:
@@ -150,13 +109,20 @@ def cold(bench: Bench, runs: int) -> Iterator[Row]:
 
 
 def start(bench: Bench, runs: int) -> Iterator[Row]:
-    """`cai --help`, against a Python that does nothing."""
+    """What only looks, and what Tab waits for, against a Python that does nothing, and docker."""
     with open(bench.cai, encoding="utf-8") as file:
         python = file.readline().removeprefix("#!").split()[0]
-    ours, theirs = interleaved(
-        runs, lambda: timed([bench.cai, "--help"]), lambda: timed([python, "-I", "-c", "pass"])
-    )
-    yield difference("cai --help - python -I -c pass", ours, theirs, 20)
+    run(bench.cai_true())
+    words = ([bench.cai, "--help"], [bench.cai, "version"])
+    tab = [bench.cai, "__complete", "bash", "stop", "--name", ""]
+    others = ([python, "-I", "-c", "pass"], ["docker", "--help"], bench.docker("ps"))
+    jobs = [partial(timed, argv) for argv in (*words, tab, *others)]
+    ours, version, completed, nothing, helped, listed = interleaved(runs, *jobs)
+    yield difference("cai --help - python -I -c pass", ours, nothing, 20)
+    yield ratio("cai --help / docker --help", ours, helped, None)
+    yield ratio("cai version / docker ps", version, listed, None)
+    milliseconds = completed.median * 1e3
+    yield Row("Tab: a box's name", str(completed), str(listed), milliseconds, "ms", 60)
 
 
 def runtime(bench: Bench, runs: int) -> Iterator[Row]:
@@ -232,6 +198,9 @@ MEASUREMENTS = {
     "start": (start, 21),
     "warm": (warm, 21),
     "cold": (cold, 7),
+    "woken": (woken, 7),
+    "streams": (streams, 5),
+    "files": (files, 3),
     "runtime": (runtime, 15),
     "memory": (memory, 1),
     "idle": (idle, 1),
@@ -242,44 +211,6 @@ MEASUREMENTS = {
 
 #: What a measurement that fails to run raises.
 FAILURES = (RuntimeError, OSError, ValueError, LookupError)
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for_ssh(port: int) -> None:
-    """Wait for sshd's banner. Raises RuntimeError where it takes more than a minute."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            pass  # docker-proxy accepts and hangs up before sshd listens
-        time.sleep(0.01)
-    raise RuntimeError(f"no ssh on port {port} within a minute")
-
-
-def wait_for_login(port: int, key: str) -> None:
-    """Try ssh until it has run `true`. Raises RuntimeError where that takes more than a minute."""
-    argv = [
-        "ssh", "-F", "/dev/null", "-i", key, "-p", str(port),
-        "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
-        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-        f"{AGENT_USER}@127.0.0.1", "true",
-    ]  # fmt: skip
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(RuntimeError):
-            run(argv)
-            return
-        time.sleep(0.01)
-    raise RuntimeError(f"no login on port {port} within a minute")
 
 
 def without_labels(options: list[str]) -> list[str]:
@@ -330,10 +261,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
     parser.add_argument("--runs", type=int, metavar="N", help="runs of each (default: 7 to 21)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--runtime",
+        default=RUNTIME,
+        metavar="NAME",
+        help="the engine's runtime of what cold starts by hand",
+    )
     parser.add_argument("--cai", default=shutil.which("cai"), metavar="PATH", help="cai to time")
     arguments = parser.parse_args()
     # What is compared is the same whatever is in the image.
     os.environ.setdefault("CONTAINAI_IMAGE_NAME", "base")
+    # The containers that boxes are compared with have no limits: by default boxes have.
+    os.environ.update(CONTAINAI_BOX_MEMORY="none", CONTAINAI_BOX_CPUS="none")
     if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
     if arguments.runs is not None and arguments.runs < 1:
@@ -350,7 +289,7 @@ def main() -> int:
     image = ""
     with ExitStack() as made:
         try:
-            bench = Bench(arguments.cai, made)
+            bench = Bench(arguments.cai, made, arguments.runtime)
             image = bench.image
             for name in arguments.names or MEASUREMENTS:
                 measurement, runs = MEASUREMENTS[name]

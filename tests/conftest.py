@@ -3,3 +3,12 @@
 import pytest
 
 pytest.register_assert_rewrite("harness")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--runtime",
+        choices=["embedded", "sysbox"],
+        default="embedded",
+        help="what starts the boxes of system tests; a Sysbox has to be here (harness/runtimes.py)",
+    )

@@ -40,6 +40,13 @@ class Agent(NamedTuple):
     variables: tuple[str, ...]
     #: Variables that it takes, too, and that open more than that: they stay on the host.
     wider: tuple[str, ...]
+    #: What else of its user's work it reads there; a directory ends with a slash.
+    work: tuple[str, ...]
+    #: Of its logins those with a token that is another one after each use, here or there: of two
+    #: copies the one that is used first logs the other out.
+    rotating: tuple[str, ...]
+    #: What it offers in their place: a login that two places can have.
+    instead: str
     #: Arguments with which it does all it wants to without asking.
     unattended: tuple[str, ...]
     #: Whether its own sandbox for commands works in a box.
@@ -50,6 +57,11 @@ class Agent(NamedTuple):
     megabytes: int
     #: Why the image does not have it.
     left_out: str = ""
+    #: Directories beside those of its settings and logins that it remembers sessions in.
+    sessions: tuple[str, ...] = ()
+    #: The port of `localhost` to which the answer to a log-in in a browser comes, where it is
+    #: always the same.
+    callback: int = 0
 
     @property
     def needs(self) -> str:
@@ -83,6 +95,9 @@ AGENTS = (
         logins=("~/.aider/oauth-keys.env",),
         variables=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
         wider=(),
+        work=("~/.aider.model.settings.yml", "~/.aider.model.metadata.json"),
+        rotating=(),
+        instead="",
         unattended=("--yes-always",),
         sandbox="it has none",
         updates="asks at a start; `aider --upgrade`",
@@ -102,6 +117,19 @@ AGENTS = (
         logins=("~/.claude/.credentials.json",),
         variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
         wider=(),
+        work=(
+            "~/.claude/settings.local.json",
+            "~/.claude/keybindings.json",
+            "~/.claude/agents/",
+            "~/.claude/commands/",
+            "~/.claude/hooks/",
+            "~/.claude/output-styles/",
+            "~/.claude/plugins/",
+            "~/.claude/rules/",
+            "~/.claude/skills/",
+        ),
+        rotating=("~/.claude/.credentials.json",),
+        instead="`claude setup-token`, and its token as `CLAUDE_CODE_OAUTH_TOKEN`",
         unattended=("--dangerously-skip-permissions",),
         sandbox="works, with bubblewrap and socat: files and network",
         updates="by itself, with npm; `claude update`",
@@ -120,10 +148,14 @@ AGENTS = (
         logins=("~/.codex/auth.json",),
         variables=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN"),
         wider=(),
+        work=("~/.codex/prompts/", "~/.codex/rules/", "~/.codex/skills/", "~/.agents/skills/"),
+        rotating=("~/.codex/auth.json",),
+        instead="`OPENAI_API_KEY`, or `codex login --device-auth` in the box",
         unattended=("--dangerously-bypass-approvals-and-sandbox",),
         sandbox="works, with bubblewrap",
         updates="says so at a start; `codex update`, with npm",
         megabytes=170,
+        callback=1455,
     ),
     Agent(
         name="copilot",
@@ -138,6 +170,14 @@ AGENTS = (
         logins=("~/.copilot/config.json",),
         variables=("COPILOT_GITHUB_TOKEN",),
         wider=("GH_TOKEN", "GITHUB_TOKEN"),
+        work=(
+            "~/.copilot/copilot-instructions.md",
+            "~/.copilot/agents/",
+            "~/.copilot/hooks/",
+            "~/.copilot/skills/",
+        ),
+        rotating=(),
+        instead="",
         unattended=("--allow-all",),
         sandbox="off unless asked for; not tried: it takes a login and slirp4netns",
         updates="by itself, below `~/.cache/copilot`; `copilot update`, from GitHub",
@@ -153,9 +193,23 @@ AGENTS = (
         python="",
         version="--version",
         settings=("~/.gemini/settings.json", "~/.gemini/GEMINI.md"),
-        logins=("~/.gemini/oauth_creds.json", "~/.gemini/gemini-credentials.json"),
+        logins=(
+            "~/.gemini/oauth_creds.json",
+            "~/.gemini/gemini-credentials.json",
+            "~/.gemini/.env",
+        ),
         variables=("GEMINI_API_KEY",),
         wider=("GOOGLE_API_KEY",),
+        work=(
+            "~/.gemini/google_accounts.json",
+            "~/.gemini/agents/",
+            "~/.gemini/commands/",
+            "~/.gemini/extensions/",
+            "~/.gemini/policies/",
+            "~/.gemini/skills/",
+        ),
+        rotating=(),
+        instead="",
         unattended=("--yolo", "--skip-trust"),
         sandbox="off unless asked for; an image of its maker's, with the box's own Docker",
         updates="says how at a start: `npm install --global @google/gemini-cli`",
@@ -174,10 +228,27 @@ AGENTS = (
         logins=("~/.local/share/opencode/auth.json",),
         variables=("OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"),
         wider=("GITHUB_TOKEN",),
+        work=(
+            "~/.config/opencode/opencode.jsonc",
+            "~/.config/opencode/tui.json",
+            "~/.config/opencode/agent/",
+            "~/.config/opencode/agents/",
+            "~/.config/opencode/command/",
+            "~/.config/opencode/commands/",
+            "~/.config/opencode/modes/",
+            "~/.config/opencode/plugin/",
+            "~/.config/opencode/plugins/",
+            "~/.config/opencode/skills/",
+            "~/.config/opencode/themes/",
+            "~/.config/opencode/tools/",
+        ),
+        rotating=("~/.local/share/opencode/auth.json",),
+        instead="a key: its own, or of a provider; keys in that file are brought",
         unattended=("--auto",),
         sandbox="it has none",
         updates="by itself, with npm; `opencode upgrade`",
         megabytes=120,
+        sessions=("~/.local/state/opencode",),
     ),
     Agent(
         name="qwen",
@@ -189,9 +260,12 @@ AGENTS = (
         python="",
         version="--version",
         settings=("~/.qwen/settings.json", "~/.qwen/QWEN.md"),
-        logins=("~/.qwen/oauth_creds.json",),
+        logins=("~/.qwen/oauth_creds.json", "~/.qwen/.env"),
         variables=("DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY", "OPENAI_API_KEY"),
         wider=(),
+        work=("~/.qwen/agents/", "~/.qwen/commands/", "~/.qwen/skills/"),
+        rotating=("~/.qwen/oauth_creds.json",),
+        instead="`DASHSCOPE_API_KEY`",
         unattended=("--yolo",),
         sandbox="off unless asked for",
         updates="says how at a start: `npm install --global @qwen-code/qwen-code`",
@@ -210,6 +284,9 @@ AGENTS = (
         logins=("~/.vibe/.env",),
         variables=("MISTRAL_API_KEY",),
         wider=(),
+        work=("~/.vibe/agents/", "~/.vibe/prompts/", "~/.vibe/skills/"),
+        rotating=(),
+        instead="",
         unattended=("--auto-approve", "--trust"),
         sandbox="it has none",
         updates="asks at a start; `vibe update`, with uv",

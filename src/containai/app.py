@@ -1,14 +1,17 @@
 """What every command works with: where things are, what the user set, the engine, who speaks."""
 
+import os
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from containai.layout import Layout
 from containai.work.ui import Ui
 
 if TYPE_CHECKING:
     from containai.boxes.lifecycle import Boxes
+    from containai.config.layers import Own
     from containai.config.settings import Settings
     from containai.engine.client import Engine
     from containai.host.machine import Machine
@@ -36,13 +39,54 @@ class App:
             self.host = host
         self.flags = flags or {}
         self.environ = environ or {}
+        #: The workspace whose settings these are; "" for what holds everywhere.
+        self.workspace = ""
+
+    def at(self, workspace: str) -> Self:
+        """Return this with the settings of a workspace, by its real path, and all else the same."""
+        if workspace == self.workspace:
+            return self
+        there = copy(self)
+        there.workspace = workspace
+        for part in ("settings", "boxes"):
+            there.__dict__.pop(part, None)
+        return there
 
     @cached_property
     def settings(self) -> "Settings":
-        """What the user set. Raises ContainAIError where that cannot be read."""
+        """What the user set, and the workspace. Raises ContainAIError where that cannot be read."""
+        settings = self._loaded(None)
+        if self.workspace and settings.workspace_config:
+            from containai import trust
+
+            own = trust.settings_of(self.layout, self.workspace)
+            if own is not None:
+                settings = self._loaded(own)
+        return settings.over(self.flags)
+
+    def settle(self) -> "Settings":
+        """Return the settings; those of a damaged file are what they are without it from now on.
+
+        For what mends the file, or has to work without.
+        """
+        from containai.errors import DamagedError
+
+        try:
+            return self.settings
+        except DamagedError:
+            from containai.config.settings import Settings
+
+            self.settings = Settings.load(os.devnull, self.environ).over(self.flags)
+        return self.settings
+
+    def trusting(self, own: "Own") -> "Settings":
+        """Return the settings that would hold with a file of the workspace. Raises as above."""
+        return self._loaded(own._replace(trusted=True))
+
+    def _loaded(self, own: "Own | None") -> "Settings":
         from containai.config.settings import Settings
 
-        return Settings.load(self.layout.config_file, self.environ).over(self.flags)
+        return Settings.load(self.layout.config_file, self.environ, self.workspace, own)
 
     @cached_property
     def host(self) -> "Machine":
@@ -53,6 +97,7 @@ class App:
             self.layout,
             elsewhere=lambda: self.settings.host_path,
             carried=lambda: (self.settings.network_certificates, self.settings.network_proxies),
+            say=self.ui.say,
         )
 
     @cached_property
@@ -65,13 +110,20 @@ class App:
     @cached_property
     def boxes(self) -> "Boxes":
         """The boxes of this user, with the user's settings."""
+        from containai.boxes import limits, variables
         from containai.boxes.lifecycle import Boxes
-        from containai.boxes.limits import Limits
+        from containai.boxes.wishes import Wishes
 
         settings = self.settings
         return Boxes(
             self.engine,
             port_range=settings.ssh_port_range,
             forward_agent=settings.ssh_forward_agent,
-            limits=Limits(settings.box_memory, settings.box_cpus),
+            ssh_timeout=settings.ssh_timeout,
+            limits=lambda: limits.said(settings.value, self.host.capacity()),
+            data_volume=settings.box_data_volume,
+            wishes=Wishes(settings.workspace_protect, settings.workspace_read_only, settings.mount),
+            variables=lambda: variables.seen(
+                self.layout, settings.variables, self.environ, self.workspace
+            ),
         )

@@ -18,7 +18,12 @@
     ├── WorkspaceError         23
     ├── DownloadError          24
     ├── SelfTestError          25
-    └── UntrustedError         26
+    ├── UntrustedError         26
+    ├── CopyError              27
+    ├── ForwardError           28
+    ├── JobError               29
+    ├── DamagedError           30
+    └── UnexpectedError        70
 
 The exit code of a command that ran in a box is passed through as it is.
 """
@@ -137,6 +142,36 @@ class SelfTestError(ContainAIError):
 
 
 class UntrustedError(ContainAIError):
-    """The workspace has a Dockerfile that its user has not agreed to."""
+    """A workspace has files of its own that its user has not agreed to."""
 
     exit_code = 26
+
+
+class CopyError(ContainAIError):
+    """Files could not be copied between the host and a box."""
+
+    exit_code = 27
+
+
+class ForwardError(ContainAIError):
+    """A port could not be forwarded, or is not any more."""
+
+    exit_code = 28
+
+
+class JobError(ContainAIError):
+    """A box has no such job, or cannot do what is asked of it."""
+
+    exit_code = 29
+
+
+class DamagedError(ContainAIError):
+    """A file that cai reads is damaged, is no file, or may not be read."""
+
+    exit_code = 30
+
+
+class UnexpectedError(ContainAIError):
+    """Something happened that nobody foresaw: a mistake in cai itself."""
+
+    exit_code = 70

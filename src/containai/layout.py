@@ -7,43 +7,58 @@ import os
 import stat
 import zlib
 
-DEFAULT_ROOT = "/"
+from containai.machine_layout import DEFAULT_ROOT, MachineLayout
 
+#: The home of the agent in every box.
+HOME_IN_BOX = "/home/agent"
 #: Where a box sees its workspace.
 WORKSPACE_IN_BOX = "/home/agent/workspace"
+#: Where a box sees its data volume: what is to outlive it.
+DATA_IN_BOX = "/mnt/agent-data"
 #: A tmpfs here makes a container a box for `cai-runc`, which puts a proc and a sysfs into it.
 GUEST_DIRECTORY = "/dev/.containai"
 #: The unprivileged user that the agent runs as, in every image.
 AGENT_USER = "agent"
 AGENT_UID = 1000
 
+#: The variable that has all those in it which one session is given.
+SESSION_VARIABLE = "CONTAINAI_SESSION"
+
 #: Bytes that a directory of control sockets may have: a socket path holds 107 (unix(7)), our names
 #: take 17 with the slash, and ssh appends 17 of its own while it binds.
 SOCKET_DIRECTORY_LENGTH = 107 - 17 - 17
 
 LABEL = "containai."
+#: Of a container: it is a box.
 LABEL_MANAGED = LABEL + "managed"
+#: Of a box: the directory that it was made for, as a real path.
 LABEL_WORKSPACE = LABEL + "workspace"
+#: Of a box: the port of this machine's loopback that leads to its sshd.
 LABEL_SSH_PORT = LABEL + "ssh-port"
+#: Of a box or a data volume: the uid of the user whose it is.
 LABEL_OWNER = LABEL + "owner"
+#: Of a box: where sessions start in it, where that is not ~/workspace.
+LABEL_START = LABEL + "start"
 #: Of a volume: whose box it is a part of, and the box's name.
 LABEL_PART_OF = LABEL + "part-of"
+#: Of a volume: what it is for.
+LABEL_KIND = LABEL + "kind"
+KIND_DATA = "data"
+#: Of an image: the digest of the recipe that it was made by.
 LABEL_RECIPE = LABEL + "recipe"
 
 IMAGE_REPOSITORY = "ghcr.io/containai"
-RUNTIME = "cai-runc"
-SYSBOX_RUNC = "sysbox-runc"
 DOCKER_CONTEXT = "docker-containai"
 
 
-class Layout:
+class Layout(MachineLayout):
     """Where things are, for one root (the machine) and one home (the user).
 
     `root` is "/" except in tests; `home` is the invoking user's; `uid` is the user's own id.
     """
 
     def __init__(self, root: str, home: str, uid: int, user_runtime_dir: str = "") -> None:
-        self.root = os.path.abspath(root)
+        super().__init__(root)
         self.home = home
         self.uid = uid
         self._user_runtime_dir = user_runtime_dir
@@ -61,256 +76,12 @@ class Layout:
             runtime = ""
         return cls(root, home, uid, runtime)
 
-    def _at(self, path: str) -> str:
-        return os.path.join(self.root, path)
-
-    @property
-    def is_default(self) -> bool:
-        """Whether this is the machine's own ContainAI, not one under a root of a test."""
-        return self.root == DEFAULT_ROOT
-
-    # The engine.
-    @property
-    def engine_socket(self) -> str:
-        """The socket of the private dockerd."""
-        return self._at("var/run/containai-docker.sock")
-
-    @property
-    def engine_config(self) -> str:
-        """daemon.json of the private dockerd."""
-        return self._at("etc/containai/docker/daemon.json")
-
-    @property
-    def engine_data(self) -> str:
-        """Data root: images, containers, volumes."""
-        return self._at("var/lib/containai-docker")
-
-    @property
-    def engine_exec(self) -> str:
-        """Exec root: what lives as long as the daemon and its containers."""
-        return self._at("var/run/containai-docker")
-
-    @property
-    def engine_bundles(self) -> str:
-        """Where containerd has a directory for every container that runs."""
-        return f"{self.engine_exec}/containerd/daemon/io.containerd.runtime.v2.task/moby"
-
-    @property
-    def engine_pidfile(self) -> str:
-        """Pid file of the private dockerd."""
-        return self._at("var/run/containai-docker.pid")
-
-    @property
-    def engine_log(self) -> str:
-        """Log of the engine where systemd does not keep one."""
-        return self._at("var/log/containai-docker.log")
-
-    @property
-    def engine_unit(self) -> str:
-        """Name of the engine's systemd unit."""
-        return "containai-docker.service"
-
-    @property
-    def engine_unit_file(self) -> str:
-        """Path of the engine's systemd unit."""
-        return self._at(f"etc/systemd/system/{self.engine_unit}")
-
-    @property
-    def engine_running_config(self) -> str:
-        """The copy of daemon.json that the running dockerd has read."""
-        return os.path.join(self.engine_exec, "daemon.json")
-
-    @property
-    def lxcfs_unit(self) -> str:
-        """Name of the systemd unit of our lxcfs."""
-        return "containai-lxcfs.service"
-
-    @property
-    def resolver_unit(self) -> str:
-        """Name of the systemd unit of the resolver of boxes."""
-        return "containai-dns.service"
-
-    @property
-    def resolver_log(self) -> str:
-        """Log of the resolver where systemd does not keep one."""
-        return self._at("var/log/containai-dns.log")
-
-    @property
-    def lxcfs_log(self) -> str:
-        """Log of our lxcfs where systemd does not keep one."""
-        return self._at("var/log/containai-lxcfs.log")
-
-    @property
-    def lxcfs_lock(self) -> str:
-        """Locked by the process that keeps our lxcfs alive (`cai-runc lxcfs`). Root's alone."""
-        return os.path.join(self.runtime_state, "lxcfs.lock")
-
-    @property
-    def lxcfs_pidfile(self) -> str:
-        """Pid of that process, for users, who may not ask the lock."""
-        return os.path.join(self.runtime_state, "lxcfs.pid")
-
-    @property
-    def engine_program(self) -> str:
-        """The program that surrounds a start and a stop of dockerd."""
-        return os.path.join(self.runtime_dir, "engine")
-
-    @property
-    def engine_group(self) -> str:
-        """The group that may use the engine's socket: it is root on this machine."""
-        return "containai" if self.is_default else "root"
-
-    @property
-    def network_program(self) -> str:
-        """The program that makes the network of boxes."""
-        return os.path.join(self.runtime_dir, "network")
-
-    @property
-    def opened_ports(self) -> str:
-        """The ports of the host that its administrator opened to boxes, "tcp 5432" a line."""
-        return self._at("etc/containai/host-ports")
-
-    @property
-    def engine_pins(self) -> str:
-        """Where cai-runc notes which port of the bridge has which MAC and address."""
-        return os.path.join(self.engine_exec, "pins")
-
-    @property
-    def engine_given(self) -> str:
-        """What boxes are given before their first boot, until cai-runc takes it (and engine.sh)."""
-        return os.path.join(self.engine_exec, "given")
-
-    @property
-    def host_resolver(self) -> str:
-        """The configuration of the host's resolver (resolv.conf(5)), which boxes follow."""
-        own = self._at("etc/resolv.conf")
-        return own if os.path.lexists(own) else "/etc/resolv.conf"
-
-    @property
-    def network_unit(self) -> str:
-        """Name of the systemd unit that makes the network of boxes."""
-        return "containai-network.service"
-
-    @property
-    def sysctl_file(self) -> str:
-        """What raises limits of the kernel at boot. The first by name: any other overrules it."""
-        return self._at("etc/sysctl.d/00-containai.conf")
-
-    @property
-    def bridge(self) -> str:
-        """Name of the engine's bridge (a host-wide name, at most 15 characters)."""
-        return "cai0" if self.is_default else f"cai{self.number:08x}"
-
-    @property
-    def number(self) -> int:
-        """A number of this root's own, 0 for the machine's: of equal choices, which comes first."""
-        return 0 if self.is_default else zlib.crc32(self.root.encode())
-
-    # The embedded runtime.
-    @property
-    def runtime_dir(self) -> str:
-        """Where cai-runc is installed; only root writes there."""
-        return self._at("usr/local/lib/containai")
-
-    @property
-    def runtime_program(self) -> str:
-        """The program that daemon.json names."""
-        return os.path.join(self.runtime_dir, RUNTIME)
-
-    @property
-    def version_file(self) -> str:
-        """The version of cai that set this machine up."""
-        return os.path.join(self.runtime_dir, "version")
-
-    @property
-    def runtime_state(self) -> str:
-        """The id ranges in use."""
-        return self._at("var/lib/containai-runtime")
-
-    @property
-    def id_window(self) -> tuple[int, int]:
-        """First host id and number of host ids that boxes get their ranges from.
-
-        0x70000000 to 0x7ffdffff is what systemd's UIDS-GIDS table leaves unused: its own container
-        ids end at 1879048191 and its foreign ids start at 2147352576. Of these the ones above the
-        ids that directory services give out, which no file of the host lists: SSSD's end at
-        2000200000 (ldap_idmap_range_max in sssd-ldap(5)), and FreeIPA's below. That leaves 558
-        boxes, and `stored_ids`. Another root (a test) has 63 ranges of its own, above it.
-        """
-        if self.is_default:
-            return 0x77400000, 558 * 262144
-        return 0x90000000 + (self.number % 64) * 0x1000000, 63 * 262144
-
-    @property
-    def stored_ids(self) -> tuple[int, int]:
-        """First and number of the ids that workspaces have on disk for users of boxes.
-
-        The range after those of boxes: root of any box is the first of them.
-        """
-        first, count = self.id_window
-        return first + count, 262144
-
-    # Sysbox: its release unpacked, the data of its daemons, and which runtime was chosen.
-    @property
-    def sysbox_dir(self) -> str:
-        """Where the programs of the pinned release are; only root writes there."""
-        return self._at("usr/local/lib/containai-sysbox")
-
-    @property
-    def sysbox_program(self) -> str:
-        """Its runtime, that daemon.json names."""
-        return os.path.join(self.sysbox_dir, SYSBOX_RUNC)
-
-    @property
-    def sysbox_data(self) -> str:
-        """The data of sysbox-mgr."""
-        return self._at("var/lib/containai-sysbox")
-
-    @property
-    def sysbox_mount(self) -> str:
-        """Where sysbox-fs mounts its file systems."""
-        return self._at("var/lib/containai-sysboxfs")
-
-    @property
-    def sysbox_log(self) -> str:
-        """Log of its daemons where systemd does not keep one."""
-        return self._at("var/log/containai-sysbox.log")
-
-    def unit_file(self, unit: str) -> str:
-        """Path of a systemd unit of ours."""
-        return self._at(f"etc/systemd/system/{unit}")
-
-    @property
-    def subordinate_ids(self) -> tuple[str, str]:
-        """Which user owns which ids of user namespaces (subuid(5)): uids, gids."""
-        return self._at("etc/subuid"), self._at("etc/subgid")
-
-    @property
-    def runtime_choice(self) -> str:
-        """Which runtime `cai setup` chose for this machine, and why."""
-        return self._at("var/lib/containai/runtime.json")
-
-    @property
-    def downloads(self) -> str:
-        """Pinned files from the network."""
-        return self._at("var/lib/containai/downloads")
-
-    @property
-    def install_record(self) -> str:
-        """What `cai setup` installed on this machine, so that uninstall can name it."""
-        return self._at("var/lib/containai/installed.json")
-
-    @property
-    def lock_dir(self) -> str:
-        """Locks that all users of the engine share; root's, for everybody to read."""
-        return self._at("var/lib/containai/locks")
-
-    @property
-    def build_dir(self) -> str:
-        """Where root file systems are made; empty between builds."""
-        return self._at("var/lib/containai/build")
-
     # The user's own.
+    @property
+    def own_environment(self) -> str:
+        """The Python environment of cai itself, where install.sh made it."""
+        return os.path.join(self.home, ".local/share/containai/venv")
+
     @property
     def config_dir(self) -> str:
         """ContainAI's configuration of this user."""
@@ -323,8 +94,13 @@ class Layout:
 
     @property
     def trusted(self) -> str:
-        """The Dockerfiles of workspaces that the user trusts, a file each."""
+        """What the user trusts of workspaces: settings and Dockerfiles, a file a workspace."""
         return os.path.join(self.config_dir, "trusted")
+
+    @property
+    def kills_seen(self) -> str:
+        """What the user was told of processes that were ended for memory: as new as that is."""
+        return os.path.join(self.config_dir, "kills-seen")
 
     @property
     def ssh_key(self) -> str:
@@ -346,6 +122,11 @@ class Layout:
         """Directory of the host blocks."""
         return os.path.join(self.home, ".ssh/containai.d")
 
+    @property
+    def ssh_direct(self) -> str:
+        """What host blocks include."""
+        return os.path.join(self.ssh_blocks, "direct")
+
     def ssh_block(self, box: str) -> str:
         """Path of a box's host block."""
         return os.path.join(self.ssh_blocks, f"{box}.conf")
@@ -354,6 +135,11 @@ class Layout:
     def state_dir(self) -> str:
         """State of this user's ContainAI: the lock of what ssh has of boxes."""
         return os.path.join(self.home, ".local/state/containai")
+
+    @property
+    def git_links(self) -> str:
+        """What boxes have in place of the back links of linked git worktrees, a file each."""
+        return os.path.join(self.state_dir, "git")
 
     @property
     def control_dir(self) -> str:
@@ -373,14 +159,6 @@ class Layout:
     def _shared_control_dir(self) -> str:
         return f"/tmp/containai-{self.uid}"  # noqa: S108 - ownership is checked before use
 
-    @property
-    def control_dir_is_shared(self) -> bool:
-        """Whether others can make the directory of control sockets while it is not there.
-
-        No host block names it then: ssh would believe whoever listens there.
-        """
-        return self.control_dir == self._shared_control_dir
-
     def control_socket(self, box: str) -> str:
         """Path of a box's control socket.
 
@@ -389,6 +167,26 @@ class Layout:
         name = zlib.crc32(f"{self.config_dir}\0{self.root}\0{box}".encode())
         tail = zlib.crc32(box.encode()[::-1] + b"\0" + self.config_dir.encode())
         return os.path.join(self.control_dir, f"{name:08x}{tail:08x}")
+
+    @property
+    def agent_link(self) -> str:
+        """A link to the ssh agent of whoever ran cai last: where boxes reach it, they do by this.
+
+        Control connections outlive the agent that there was when they began.
+        """
+        return os.path.join(self.control_dir, "agent")
+
+    def agent_socket(self, box: str) -> str:
+        """Path of the socket of a box's own ssh agent, which signs for some hosts only."""
+        return self.control_socket(box) + "a"
+
+    def forwarded(self, box: str) -> str:
+        """Path of the list of ports that a box's control connection forwards, as ssh is told."""
+        return self.control_socket(box) + "f"
+
+    def forward_socket(self, pid: int) -> str:
+        """Path of the control socket of a connection that only forwards ports, for one cai."""
+        return os.path.join(self.control_dir, f"forward-{pid}")
 
 
 def _is_own_directory(path: str, uid: int) -> bool:

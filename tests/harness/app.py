@@ -17,10 +17,10 @@ from containai.layout import (
     LABEL_MANAGED,
     LABEL_OWNER,
     LABEL_WORKSPACE,
-    RUNTIME,
     WORKSPACE_IN_BOX,
     Layout,
 )
+from containai.machine_layout import RUNTIME
 from containai.ssh import hosts
 from containai.work.ui import Ui
 from harness.ui import Silent
@@ -52,6 +52,7 @@ class FakeApp(App):
         self.docker = FakeEngine(self.machine)
         self.engine = self.docker
         self.machine.answer("ssh-keygen", act=self._make_key)
+        self.machine.answer("ssh-keygen", "-y", out=PUBLIC_KEY)
 
     def set_up(self) -> "FakeApp":
         """Have what `cai setup` leaves: a configuration, a chosen runtime, an image, an engine."""

@@ -35,6 +35,7 @@ def known(**changed):
         "engine": "20.10.24",
         "swarm": "inactive",
         "engine_data": "/var/lib/containai-docker",
+        "asked": [],
         "kernel": ("6.12.48", "", ""),
     }
     return facts.Facts(**values | changed)

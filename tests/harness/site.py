@@ -60,6 +60,11 @@ class Site:
             "XDG_RUNTIME_DIR": run,
             "CONTAINAI_SSH_PORT_RANGE": "{}-{}".format(*self.ports),
             "CONTAINAI_IMAGE_NAME": IMAGE,
+            # Of a machine that does much else.
+            "CONTAINAI_SSH_TIMEOUT": "120",
+            # Half of two processors doubles the time of all; what is so by default has its tests.
+            "CONTAINAI_BOX_MEMORY": "none",
+            "CONTAINAI_BOX_CPUS": "none",
         }
         #: Every container that a test looked at, so that nothing of it may be left.
         self.containers: set[str] = set()

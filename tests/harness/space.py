@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from containai.boxes import volumes
 from containai.boxes.workspace import box_name
 
 from .site import Done, Site, Word
@@ -52,11 +53,16 @@ class Space:
 
     def close_connection(self) -> None:
         """End the shared ssh connection, as a reboot of the host or four hours would."""
-        ssh = ["ssh", "-F", self.site.layout.ssh_block(self.box), "-O", "exit", self.box]
+        socket = self.site.layout.control_socket(self.box)
+        ssh = ["ssh", "-F", "/dev/null", "-S", socket, "-O", "exit", self.box]
         subprocess.run(ssh, capture_output=True, check=False)
 
 
 MakeSpace = Callable[..., Space]
+
+
+#: What is said where a box goes and its data does not.
+_STAYS = b"its data volume"
 
 
 def remove(spaces: Sequence[Space]) -> None:
@@ -79,9 +85,15 @@ def remove(spaces: Sequence[Space]) -> None:
     }
     ends = [site.start("rm", "--name", box, **pipes) for box in boxes]
     said = [end.communicate()[1] for end in ends]
+    # Those outlive boxes.
+    own = (name for space in spaces for name in volumes.names(space.path, os.getuid()))
+    left = {*own} & {*site.docker("volume", "ls", "--quiet").split()}
+    if left:
+        site.docker("volume", "rm", *left)
     for space in spaces:
         shutil.rmtree(space.path, ignore_errors=True)
-    assert [(end.returncode, each) for end, each in zip(ends, said, strict=True) if each] == []
+    done = zip(ends, said, strict=True)
+    assert [(end.returncode, each) for end, each in done if each and _STAYS not in each] == []
 
 
 def making(site: Site) -> Iterator[MakeSpace]:

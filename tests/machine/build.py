@@ -226,7 +226,8 @@ def furnishings(release: Release, public_key: str) -> dict[str, str]:
         "etc/default/locale": "LANG=C.UTF-8\n",
         # What dpkg unpacks need not survive a power cut: without hundreds of fsync it is faster.
         "etc/dpkg/dpkg.cfg.d/machine": "force-unsafe-io\n",
-        "etc/environment": "\n".join((*environment, "")),
+        # Emulated, a box takes minutes.
+        "etc/environment": "\n".join((*environment, "CONTAINAI_SSH_TIMEOUT=600", "")),
         "etc/hostname": "machine\n",
         "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 machine\n",
         # A boot under emulation is short of everything; the standard initrd tries every driver.

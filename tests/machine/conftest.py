@@ -64,7 +64,8 @@ def newer_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("newer")
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "src", source / "src")
+    for name in ("src", "docs"):
+        shutil.copytree(ROOT / name, source / name)
     version = source / "src/containai/__init__.py"
     version.write_text(re.sub(r'__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
     with (source / "src/containai/runtime/main.py").open("a") as file:

@@ -75,6 +75,8 @@ def test_beside_a_busy_docker(running: Product) -> None:
     assert running.docker("network", "inspect", "bridge", "--format", CONFIG) != subnet
     assert _hosts_docker(running) == before
     _both_work(running)
+    asked = ("inspect", "--format", "{{.State.StartedAt}}", str(running.boxes()[0]["name"]))
+    started = running.docker(*asked)
     for action, unit, web in (
         ("restart", "containai-docker", True),
         ("stop", "docker.socket docker", False),
@@ -82,6 +84,8 @@ def test_beside_a_busy_docker(running: Product) -> None:
     ):
         machine.run(f"systemctl {action} {unit}", timeout=SLOW)
         _both_work(running, web=web)
+    # Another engine, and no other boxes.
+    assert running.docker(*asked) == started
     running.cai("uninstall", "--yes", "--containers")
     _both_work(running, box=False)
     assert _hosts_docker(running) == before

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.installing import Home, Releases, make_release
+from harness.runtimes import install_sysbox
 from harness.site import Site, end, make_root, prepare
 from harness.space import MakeSpace, Space, making, remove
 
@@ -24,12 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     if os.geteuid() != 0:
         pytest.skip("the tests' own engine needs root")
     kept = os.environ.get("CONTAINAI_TEST_ROOT")
     root = kept or make_root()
     site = prepare(root)
+    if request.config.getoption("--runtime") == "sysbox":
+        install_sysbox(site)
     yield site
     end(site, keep=bool(kept))
 
@@ -81,3 +85,27 @@ def full(site: Site) -> Iterator[Space]:
     space.run("true", env={"CONTAINAI_IMAGE_NAME": "full"})
     yield space
     remove([space])
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home that install.sh is run in: one that needs quoting, which the machine tests' do not."""
+    path = tmp_path / "a home"
+    path.mkdir()
+    return Home(str(path), str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """The files of a release, made as the workflow makes them; they are served from anywhere."""
+    directory = str(tmp_path_factory.mktemp("release"))
+    make_release(directory)
+    return directory
+
+
+@pytest.fixture
+def releases(release):
+    """A server of them."""
+    server = Releases(release)
+    yield server
+    server.stop()

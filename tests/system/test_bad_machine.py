@@ -96,7 +96,7 @@ def test_wsl_without_systemd_is_told_how_the_engine_runs(bare):
         file.write("Linux version 6.6.87.2-microsoft-standard-WSL2\n")
     # With systemd there is a directory in /run.
     script = f"mount --bind {version} /proc/version; mount -t tmpfs none /run"
-    rows = json.loads(disguised(bare, script, "doctor", "--json").stdout)
+    rows = json.loads(disguised(bare, script, "doctor", "--json").stdout)["checks"]
     [system] = [row for row in rows if row["step"] == "system"]
     assert system["ok"]
     assert system["seen"].endswith("in WSL, no systemd: the engine is a background process")

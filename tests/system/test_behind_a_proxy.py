@@ -198,7 +198,7 @@ def test_proxies_that_boxes_go_without_are_named(
     more = told | {"all_proxy": "socks5://u:secret@127.0.0.1:9", "CONTAINAI_IMAGE_NAME": "base"}
     why = "boxes go without the proxy socks5://u:…@127.0.0.1:9"
     assert f"cai: {why}" in text(space.run("true", env=more))
-    found = json.loads(site.cai("doctor", "--json", env=more, check=False).stdout)
+    found = json.loads(site.cai("doctor", "--json", env=more, check=False).stdout)["checks"]
     [row] = [each for each in found if each["step"] == "proxy"]
     assert row["ok"]
     assert f"127.0.0.1:{running.https} is " in row["seen"]

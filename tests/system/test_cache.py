@@ -80,7 +80,7 @@ def test_the_second_box_asks_the_registry_for_no_layer(site, make_space, front):
     where = f"http://{network.host}:{networks.CACHE_PORT}"
     assert two.sh(f"CACHE={where}\n{PUSH}") == "405 405 405 405 404"
 
-    findings = json.loads(site.cai("doctor", "--json", check=False).stdout)
+    findings = json.loads(site.cai("doctor", "--json", check=False).stdout)["checks"]
     assert any(f"{network.host}:{networks.CACHE_PORT}, of http" in str(each) for each in findings)
     owner = os.stat(f"{cache.data(site.layout)}/data").st_uid
     assert owner != 0

@@ -157,7 +157,7 @@ class Surroundings:
             with contextlib.suppress(OSError, IndexError):
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
                     words = os.fsdecode(file.read()).split("\0")
-                proxy = os.path.basename(words[0]) == "docker-proxy"
+                proxy = "docker-proxy" in map(os.path.basename, words[:3])
                 if proxy and self.kind(parent(pid)) == "dockerd":
                     left.append(words[words.index("-host-port") + 1])
         published = self.site.docker("ps", "--format", "{{.Ports}}")

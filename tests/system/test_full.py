@@ -37,7 +37,7 @@ def test_an_agent_says_its_version(full: Space, manifest: dict[str, str], agent:
 def test_doctor_says_which_there_are(full: Space, manifest: dict[str, str]) -> None:
     before = full.site.container_names()
     done = full.site.cai("doctor", "--json", env={"CONTAINAI_IMAGE_NAME": "full"}, check=False)
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["checks"]
     (row,) = [row for row in rows if row["step"] == "agents"]
     assert row["ok"]
     known = [f"{each.name} {manifest[each.binary]}" for each in IMAGE_HAS]

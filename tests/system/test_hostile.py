@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -349,21 +350,17 @@ def test_a_cgroup_with_processes_is_not_given_away(bundle, inside):
 
 
 def test_a_host_key_that_a_box_made_up(site, space):
-    space.run("true")
-    kept = space.host_key()
-    for make in ("truncate -s 20G {}", "ln -sf /etc/shadow {}"):
-        key = "/etc/ssh/ssh_host_ed25519_key.pub"
-        space.sh(f"sudo rm -rf {key}; sudo {make.format(key)}")
+    key = "/etc/ssh/ssh_host_ed25519_key.pub"
+    # The half that sshd has cannot be made up, but what says the other.
+    endless = "printf '#!/bin/sh\nexec cat /dev/zero\n' >/usr/bin/ssh-keygen"
+    lies = {f"truncate -s 20G {key}": 0, f"ln -sf /etc/shadow {key}": 0, endless: 14}
+    for lie, code in lies.items():
+        space.sh(f"sudo sh -c {shlex.quote(lie)}")
         os.unlink(site.layout.known_hosts)
         space.close_connection()
         done = site.cai("run", space.path, "--", "true", check=False)
-        assert done.returncode in (1, 11), done
+        assert done.returncode == code, done
         assert b"Traceback" not in done.stderr
-        mend = f"rm -rf {key}; echo '{kept}' >{key}"
-        site.docker("exec", space.box, "sh", "-c", mend)
-        # While a box runs, Docker remembers files that it has read.
-        site.cai("stop", space.path)
-        space.run("true")
 
 
 def test_a_box_cannot_make_cgroups_without_end(site, shared):

@@ -54,6 +54,13 @@ def test_compose_brings_services_up_that_reach_each_other(box):
     assert box.sh(f"{compose} ps --all --quiet; docker network ls -qf name=project") == ""
 
 
+def test_a_bind_by_the_path_of_the_host(box):
+    """What compose files with absolute paths, and tools outside of the box, name."""
+    words = f"docker run --rm --volume '{box.path}:/here' local bash -c 'echo 1 >/here/from-inside'"
+    box.sh(words)
+    assert box.sh("cat from-inside; rm from-inside") == "1"
+
+
 CACHED = r"""
 mkdir -p ~/cached && cd ~/cached
 cat >Dockerfile <<'END'

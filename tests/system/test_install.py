@@ -1,66 +1,34 @@
 """install.sh, as a new user runs it: in a home of its own, and nothing else is changed."""
 
-import http.server
 import os
 import signal
 import subprocess
-import sys
-import threading
-from typing import Any
 
 import pytest
 
 import containai
+from harness.installing import (
+    SYSTEM_PATH,
+    lines_of,
+    piped,
+    unpinned,
+    wheel_of,
+)
 from harness.waiting import until
-
-ROOT = os.path.realpath(f"{os.path.dirname(containai.__file__)}/../..")
-SCRIPT = f"{ROOT}/install.sh"
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class Home:
-    """A home, and what install.sh makes in it."""
-
-    def __init__(self, path, cache):
-        self.path, self.cache = path, cache
-        self.target, self.bin = f"{path}/.local/share/containai", f"{path}/.local/bin"
-
-    def environment(self, path=SYSTEM_PATH):
-        own = {"HOME": self.path, "PATH": path, "PIP_CACHE_DIR": self.cache}
-        # The rest says how the network is reached.
-        return {k: v for k, v in os.environ.items() if not k.startswith("CAI_")} | own
-
-    def start(self, *words, path=SYSTEM_PATH, around=(), **popen):
-        environment = self.environment(path)
-        pipes: dict[str, Any] = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
-        return subprocess.Popen([*around, SCRIPT, *words], env=environment, **pipes, **popen)
-
-    def install(self, *words, code=0, **options):
-        """Run install.sh to its end; return what it said."""
-        install = self.start(*words, **options)
-        said = b"".join(install.communicate()).decode()
-        assert install.returncode == code, said
-        return said
-
-    def version(self):
-        """Ask the program that it installed, by each of its names."""
-        names = [f"{self.bin}/cai", f"{self.bin}/containai"]
-        return {subprocess.check_output([name, "version"], text=True).strip() for name in names}
-
-
-@pytest.fixture
-def home(tmp_path):
-    (tmp_path / "home").mkdir()
-    return Home(str(tmp_path / "home"), str(tmp_path / "cache"))
 
 
 def test_install_again_and_uninstall(home):
     said = home.install("--yes")
     assert f"linked {home.bin}/cai" in said
+    completion = f"{home.path}/.local/share/bash-completion/completions/cai"
+    assert f"completion for bash: wrote {completion}" in said
+    with open(completion, encoding="utf-8") as file:
+        assert f"'{home.bin}/cai' __complete" in file.read()
+    manual = f"{home.path}/.local/share/man/man1"
+    assert "cai-run.1" in os.listdir(manual)
+    # The pages of the documentation came along.
+    said_to = f"{home.bin}/cai", "help", "install"
+    assert subprocess.check_output(said_to, text=True).startswith("# Install")
     assert f'export PATH="{home.bin}:$PATH"' in said
     assert home.version() == {f"cai {containai.__version__}"}
 
@@ -89,6 +57,8 @@ def test_install_again_and_uninstall(home):
     os.unlink(f"{home.bin}/containai")
     os.symlink("/bin/true", f"{home.bin}/containai")
     assert "removed" in home.install("--uninstall")
+    assert not os.path.exists(completion)
+    assert os.listdir(manual) == []
     assert os.listdir(home.bin) == ["containai"]
     assert not os.path.exists(home.target)
 
@@ -120,87 +90,25 @@ def test_a_package_is_installed_only_if_somebody_agrees(home):
     assert os.listdir(home.path) == []
 
 
+#: A system that calls itself otherwise.
+AS_MACOS = """
+printf '#!/bin/sh\necho Darwin\n' >"$HOME/uname"; chmod +x "$HOME/uname"
+mount --bind "$HOME/uname" "$(PATH=/usr/bin:/bin command -v uname)"
+exec "$@"
+"""
+
+
+def test_a_system_that_is_not_linux(home):
+    said = home.install(
+        "--yes", code=19, around=("unshare", "--mount", "sh", "-ec", AS_MACOS, "sh")
+    )
+    assert "boxes need a Linux machine, and this is Darwin" in said
+    assert os.listdir(home.path) == ["uname"]
+
+
 def test_words_that_do_not_fit(home):
     assert "usage: " in home.install("--nonsense", code=2)
     assert os.listdir(home.path) == []
-
-
-class Releases:
-    """A server of releases on loopback, and what it does to some of their files."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        #: File name → its content instead, or None where it is to be missing.
-        self.instead: dict[str, bytes | None] = {}
-        #: Files of which half arrives.
-        self.broken: set[str] = set()
-        self.asked: list[str] = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.address = f"http://127.0.0.1:{self.server.server_port}/releases"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-    def file(self, name):
-        with open(f"{self.directory}/{name}", "rb") as file:
-            return file.read()
-
-    def _handler(releases):  # noqa: N805 - the handler has a self of its own
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                place, _, name = self.path.rpartition("/")
-                releases.asked.append(self.path)
-                tag = f"/releases/download/v{containai.__version__}"
-                there = place in ("/releases/latest/download", tag)
-                there = there and os.path.exists(f"{releases.directory}/{name}")
-                content = releases.instead.get(name, releases.file(name) if there else None)
-                if content is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: len(content) // (1 + (name in releases.broken))])
-
-            def log_message(self, *words):
-                pass
-
-        return Handler
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    """The files of a release, made as the workflow makes them; they are served from anywhere."""
-    directory = str(tmp_path_factory.mktemp("release"))
-    made = [f"{ROOT}/.ci/release-files", directory, "https://containai.invalid/releases"]
-    subprocess.run(made, check=True, env=os.environ | {"PYTHON": sys.executable})
-    return directory
-
-
-@pytest.fixture
-def releases(release):
-    server = Releases(release)
-    yield server
-    server.stop()
-
-
-def piped(home, releases, *words, text=None, code=0, cwd="/", **environment):
-    """Run a release's install.sh as `curl … | sh -s -- WORDS` does; return what it said."""
-    done = subprocess.run(
-        ["/bin/sh", "-s", "--", *words],
-        input=releases.file("install.sh") if text is None else text,
-        env=home.environment() | {"CAI_RELEASES": releases.address} | environment,
-        cwd=cwd,
-        capture_output=True,
-        check=False,
-    )
-    said = (done.stdout + done.stderr).decode()
-    assert done.returncode == code, said
-    return said
 
 
 def test_a_release_without_a_clone(home, releases):
@@ -217,18 +125,12 @@ def test_a_release_without_a_clone(home, releases):
         f"/releases/download/v{containai.__version__}"
     }
     again = f"curl -fsSL {releases.address}/latest/download/install.sh | sh"
-    assert f"to update: {again}\n" in said
+    assert f"to update: {home.bin}/cai update\n" in said
     assert f"to remove: {home.bin}/cai uninstall && {again} -s -- --uninstall\n" in said
 
     assert "removed" in piped(home, releases, "--uninstall")
     assert os.listdir(home.bin) == []
     assert not os.path.exists(home.target)
-
-
-def unpinned():
-    """Return the install.sh of the tree, which knows no release."""
-    with open(SCRIPT, "rb") as file:
-        return file.read()
 
 
 @pytest.mark.parametrize("words", [(), ("--version", f"v{containai.__version__}")])
@@ -252,10 +154,6 @@ def test_another_version_than_was_named(home, releases):
     said = piped(home, releases, "--version", "9.9.9", text=script, code=1)
     assert "SHA256SUMS is of another version\n" in said
     assert os.listdir(home.path) == []
-
-
-def wheel_of(releases, name):
-    return next(each for each in os.listdir(releases.directory) if each.startswith(name))
 
 
 #: A release's own install.sh knows the sums of the sums; another believes them for their https.
@@ -288,11 +186,6 @@ def test_a_file_that_is_not_the_releases(home, releases, name, how, pinned):
     assert seen in said
     assert "hint: nothing was installed" in said
     assert os.listdir(home.path) == []
-
-
-def lines_of(releases, keep):
-    lines = releases.file("SHA256SUMS").decode().splitlines(keepends=True)
-    return "".join(line for line in lines if keep(line)).encode()
 
 
 @pytest.mark.parametrize(

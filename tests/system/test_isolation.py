@@ -130,15 +130,17 @@ def test_files(pair):
         # As the boxes make them, with modes that let everybody in.
         space.sh(
             "umask 0; echo secret >mine; mkdir -p ~/d; echo secret >~/d/kept;"
+            "echo secret >/mnt/agent-data/kept;"
             "sudo sh -c 'umask 0; echo secret >/var/lib/docker/kept; echo secret >/etc/kept'"
         )
         found = space.inspect()
         layers = found["GraphDriver"]["Data"]
-        (volume,) = (each["Source"] for each in found["Mounts"] if each["Type"] == "volume")
-        upper = layers["UpperDir"]
-        private.append([f"{upper}/etc/kept", f"{upper}/home/agent/d/kept", f"{volume}/kept"])
+        volumes = [each["Source"] for each in found["Mounts"] if each["Type"] == "volume"]
+        tops = [f"{layers['UpperDir']}/etc", f"{layers['UpperDir']}/home/agent/d", *volumes]
+        private.append([f"{top}/kept" for top in tops])
     for path in [*private[0], *private[1]]:
         assert os.path.isfile(path)
+    assert len(private[0]) == 4
     for victim in private:
         assert pair.with_ids(pair.one, ON_FILES, *victim) == [[False, False]] * len(victim)
     hosts = [pair.site.layout.ssh_key, pair.site.layout.engine_config, "/etc/shadow", "/dev/mem"]
@@ -150,7 +152,7 @@ def test_files(pair):
         "sudo grep -rs --include=kept -l secret / --exclude-dir=proc --exclude-dir=sys; cat mine"
     )
     assert set(pair.one.sh(script).split()) == {
-        "/home/agent/d/kept", "/etc/kept", "/var/lib/docker/kept", "secret",
+        "/home/agent/d/kept", "/etc/kept", "/var/lib/docker/kept", "/mnt/agent-data/kept", "secret",
     }  # fmt: skip
     disk = os.stat("/").st_dev
     make = f"cd /dev/shm && mknod disk b {os.major(disk)} {os.minor(disk)} && head -c 1 disk"

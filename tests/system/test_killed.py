@@ -14,11 +14,10 @@ import time
 
 import pytest
 
-from containai.engine import daemon
-from containai.errors import BoxStartError, EngineError
+from containai.engine import daemon, published
+from containai.errors import EngineError
 from containai.host import files, processes
 from containai.host.machine import Machine
-from harness.site import refused
 from harness.waiting import until
 
 SEED = int(os.environ.get("CONTAINAI_KILLED_SEED", "0")) or random.SystemRandom().randrange(
@@ -149,13 +148,20 @@ def test_cai_killed_and_the_box_removed_at_once(site, space):
 def test_the_engine_killed(site, space):
     space.sh("echo mine >~/note")
     container = space.inspect()
-    killed = kill_the_engine(site)
-    # docker-proxy, which it goes through, dies with dockerd.
-    wait_until_cut_off(space)
-    works(space)
-    assert daemon.running_pid(site.layout) not in (None, killed)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with site.start("run", space.path, "--", "sed", "--unbuffered", "p", **pipes) as session:
+        killed = kill_the_engine(site)
+        # What leads to a box is no child of dockerd's.
+        session.stdin.write(b"still\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == b"still\n"
+        works(space)
+        assert daemon.running_pid(site.layout) is None
+        session.stdin.close()
+        assert (session.stdout.read(), session.wait()) == (b"still\n", 0)
     space.close_connection()
     works(space)
+    assert daemon.running_pid(site.layout) not in (None, killed)
     assert space.sh("cat ~/note") == "mine"
     # It has lived on.
     assert space.inspect()["State"]["Pid"] == container["State"]["Pid"]
@@ -192,7 +198,8 @@ def test_the_engine_killed_while_a_box_is_made(site, space, stage):
 def proxies(site):
     """Return the processes that listen on ports for a running engine's containers."""
     dockerd = daemon.running_pid(site.layout)
-    return [each for each in processes.find("docker-proxy") if processes.parent(each) == dockerd]
+    every = published.every(site.layout)
+    return [each for each in every if processes.parent(each) == dockerd]
 
 
 def kill_the_engine_when_it_listens(site, space):
@@ -238,14 +245,30 @@ def test_an_engine_that_keeps_a_boxs_port_is_exchanged(site, space, make_space):
     assert len(proxies(site)) == there + 2
 
 
-def test_a_port_that_somebody_else_has_is_left_alone(site, space):
-    space.run("true")
+def test_a_stopped_box_whose_port_was_taken_gets_another(site, space, shared):
+    space.sh("echo mine >~/note")
+    before, others = shared.inspect()["State"], shared.port
     site.cai("stop", space.path)
-    dockerd = daemon.running_pid(site.layout)
-    with socket.create_server(("127.0.0.1", space.port)):
-        refused(space.run("true", check=False), BoxStartError)
-    assert daemon.running_pid(site.layout) == dockerd
+    port = space.port
+    with socket.create_server(("127.0.0.1", port)):
+        said = space.run("true").stderr
+        assert f"port {port} of {space.box} is taken".encode() in said
+        works(space)
+        assert space.sh("cat ~/note") == "mine"
+        assert space.port not in (port, others)
+        block = files.read(site.layout.ssh_block(space.box)) or ""
+        assert f"    Port {space.port}\n" in block
+        space.close_connection()
+        assert subprocess.run(ssh(site, space, "true"), check=False).returncode == 0
+    # The engine was exchanged for that: the others live on.
+    assert shared.inspect()["State"]["StartedAt"] == before["StartedAt"]
+    assert not os.path.exists(site.layout.engine_moved)
+    site.cai("stop", space.path)
     works(space)
+
+
+def ssh(site, space, command):
+    return ["ssh", "-F", site.layout.ssh_config, "-o", "BatchMode=yes", space.box, command]
 
 
 def add_links(name, peer, bridge=None):

@@ -101,9 +101,10 @@ def manifest(answer):
 
 def altered(path, wanted, answer):
     """Have another manifest than the digest says."""
-    if not manifest(answer):
+    if not manifest(answer) or not answer.body:
         return answer
-    body = answer.body.replace(b'"schemaVersion": 2', b'"schemaVersion":  2')
+    # Whatever it looks like, which depends on who wrote it.
+    body = answer.body + b"\n"
     return Answer(200, answer.headers | {"Content-Length": str(len(body))}, body)
 
 

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
+from containai import errors
 from containai.host.files import read
 from containai.provision.steps.kernel_limits import TABLE
-from harness.site import Site, make_root, text, tree
+from harness.site import Site, make_root, refused, text, tree
 
 SSH_CONFIG = "Host elsewhere\n    User me\n"
 
@@ -78,7 +79,7 @@ def test_there_and_back_again(fresh, archive):
     assert kernel_limits() == kernel
     assert site.cai(*setup).stdout == b"everything is set up; nothing was changed\n"
     assert site.cai("setup", "--dry-run").stdout == b"nothing to do\n"
-    checks = json.loads(site.cai("doctor", "--json", env=elsewhere).stdout)
+    checks = json.loads(site.cai("doctor", "--json", env=elsewhere).stdout)["checks"]
     assert {each["step"] for each in checks} >= {"system", "network", "engine", "Docker context"}
 
     site.cai("run", workspace, "--", "touch", "made")
@@ -131,17 +132,15 @@ def test_doctor_mends(site, shared):
     subprocess.run(["iptables", "-w", "-D", "FORWARD", "-j", site.layout.bridge], check=True)
 
     def wrong():
-        found = json.loads(site.cai("doctor", "--json", check=False).stdout)
-        return {
-            each["step"]: each["seen"] for each in found if not (each["ok"] or each["optional"])
-        }
+        found = json.loads(site.cai("doctor", "--json", check=False).stdout)["checks"]
+        return {each["step"]: each["seen"] for each in found if each["state"] == "wrong"}
 
     seen = wrong()
     assert seen["ssh entries"] == "of boxes that are gone: gone, gone-too"
     assert "open to others" in seen["ssh"]
     assert "FORWARD" in seen["network"]
     assert seen.keys() >= {"engine configuration"}
-    site.cai("doctor", "--fix", check=False)
+    site.cai("doctor", "--fix", "--yes", check=False)
     assert not wrong().keys() & seen.keys()
     assert os.path.exists(site.layout.ssh_block(shared.box))
     assert not os.path.exists(block)
@@ -152,7 +151,14 @@ def test_nothing_is_stale_while_the_engine_is_silent(site, shared):
     """What cannot be verified is not taken for gone."""
     site.cai("engine", "stop")
     done = site.cai("doctor", check=False)
-    assert "ssh entries: not checked: the engine does not answer" in done.stdout.decode()
+    assert "unknown  ssh entries: the engine does not answer" in done.stdout.decode()
+    refused(site.cai("ssh", "cleanup", check=False), errors.EngineError)
+    (listed,) = [
+        each
+        for each in json.loads(site.cai("ssh", "list", "--json").stdout)
+        if each["name"] == shared.box
+    ]
+    assert listed["state"] == "unknown"
     assert os.path.exists(site.layout.ssh_block(shared.box))
     site.cai("doctor", "--fix")
     assert os.path.exists(site.layout.ssh_block(shared.box))

@@ -1,9 +1,13 @@
 """The way in for plain ssh clients and editors."""
 
 import os
+import signal
+import socket
 import subprocess
 
 import pytest
+
+from harness.waiting import until
 
 
 def listening(port: int) -> set[str]:
@@ -19,18 +23,63 @@ def listening(port: int) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("options", [[], ["-o", "ControlPath=none"]], ids=["sharing", "own"])
-def test_plain_ssh_gets_in_without_a_prompt(site, shared, options):
+@pytest.fixture
+def ssh(site, shared):
+    """How a user's ssh begins, while a connection of cai's own is up."""
+    assert os.path.exists(site.layout.control_socket(shared.box))
     # ssh takes the home directory from the password database, not from HOME: hence -F.
-    argv = ["ssh", "-F", site.layout.ssh_config, "-o", "BatchMode=yes"]
-    argv += ["-o", "StrictHostKeyChecking=yes", *options, shared.box, "hostname; id -un"]
+    return ["ssh", "-F", site.layout.ssh_config, "-o", "BatchMode=yes"]
+
+
+def test_plain_ssh_gets_in_without_a_prompt(ssh, shared):
+    argv = [*ssh, "-o", "StrictHostKeyChecking=yes", shared.box, "hostname; id -un"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{shared.box}\nagent\n", "")
 
 
-def test_another_host_key_is_refused(site, shared):
-    argv = ["ssh", "-F", site.layout.ssh_config, "-o", "ControlPath=none", "-o", "BatchMode=yes"]
-    argv += ["-o", "UserKnownHostsFile=/dev/null", shared.box, "true"]
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("forward", ["-L{}:localhost:22", "-D{}"])
+def test_a_forward_is_there_while_its_ssh_is(ssh, shared, forward):
+    port = free_port()
+    argv = [*ssh, "-o", "ExitOnForwardFailure=yes", "-N", forward.format(port), shared.box]
+    with subprocess.Popen(argv) as process:
+        until(lambda: listening(port))
+        assert process.poll() is None
+        process.terminate()
+    assert not listening(port)
+
+
+def test_an_ssh_in_the_background_stays_there(ssh, shared):
+    port = free_port()
+    argv = [*ssh, "-fN", f"-L{port}:localhost:22", shared.box]
+    # It goes there once the forward stands.
+    subprocess.run(argv, check=True)
+    assert listening(port)
+    (pid,) = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if words_of(pid) == argv]
+    os.kill(int(pid), signal.SIGTERM)
+    until(lambda: not listening(port))
+
+
+def words_of(pid: str) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+            return file.read().split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def test_a_box_is_a_way_to_what_it_reaches(ssh, shared):
+    argv = [*ssh, "-W", "localhost:22", shared.box]
+    done = subprocess.run(argv, capture_output=True, input=b"no ssh\r\n", check=False)
+    assert done.stdout.startswith(b"SSH-2.0-")
+
+
+def test_another_host_key_is_refused(ssh, shared):
+    argv = [*ssh, "-o", "UserKnownHostsFile=/dev/null", shared.box, "true"]
     done = subprocess.run(argv, capture_output=True, check=False)
     assert done.returncode == 255
     assert b"verification failed" in done.stderr

@@ -50,7 +50,7 @@ def box(lasting):
 
 def ssh(box, command):
     """Run a command with plain ssh."""
-    argv = ["ssh", "-F", box.site.layout.ssh_block(box.box), "-o", "ControlPath=none", box.box]
+    argv = ["ssh", "-F", box.site.layout.ssh_block(box.box), box.box]
     return subprocess.run([*argv, command], capture_output=True, check=False, input=b"")
 
 

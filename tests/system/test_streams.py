@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pty
+from subprocess import PIPE
 
 import pytest
 
@@ -78,11 +79,11 @@ def test_no_terminal_without_one_on_stdin(shared):
     assert shared.run("sh", "-c", "test -t 0 || test -t 1", check=False).returncode == 1
 
 
-def test_a_terminal_where_stdin_is_one(site, shared):
+def test_no_terminal_where_stdin_alone_is_one(site, shared):
     ours, theirs = pty.openpty()
     try:
-        run = site.start("run", shared.path, "--", "test", "-t", "0", stdin=theirs)
-        assert run.wait() == 0
+        run = site.start("run", shared.path, "--", "test", "-t", "0", stdin=theirs, stdout=PIPE)
+        assert run.wait() == 1
     finally:
         os.close(ours)
         os.close(theirs)

@@ -181,7 +181,7 @@ def test_only_its_programs_are_installed_and_run(layout, server):
             assert file.read() == SUBORDINATE + "\n"
     assert sysbox.running(layout)
     assert wanted.plan(Machine(layout), wanted.check(Machine(layout))) == []
-    assert runtimes.programs(layout)["sysbox-runc"] == layout.sysbox_program
+    assert runtimes.programs(layout)["sysbox-runc"] == layout.sysbox_wrapper
 
     sysbox.stop(Machine(layout))
     assert wanted.check(Machine(layout))[:2] == (False, "its daemons do not run")
@@ -341,7 +341,7 @@ def test_a_probe_tells_what_does_not_work(site, monkeypatch):
 
 
 def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypatch):
-    """The stand-in is cai-runc, which lacks the rights that the boxes of Sysbox do not need."""
+    """The stand-in is cai-runc, which does not know what Sysbox is told."""
     layout = site.layout
     run = os.path.join(site.root, "sysbox-run")
     os.makedirs(run, exist_ok=True)
@@ -361,7 +361,7 @@ def test_a_runtime_whose_box_does_not_work_is_not_chosen(site, server, monkeypat
         for action in choice_of_engine(layout):
             perform(HOST, action, nothing)
         told = json.loads(site.docker("info", "--format", "{{json .Runtimes}}"))
-        assert told["sysbox-runc"]["path"] == layout.sysbox_program
+        assert told["sysbox-runc"]["path"] == layout.sysbox_wrapper
 
         with pytest.raises(UnsupportedError, match="a box does not work: "):
             apply(layout, choice)

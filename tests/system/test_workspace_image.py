@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from containai.errors import ImageError, UntrustedError
+from containai.errors import ImageError, UntrustedError, WorkspaceError
 from containai.layout import IMAGE_REPOSITORY
 from harness.site import refused, text
 from harness.space import Space
@@ -32,7 +32,7 @@ def own(site, make_space):
     space, before = make_space(), images(site)
     yield space
     site.cai("rm", space.path, check=False)
-    site.cai("image", "trust", "--remove", space.path, check=False)
+    site.cai("trust", "--remove", space.path, check=False)
     for image in set(images(site)) - set(before):
         site.docker("rmi", image)
 
@@ -43,7 +43,7 @@ def test_it_is_built_once_it_is_trusted_and_a_change_is_not(site, own):
     assert own.box not in site.container_names()
     # Nobody can have read it.
     refused(site.cai("run", "--yes", own.path, "--", "true", check=False), UntrustedError)
-    site.cai("image", "trust", "--yes", own.path)
+    site.cai("trust", "--yes", own.path)
     script = "cat /etc/made /tmp/who && id -un && ls -d /build; systemctl is-system-running --wait"
     assert own.sh(script).split() == ["me", "agent", "agent", "running"]
     before, built = own.inspect(), images(site)
@@ -57,7 +57,7 @@ def test_it_is_built_once_it_is_trusted_and_a_change_is_not(site, own):
     assert (row["is_older"], own.inspect()["Id"], images(site)) == (True, before["Id"], built)
     assert own.sh("cat /etc/made") == "me"
 
-    site.cai("image", "trust", "--yes", own.path)
+    site.cai("trust", "--yes", own.path)
     site.cai("run", "--fresh", "--yes", own.path, "--", "test", "-e", "/tmp/evil")
     rows = json.loads(site.cai("image", "ls", "--json").stdout)
     status = {row["id"]: row["status"] for row in rows}
@@ -69,13 +69,14 @@ def test_it_is_built_once_it_is_trusted_and_a_change_is_not(site, own):
 def test_no_link_leads_to_what_is_trusted_elsewhere(site, own, make_space, at):
     other, built = make_space("other"), images(site)
     write(other, MADE)
-    site.cai("image", "trust", "--yes", other.path)
+    site.cai("trust", "--yes", other.path)
     path = os.path.join(own.path, at)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.symlink(os.path.join(other.path, at), path)
-    for words in (("run", own.path, "--", "true"), ("image", "trust", "--yes", own.path)):
-        refused(site.cai(*words, check=False), ImageError)
-    site.cai("image", "trust", "--remove", other.path)
+    kind = WorkspaceError if at == ".containai" else ImageError
+    for words in (("run", own.path, "--", "true"), ("trust", "--yes", own.path)):
+        refused(site.cai(*words, check=False), kind)
+    site.cai("trust", "--remove", other.path)
     assert images(site) == built
 
 
@@ -92,7 +93,7 @@ def test_no_link_leads_to_what_is_trusted_elsewhere(site, own, make_space, at):
 def test_what_no_box_can_start_from_ends_with_a_reason(site, own, content, said):
     write(own, content)
     built = images(site)
-    site.cai("image", "trust", "--yes", own.path, check=False)
+    site.cai("trust", "--yes", own.path, check=False)
     done = own.run("true", check=False)
     refused(done, ImageError)
     assert said in text(done)

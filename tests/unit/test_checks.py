@@ -34,6 +34,7 @@ def generator():
 
 PAGES = generator().pages()
 OF_IMAGES = generator().of_images()
+OF_PROGRAM = generator().of_program()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -47,9 +48,15 @@ def test_what_images_know_of_agents_is_as_the_program_is(path):
     assert there == OF_IMAGES[path], "run: python docs/generate.py"
 
 
+@pytest.mark.parametrize("path", OF_PROGRAM)
+def test_what_is_read_in_place_of_modules_is_as_they_are(path):
+    there = read("src", "containai", *path.split("/"))
+    assert there == OF_PROGRAM[path], "run: python docs/generate.py"
+
+
 @pytest.mark.parametrize("code", sorted(set(map(int, re.findall(r"Error +(\d+)", errors.__doc__)))))
 def test_the_tree_of_errors_is_as_drawn(code):
-    assert f"| {code} |" in PAGES["exit-codes.md"]
+    assert f"\n## {code}\n" in PAGES["exit-codes.md"]
 
 
 def documents():

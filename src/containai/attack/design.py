@@ -45,8 +45,8 @@ BY_DESIGN = (
     ),
     ByDesign(
         "CIS 5.11, 5.12",
-        "no limit on memory and processors unless you set one",
-        "a greedy box can slow this machine down, as any program of yours; it is no way out",
+        "half of the memory and of the processors for each box, unless you say otherwise",
+        "several greedy boxes can slow this machine down, as programs do; it is no way out",
         ("cgroup-tree", "cgroup-namespace"),
     ),
     ByDesign(

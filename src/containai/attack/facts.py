@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from containai.attack.inside.look import Mount, mounts
@@ -67,12 +68,18 @@ class Facts(NamedTuple):
     engine: str
     swarm: str
     engine_data: str
+    #: What of the host the box has by design beside its workspace: path there → path in the box.
+    asked: list[tuple[str, str]]
     #: The kernel's release and version as in uname(2), and its package's change log.
     kernel: tuple[str, str, str]
 
 
-def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
+def gather(
+    engine: Engine, name: str, pid: int | None = None, asked: Sequence[tuple[str, str]] = ()
+) -> Facts:
     """Return the facts about a running container. `pid` looks at another process in its place.
+
+    `asked` as in Facts.
 
     Raises SelfTestError where the container does not run or something cannot be read.
     """
@@ -109,6 +116,7 @@ def gather(engine: Engine, name: str, pid: int | None = None) -> Facts:
         engine=info["ServerVersion"],
         swarm=info.get("Swarm", {}).get("LocalNodeState", "inactive"),
         engine_data=info["DockerRootDir"],
+        asked=list(asked),
         kernel=(os.uname().release, os.uname().version, changelog(os.uname().release)),
     )
 

@@ -35,6 +35,8 @@ INSIDE: list[Probe] = []
 OUTSIDE: list[Probe] = []
 #: The host's TCP ports that its user opened to boxes. Known on the host; sent with the probes.
 HOST_PORTS: set[int] = set()
+#: Where the box has more of the host than its workspace, by design; sent, too.
+PLACES: set[str] = set()
 
 Check = Callable[..., Any]
 

@@ -34,6 +34,7 @@ for name, text in SOURCES:
         setattr(sys.modules[parent], own, module)
     exec(compile(text, name, "exec"), module.__dict__)
 sys.modules["containai.attack.probe"].HOST_PORTS.update(HOST_PORTS)
+sys.modules["containai.attack.probe"].PLACES.update(PLACES)
 sys.modules["containai.attack.inside.run"].main()
 """
 
@@ -46,10 +47,11 @@ class Answer(NamedTuple):
     seen: str
 
 
-def program(opened: str = "") -> str:
+def program(opened: str = "", places: Sequence[str] = ()) -> str:
     """Return the probes as one program for `python3 -IS -`.
 
-    `opened` are the ports of the host that boxes may use, as in layout.opened_ports.
+    `opened` are the ports of the host that boxes may use, as in layout.opened_ports; `places` are
+    where the box has more of the host than its workspace, by design.
     """
     here = os.path.dirname(__file__)
     # Each module after those that it imports: run imports all, all import look, look imports probe.
@@ -65,20 +67,30 @@ def program(opened: str = "") -> str:
             raise SelfTestError(f"the probes are not complete: {name} is missing")
         sources.append((f"{PACKAGES[1]}.{name}", text))
     ports = [int(port) for port in re.findall(r"^tcp (\d+)$", opened, re.MULTILINE)]
-    return f"SOURCES = {sources!r}\nPACKAGES = {PACKAGES!r}\nHOST_PORTS = {ports!r}\n{_LOADER}"
+    values = {"SOURCES": sources, "PACKAGES": PACKAGES, "HOST_PORTS": ports, "PLACES": [*places]}
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items()) + _LOADER
 
 
 def run(
-    host: Machine, argv: Sequence[str | bytes], *, opened: str = "", root: bool = False
+    host: Machine,
+    argv: Sequence[str | bytes],
+    *,
+    opened: str = "",
+    places: Sequence[str] = (),
+    root: bool = False,
 ) -> list[Answer]:
     """Run the probes behind a command line that leads into the box; return what they said.
 
-    `opened` as for program().
+    `opened` and `places` as for program().
     Raises SelfTestError where they do not run or what comes back is not what they print.
     """
     words = [os.fsdecode(word) for word in argv]
     done = host.run_limited(
-        words, stdin=program(opened).encode(), limit=OUTPUT_LIMIT, timeout=TIMEOUT, root=root
+        words,
+        stdin=program(opened, places).encode(),
+        limit=OUTPUT_LIMIT,
+        timeout=TIMEOUT,
+        root=root,
     )
     if done.code != 0:
         said = shown((done.err.strip() or done.out.strip())[-TEXT_LIMIT:])

@@ -5,12 +5,19 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from containai.boxes.limits import Limits
+from containai.boxes.limits import ALL, UNBOUNDED, Limits
 from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
+from containai.config.amounts import MOST_PROCESSES
 from containai.engine.container import Container, State
 from containai.errors import NameTakenError
 from containai.host.machine import Machine
-from containai.layout import LABEL_MANAGED, LABEL_OWNER, WORKSPACE_IN_BOX
+from containai.layout import (
+    DATA_IN_BOX,
+    LABEL_MANAGED,
+    LABEL_OWNER,
+    LABEL_START,
+    WORKSPACE_IN_BOX,
+)
 
 #: The owner of a box whose label names none.
 NOBODY = -1
@@ -60,6 +67,12 @@ class Box(NamedTuple):
     #: Whether its processes have a limit.
     is_bounded: bool = True
     image_id: str = ""
+    #: Its data volume; boxes of earlier versions have none.
+    data: str = ""
+    #: Where sessions start in it.
+    start: str = WORKSPACE_IN_BOX
+    #: Whether it can only read its workspace.
+    read_only: bool = False
 
     @classmethod
     def from_container(cls, container: Container) -> "Box":
@@ -70,8 +83,9 @@ class Box(NamedTuple):
         mount = container.mount(WORKSPACE_IN_BOX)
         workspace = mount.source if mount is not None else ""
         port, owner = _port(container), _owner(container)
+        data = container.mount(DATA_IN_BOX)
         seen = [
-            _wrong_with(workspace),
+            wrong_with(workspace),
             "" if port else "it has no ssh port on 127.0.0.1",
             "" if owner is not None else "its label does not say whose it is",
         ]
@@ -85,10 +99,13 @@ class Box(NamedTuple):
             image=container.image,
             created=container.created,
             problems=tuple(filter(None, seen)),
-            limits=Limits(container.memory, container.cpus),
+            limits=_limits(container),
             cpuset=container.cpuset,
             is_bounded=container.processes > 0,
             image_id=container.image_id,
+            data=data.source if data is not None and data.kind == "volume" else "",
+            start=_start(container, workspace),
+            read_only=mount is not None and mount.read_only,
         )
 
     def belongs_to(self, uid: int) -> bool:
@@ -96,7 +113,7 @@ class Box(NamedTuple):
         return self.owner == uid
 
 
-def _wrong_with(workspace: str) -> str:
+def wrong_with(workspace: str) -> str:
     """Return what is wrong with a workspace. One that this user may not look at is no less fine."""
     try:
         os.stat(os.path.join(workspace, ""))
@@ -112,12 +129,33 @@ def _wrong_with(workspace: str) -> str:
     return ""
 
 
+def _limits(container: Container) -> Limits:
+    """Return what limits a box has: what is no limit is said as a large number."""
+    memory = container.memory if container.memory < UNBOUNDED else 0
+    both, pids = container.memory_and_swap, container.processes
+    swap = ALL if both == 0 or both >= UNBOUNDED else max(both - memory, 0)
+    return Limits(
+        memory,
+        container.cpus,
+        swap if memory else 0,
+        pids if 0 < pids < MOST_PROCESSES else 0,
+        container.disk,
+    )
+
+
 def _port(container: Container) -> int:
     """Return the port of this machine that leads to a box's sshd, or 0."""
     for port in container.ports:
         if (port.inside, port.address) == (f"{SSH_PORT_IN_BOX}/tcp", "127.0.0.1"):
             return port.number
     return 0
+
+
+def _start(container: Container, workspace: str) -> str:
+    """Return where sessions start: an image can have the label, too, but no such mount."""
+    said = container.label(LABEL_START)
+    mount = container.mount(workspace) if said and said == workspace else None
+    return workspace if mount is not None else WORKSPACE_IN_BOX
 
 
 def _owner(container: Container) -> int | None:

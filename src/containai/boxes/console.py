@@ -2,6 +2,16 @@
 
 import re
 
+_STEERING = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+
+
+def plain(line: str) -> str:
+    """Return a line that a program printed, blanks and all, without colours and their like."""
+    text = _STEERING.sub("", line).rstrip("\r")
+    # What a carriage return left to be seen.
+    text = text.rpartition("\r")[2]
+    return "".join(c for c in text.expandtabs() if c.isprintable())
+
 
 def legible(text: str) -> list[str]:
     """Return the lines of a box's console that say something, without colours.

@@ -6,10 +6,12 @@ Pure: a dry run asks the same.
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from containai import kept as kepts
 from containai.boxes import around, limits, ports
 from containai.boxes.box import Box, Status, named_volumes
 from containai.boxes.given import Files
 from containai.boxes.limits import Limits
+from containai.boxes.places import Places
 from containai.boxes.spec import BoxSpec
 from containai.boxes.workspace import Workspace
 from containai.config.values import PortRange
@@ -22,16 +24,20 @@ Request = tuple[str, ...]
 HOST_KEY_IN_BOX = "etc/ssh/ssh_host_ed25519_key"
 #: Merged into the daemon.json of the image by its containai-init.service, at first boot.
 DOCKER_POOLS_IN_BOX = "etc/containai/docker-pools.json"
+#: Read by the image's program `data`, at every boot.
+KEPT_IN_BOX = "etc/containai/kept"
 AUTHORIZED_KEYS_IN_BOX = f"etc/containai/authorized_keys/{AGENT_USER}"
 
 
 class Order(NamedTuple):
-    """Which box is wanted: its name, its workspace, its image, what it may use."""
+    """Which box is wanted: name, workspace, image, limits, data volume, what of the host."""
 
     name: str
     workspace: Workspace
     image: str
     limits: Limits = Limits()
+    data: str = ""
+    places: Places = Places()
 
 
 class Scene(NamedTuple):
@@ -56,18 +62,23 @@ def new(
 
     Raises PortsExhaustedError where there is no port.
     """
-    promised = {box.ssh_port for box in scene.boxes}
+    promised = dict.fromkeys(taken, "") | ports.owners(scene.boxes, scene.owner)
     return BoxSpec(
         name=order.name,
         workspace=order.workspace.path,
         image=order.image,
-        ssh_port=ports.choose(port_range, promised.union(taken), is_free),
+        ssh_port=ports.choose(port_range, promised, is_free),
         owner=scene.owner,
         runtime=scene.runtime,
         limits=order.limits,
         cpuset=_cpuset(order.limits, scene.processors, scene.boxes),
         skip_mounts=order.workspace.skip_mounts,
+        read_only=order.workspace.read_only,
+        mounts=order.places.mounts,
+        start=order.places.start,
         ipv6=scene.ipv6,
+        data=order.data,
+        sharing=sharing(scene.boxes, order.data, order.name),
     )
 
 
@@ -89,8 +100,23 @@ def files(
             HOST_KEY_IN_BOX + ".pub": (public + "\n", 0o644),
             AUTHORIZED_KEYS_IN_BOX: (authorized + "\n", 0o644),
             DOCKER_POOLS_IN_BOX: (pools, 0o644),
+            KEPT_IN_BOX: (kepts.table(), 0o644),
         }
     )
+
+
+def sharing(boxes: Sequence[Box], volume: str, name: str) -> tuple[str, ...]:
+    """Return which boxes have a data volume, beside that of a name and the one before it."""
+    others = (box.name for box in boxes if volume and box.data == volume)
+    return tuple(sorted({*others} - {name, kept(name)}))
+
+
+def said_of_sharing(spec: BoxSpec) -> str:
+    """Return what is said where a box is made on a volume that others have, "" where none has."""
+    if not spec.sharing:
+        return ""
+    names = ", ".join(spec.sharing)
+    return f"the data volume {spec.data} is also that of {names}: each can run code in the others"
 
 
 def kept(name: str) -> str:
@@ -98,10 +124,18 @@ def kept(name: str) -> str:
     return f"{name}.before"
 
 
+def original(name: str) -> str:
+    """Return the name that a box has again once nothing is made in its place: its own, else."""
+    return name.removesuffix(".before")
+
+
 def succeeding(order: Order, box: Box) -> Order:
-    """Return the order for a box that takes the place of one: with its limits, if none are said."""
-    limits = Limits(box.limits.memory or None, box.limits.cpus or None)
-    return order._replace(name=box.name, limits=order.limits.over(limits))
+    """Return the order for a box that takes the place of one.
+
+    With its limits and its data volume, if no others are said.
+    """
+    data = order.data or box.data
+    return order._replace(name=box.name, limits=order.limits.over(box.limits), data=data)
 
 
 def is_left_over(box: Box) -> bool:
@@ -130,11 +164,10 @@ def limiting(box: Box, new: Limits, online: Sequence[int], boxes: Sequence[Box])
     One of an early version had no limit on processes.
     """
     others = [other for other in boxes if other.container != box.container]
-    options = [
-        [] if box.is_bounded else [*limits.PROCESSES],
-        limits.arguments(new, _cpuset(new, online, others)),
-    ]
-    return [("update", *words, box.container) for words in options if words]
+    if new.pids is None and not box.is_bounded:
+        new = new._replace(pids=limits.MANY)
+    words = limits.updating(box.limits, new, _cpuset(new, online, others))
+    return [("update", *words, box.container)] if words else []
 
 
 def removing(container: Container) -> list[Request]:

@@ -5,18 +5,18 @@ import json
 import os
 
 from containai.engine.client import Engine
-from containai.layout import RUNTIME, Layout
+from containai.layout import Layout
 
 #: path below the root directory → (text, mode)
 Files = dict[str, tuple[str, int]]
 
 
-def give(engine: Engine, container: str, runtime: str, files: Files) -> None:
+def give(engine: Engine, container: str, files: Files) -> None:
     """Have a container that has never run get files of root's. Raises as `Engine.docker` does.
 
-    cai-runc takes them where this user may leave them (runtime/placed.py); else the engine does it.
+    Our runtimes take them where this user may leave them (runtime/placed.py); else the engine does.
     """
-    if runtime == RUNTIME and _leave(engine.layout, container, json.dumps(files).encode()):
+    if _leave(engine.layout, container, json.dumps(files).encode()):
         return
     # tarfile's import would be a tenth of a cold start's.
     from containai.boxes import archives

@@ -1,45 +1,47 @@
 """What happens to a box: made, started, stopped, removed. Every step undoes itself on failure."""
 
 import contextlib
-import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import cache
 
 from containai.boxes import (
     around,
+    connecting,
     design,
     given,
     halt,
-    ids,
+    keeping,
+    limiting,
     limits,
     lookup,
+    maker,
+    pinned,
+    places,
     ports,
     preloaded,
-    region,
+    renaming,
     starting,
+    telling,
+    volumes,
 )
 from containai.boxes.box import Box, Status
-from containai.boxes.design import Order, Request, Scene
+from containai.boxes.design import Order, Scene
 from containai.boxes.limits import Limits
 from containai.boxes.spec import BoxSpec, create_arguments
+from containai.boxes.variables import Variables
+from containai.boxes.wishes import Wishes
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
-from containai.engine import configuration, forward, nested, runtimes, shims
+from containai.engine import nested, runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
-from containai.host import files, locks, proc
+from containai.host import files, locks
 from containai.host.background import Background
-from containai.ssh import connect, hosts, session
+from containai.ssh import client, connect, hosts, session
 
 #: How long another cai may be busy making or starting the same box, in seconds.
 BOX_LOCK_TIMEOUT = 600.0
-#: How often a box is tried to be made, where somebody takes its port first or a cai that was killed
-#: left a request to the engine that is done only now.
-ATTEMPTS = 5
-#: How long to wait after the first of them, in seconds.
-PAUSE = 0.1
-#: What an archive with a key in it may have, in bytes; a box could make its key endless.
-_KEY_LIMIT = 1 << 16
 
 
 class Boxes:
@@ -50,15 +52,24 @@ class Boxes:
         engine: Engine,
         *,
         port_range: PortRange,
-        forward_agent: bool = False,
-        limits: Limits = Limits(),  # noqa: B008 - a tuple
+        forward_agent: bool | tuple[str, ...] = False,
+        limits: Callable[[], Limits] = Limits,
+        data_volume: str = "",
+        wishes: Wishes = Wishes(),  # noqa: B008 - a tuple
+        variables: Callable[[], Variables] = Variables,
+        ssh_timeout: float = connect.TIMEOUT,
     ) -> None:
+        """`limits` says those of the settings, once a box is made, `variables` what it is given."""
         self.engine = engine
         self.host = engine.host
         self.layout = engine.layout
         self.port_range = port_range
         self.forward_agent = forward_agent
         self.limits = limits
+        self.data_volume = data_volume
+        self.wishes = wishes
+        self.variables = cache(variables)
+        self.ssh_timeout = ssh_timeout
 
     def bring_up(
         self,
@@ -70,52 +81,65 @@ class Boxes:
         admit: Callable[[], None] = lambda: None,
         *,
         fresh: bool = False,
+        reset: bool = False,
     ) -> str:
         """Return the name of the workspace's box, running and reachable; make or start it first.
 
         A box that is there gets the limits that were `asked` for; a new one the settings' too.
-        `fresh` makes one that is there anew, with its limits.
+        `fresh` makes one that is there anew, with its limits; `reset` its data volume, too.
         `admit` is called before one is made, and raises for a workspace that must not have any.
         Raises a ContainAIError; a box that was made for this is then gone again.
         """
         first = own = name or box_name(workspace.path, self.layout.uid)
+        looking = Background(lambda: client.check(self.host))
+        renaming.mend(self.engine)
         while True:
             with self._lock(own):
                 box = lookup.find(self.engine, workspace.path, first, named=name is not None)
-                if box is None or design.is_left_over(box) or box.name == design.kept(first):
-                    box = self._recovered(first, box)
+                looking.result()
+                whole = design.original(box.name) if box else first
+                is_whole = box and box.name == whole and not design.is_left_over(box)
+                if own == whole and not is_whole:
+                    box = self._recovered(own, box)
                 if own == (box.name if box else first):
+                    anew = box if fresh and box and not design.is_left_over(box) else None
                     order = Order(own, workspace, image, asked)
-                    if fresh and box is not None and not design.is_left_over(box):
+                    order, gone = self.renewed(order, anew, reset=reset)
+                    if gone:  # of an interrupted one
+                        volumes.remove(self.engine, order.data)
+                    if anew is not None:
                         admit()
-                        self._replace(box, design.succeeding(order, box), say)
+                        self._replace(anew, order, say)
                     else:
                         self._bring_up(box, order, say, admit)
+                    if gone:
+                        volumes.remove(self.engine, gone)
                     return own
             # The workspace's box has another name, and that name's lock.
-            own = box.name if box else first
+            own = design.original(box.name) if box else first
 
     def _bring_up(
         self, box: Box | None, order: Order, say: Callable[[str], None], admit: Callable[[], None]
     ) -> None:
         tried: set[int] = set()
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, starting.ATTEMPTS + 1):
             if box is not None and design.is_left_over(box):
                 say(f"removing what an interrupted start left of {box.name}")
                 self._discard(box.container)
                 box = None
             if box is not None:
-                self._limit(box, order.limits)
+                limiting.limit(self.engine, box, order.limits)
                 self._start(box, order.workspace, say)
                 return
             admit()
-            say(f"making the box {order.name}")
+            whole = self.completed(order)
+            say(f"making the box {order.name}: {whole.limits.described()}")
             try:
-                self._make(self.completed(order), tried, say)
+                self._make(whole, tried, say)
             except EngineError as failed:
                 # Somebody else may have taken the name, without our lock. The engine gives a name
                 # away before it shows the container.
-                _wait_out(failed, attempt)
+                starting.wait_out(failed, attempt)
             else:
                 return
             box = lookup.find(self.engine, order.workspace.path, order.name, named=True)
@@ -128,6 +152,7 @@ class Boxes:
             return box
         if box is not None and box.container != old.container:
             self._discard(box.container)
+            volumes.forget_renewed(self.engine, old, box)
         self.engine.docker("rename", old.container, name)
         return old._replace(name=name)
 
@@ -136,42 +161,54 @@ class Boxes:
 
         Until then it runs on under another name, and has its own again where that fails.
         """
-        order, key = self.completed(order), self._host_key(box.name, box.container)
+        order, key = self.completed(order), pinned.host_key(self.engine, box.name, box.container)
         earlier = self.engine.container(design.kept(box.name))
         if earlier is not None:
             self._discard(earlier.id)
-        say(f"making the box {box.name} anew")
+        say(f"making the box {box.name} anew: {order.limits.described()}")
         self.engine.docker("rename", box.container, design.kept(box.name))
         with ExitStack() as undo:
             undo.callback(self._give_back, box, order.workspace, key)
             # The connection that sessions share leads to the old one.
             hosts.close(self.host, box.name)
             tried: set[int] = set()
-            for attempt in range(1, ATTEMPTS + 1):
+            for attempt in range(1, starting.ATTEMPTS + 1):
                 try:
                     self._make(order, tried, say)
                     break
                 except EngineError as failed:
-                    _wait_out(failed, attempt)
+                    starting.wait_out(failed, attempt)
             undo.pop_all()
         halt.stop(self.engine, box.container, ok=None)
         self._discard(box.container)
 
-    def _give_back(self, box: Box, workspace: Workspace, key: str) -> None:
+    def _give_back(self, box: Box, workspace: Workspace, key: str | None) -> None:
         """Have a box as it was, whose successor could not be made."""
         self.engine.docker("rename", box.container, box.name)
-        # What it was told it knows: that is said again when it is entered.
-        block = self.block(box.name, box.ssh_port, workspace, told="")
-        hosts.publish(self.layout, box.name, block, key)
+        # What it was told, and its variables, it knows: that is said again when it is entered.
+        block = self.block(box.name, box.ssh_port, workspace, "", box.start)
+        hosts.publish(self.layout, box.name, session.without_variables(block), key)
+
+    def renewed(self, order: Order, box: Box | None, *, reset: bool) -> tuple[Order, str]:
+        """Return the order for a box, or for one that takes a box's place, and what volume goes.
+
+        Raises as `volumes.renewed` does.
+        """
+        order = order._replace(data=order.data or self.data_volume)
+        order = design.succeeding(order, box) if box is not None else order
+        if not reset:
+            return order, ""
+        return volumes.renewed(self.engine, order, lookup.every(self.engine))
 
     def completed(self, order: Order) -> Order:
-        """Return an order for a new box: with the settings' limits where it says none.
+        """Return an order for a new box: with what it has of the host, limits, data volume.
 
-        Raises UsageError for limits that this machine cannot give.
+        Where it says none. Raises UsageError for limits that this machine cannot give.
         """
-        wanted = order.limits.over(self.limits)
-        limits.check(wanted, self.host.processors())
-        return order._replace(limits=wanted)
+        wanted = order.limits.over(self.limits())
+        limits.check(wanted, self.host.capacity())
+        data = order.data or self.data_volume or volumes.own(self.engine, order.workspace.path)
+        return self.wishes.heeded(self.host, order)._replace(limits=wanted, data=data)
 
     def designed(
         self, order: Order, tried: Collection[int] = (), left: Box | None = None
@@ -189,17 +226,24 @@ class Boxes:
         )
         return design.new(order, scene, self.port_range, taken=tried, is_free=ports.is_free)
 
-    def limiting(self, box: Box, asked: Limits) -> list[Request]:
-        """Return the requests that give a box the limits that were asked for, where it has others.
+    def _another_port(self, tried: Collection[int]) -> int:
+        boxes = lookup.every(self.engine)
+        promised = dict.fromkeys(tried, "") | ports.owners(boxes, self.layout.uid)
+        return ports.choose(self.port_range, promised, ports.is_free)
 
-        Raises UsageError for limits that it cannot have.
+    def limit(self, box: Box, asked: Limits) -> Box:
+        """Give a box that is there the limits that were asked for; return it as it is then.
+
+        Raises UsageError for limits that it cannot have, BoxNotFoundError where it is gone by now.
         """
-        new, online = limits.changes(box.limits, asked), self.host.processors()
-        limits.check(new, online)
-        others = lookup.every(self.engine) if new.cpus else []
-        return design.limiting(box, new, online, others)
+        with self._lock(box.name):
+            now = lookup.get(self.engine, box.container)
+            if now is None:
+                raise BoxNotFoundError(f"the box {box.name!r} is gone", hint="see: cai ls")
+            limiting.limit(self.engine, now, asked)
+            return lookup.get(self.engine, box.container) or now
 
-    def block(self, name: str, port: int, workspace: Workspace, told: str) -> str:
+    def block(self, name: str, port: int, workspace: Workspace, told: str, start: str) -> str:
         """Return the host block of a box."""
         return hosts.host_block(
             self.layout,
@@ -209,18 +253,10 @@ class Boxes:
             inode=workspace.inode,
             forward_agent=self.forward_agent,
             told=around.mark(told),
+            start=start,
+            variables=self.variables().line,
+            version=self.host.ssh_version(),
         )
-
-    def told(self, name: str) -> str:
-        """Return what a box of that name is to be told of the network.
-
-        Raises ContainAIError for a certificate or a proxy of this machine that is none.
-        """
-        addresses = configuration.network(self.layout)
-        if addresses is None:
-            return ""
-        forwarded = forward.forwarded(self.layout)
-        return around.text(self.host.surroundings, addresses, name, forwarded)
 
     def stop(self, box: Box) -> None:
         """Shut a box down through its systemd. Raises BoxNotFoundError where it is gone by now."""
@@ -229,24 +265,28 @@ class Boxes:
                 raise BoxNotFoundError(f"the box {box.name!r} is gone", hint="see: cai ls")
             self._shut_down(box)
 
-    def remove(self, box: Box) -> None:
-        """Remove a box and all that is its own; the workspace stays."""
+    def remove(self, box: Box, still: Callable[[Box], bool] | None = None) -> bool:
+        """Remove a box and all its own if it is `still` to go. Returns whether it is gone."""
         with self._lock(box.name):
             container = self.engine.container(box.container)
             if container is not None:
+                if still is not None and not still(Box.from_container(container)):
+                    return False
                 if container.running:
                     self._shut_down(box)
                 self._discard(box.container)
+                keeping.forget(self.layout, box.name)
                 # What a replacement that was killed at its very end left.
                 earlier = lookup.get(self.engine, design.kept(box.name))
                 if earlier is not None and earlier.owner == box.owner:
                     self._discard(earlier.container)
             elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
                 hosts.forget(self.host, box.name)
+        return True
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        lock = locks.of_box(name)
-        return locks.hold(self.host, lock, wait=BOX_LOCK_TIMEOUT, what=f"the box {name}")
+        lock, what = locks.of_box(name), f"the box {name}"
+        return locks.hold(self.host, lock, wait=BOX_LOCK_TIMEOUT, what=what)
 
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):
@@ -273,27 +313,32 @@ class Boxes:
     def _make(self, order: Order, tried: set[int], say: Callable[[str], None]) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         name, workspace = order.name, order.workspace
-        told = self.told(name)
-        agent = ids.agent_files(runtimes.chosen(self.layout), workspace.path)
-        agent |= region.seen(self.host)
-        public = hosts.ensure_user(self.host)
+        told, variables = telling.told(self.host, name), self.variables().files
+        agent = maker.files(self.host, workspace.path) | places.given(order.places)
+        public = hosts.ensure_user(self.host, say)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(lambda: hosts.new_key(self.host))
         choosing = Background(lambda: nested.settings(self.host))
         for request in design.tidying(lookup.forgotten_volumes(self.engine, name)):
             self.engine.docker(*request, ok=(0, 1))
+        places.prepare(order.places)
         with ExitStack() as undo:
+            if volumes.have(self.engine, order.data, workspace.path):
+                undo.callback(self.engine.remove_volume, order.data)
             with self._choosing("a port"):
                 made = self.designed(order, tried)
                 container = self.engine.docker(*create_arguments(made)).out.strip()
             undo.callback(self._discard, container)
+            if made.sharing:
+                say(design.said_of_sharing(made))
             tried.add(made.ssh_port)
             key = making.result()
             pools = choosing.result()
             files = design.files(agent, key=key, authorized=public, pools=pools, told=told)
-            given.give(self.engine, container, made.runtime, files)
-            preloaded.fill(self.engine, container, made.image, made.runtime, say)
-            block = self.block(name, made.ssh_port, workspace, told)
+            files |= variables
+            given.give(self.engine, container, files)
+            preloaded.fill(self.engine, container, made.image, say)
+            block = self.block(name, made.ssh_port, workspace, told, made.start)
             hosts.publish(self.layout, name, block, key.public)
             starting.start(self.engine, container)
             self._connect(name, container)
@@ -302,26 +347,15 @@ class Boxes:
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
         return locks.hold(self.host, locks.CHOICE, wait=60, what=f"choosing {what}")
 
-    def _limit(self, box: Box, asked: Limits) -> None:
-        """Give a box that is there, running or not, the limits that were asked for."""
-        # Two that are limited at once are not to get the same processors.
-        with self._choosing("processors") if asked.cpus else contextlib.nullcontext():
-            for request in self.limiting(box, asked):
-                self.engine.docker(*request)
-        memory = limits.changes(box.limits, asked).memory
-        if memory and box.status is Status.RUNNING:
-            # Refused where more is in it, and a box may have no mount(8): its next start does it.
-            with contextlib.suppress(EngineError):
-                self.engine.docker("exec", box.container, *limits.shared_memory(memory), timeout=20)
-
     def _connect(self, name: str, container: str) -> None:
-        watch = starting.watch(self.engine, name, container)
-        connect.open_master(self.host, name, watch)
+        connecting.connect_to(self.engine, name, container, self.ssh_timeout)
 
     def _start(self, box: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
         name, container = box.name, box.container
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
         steps = design.waking(box, same=same)
+        if "start" in steps:
+            ports.look()
         if "unpause" in steps:
             self.engine.docker("unpause", container)
         if "stop" in steps:
@@ -329,68 +363,26 @@ class Boxes:
                 say(f"{workspace.path} is another directory than it was: restarting {name}")
             halt.stop(self.engine, container)
         hosts.ensure_user(self.host)
-        told = self.told(name)
+        told = telling.told(self.host, name)
         if around.mark(told) != session.last_told(self.layout, name):
-            self._tell(box, told, say, runs="start" not in steps)
-        block = self.block(name, box.ssh_port, workspace, told)
-        hosts.publish(self.layout, name, block, self._host_key(name, container))
+            telling.tell(self.engine, box, told, say, runs="start" not in steps)
+        telling.give(self.engine, box, self.variables(), say, runs="start" not in steps)
+        block = self.block(name, box.ssh_port, workspace, told, box.start)
+        before = files.read(self.layout.ssh_block(name))
+        hosts.publish(self.layout, name, block, pinned.host_key(self.engine, name, container))
         if "start" not in steps:
-            self._connect(name, container)
+            # Others may be about to use a connection that stands: who waited for the lock, too.
+            if block != before or not connect.stands(self.layout, name):
+                self._connect(name, container)
             return
         say(f"starting the box {name}")
-        starting.with_its_port(self.engine, name, container, box.ssh_port, say)
+        port = starting.with_a_port(self.engine, box, self._another_port, say)
+        if port != box.ssh_port:
+            block = self.block(name, port, workspace, told, box.start)
+            files.write(self.layout.ssh_block(name), block, 0o600)
         try:
             self._connect(name, container)
         except BoxStartError:
             # Else the engine would start it again and again.
             halt.stop(self.engine, container, ok=None)
             raise
-
-    def _tell(self, box: Box, told: str, say: Callable[[str], None], *, runs: bool) -> None:
-        """Have a box know what it is told of the network, at once or when it boots.
-
-        What it says is nobody's business: it may be anything.
-        """
-        if not runs:
-            files_ = {around.FILE_IN_BOX: (told, 0o600)}
-            given.forget(self.layout, box.container)
-            given.give(self.engine, box.container, runtimes.chosen(self.layout), files_)
-            return
-        words = ("exec", "--interactive", box.container, *around.PLACE)
-        code = 1
-        with contextlib.suppress(proc.ProcessError):
-            code = self.host.run_limited(
-                self.engine.argv(*words),
-                stdin=told.encode(),
-                limit=around.SAID_LIMIT,
-                timeout=around.TIMEOUT,
-                root=self.engine.needs_root,
-            ).code
-        if code:
-            say(f"{box.name} did not take this machine's certificates and proxies")
-        hosts.retire(self.host, box.name)
-
-    def _host_key(self, name: str, container: str) -> str:
-        """Return the box's pinned host key; where it is lost, the box's own, through the engine."""
-        pinned = hosts.pinned_key(files.read(self.layout.known_hosts) or "", name)
-        if pinned is not None:
-            return pinned
-        argv = self.engine.argv("cp", f"{container}:/{design.HOST_KEY_IN_BOX}.pub", "-")
-        archive = self.host.run_limited(
-            argv, stdin=b"", limit=_KEY_LIMIT, timeout=60, root=self.engine.needs_root
-        ).out
-        from containai.boxes import archives
-
-        words = archives.first_file(archive.encode()).decode(errors="replace").split()
-        if len(words) < 2 or words[0] != "ssh-ed25519":
-            raise BoxStartError(
-                f"the box {name!r} has no host key", hint="make it anew: cai rm, then cai run"
-            )
-        return " ".join(words[:2])
-
-
-def _wait_out(failed: EngineError, attempt: int) -> None:
-    """Wait after an attempt that failed; raise what does not pass, or has not by the last."""
-    if not starting.may_pass(failed) or attempt == ATTEMPTS:
-        raise failed
-    time.sleep(PAUSE * attempt)

@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from containai.boxes import lookup
+from containai.boxes import design, lookup, renaming
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, refuse_others, refuse_workspace
 from containai.boxes.target import Target
@@ -27,25 +27,41 @@ def locate(
     """Return what a target stands for. The engine has to run.
 
     A name without a path is found from every directory; one that no box has is for a new box of
-    the current directory. Root may have anybody's box, but not `to_enter` it, as a box knows its
-    owner's key. Raises WorkspaceError for a path that cannot be one (`force` as there), and
-    NameTakenError for a name that is another user's, another workspace's.
+    the directory itself, as one with `here` is, also below another workspace. Root may have
+    anybody's box, but not `to_enter` it, as a box knows its owner's key. Raises WorkspaceError for
+    a path that cannot be one (`force` as there), and NameTakenError for a name that is another
+    user's, another workspace's.
     """
     layout = engine.layout
     if target.name is not None:
-        box = lookup.get(engine, target.name)
+        box = _named(engine, target.name)
         if box is not None:
             refuse_others(engine.host, box, layout.uid, to_root=to_enter)
             if target.path is not None:
-                asked = workspaces.resolve(layout, target.path, force=True)
-                refuse_workspace(box, asked.path)
+                asked = workspaces.resolve(layout, target.path, force=True, exact=True)
+                part = part_of(box.workspace, asked.path)
+                if part is None:
+                    refuse_workspace(box, asked.path)
+                return Located(Workspace(box.workspace, part or ""), box.name, box)
             return Located(workspace_of(box), box.name, box)
-    workspace = workspaces.resolve(layout, target.path, force=force)
+    exact = target.here or target.name is not None
+    workspace = workspaces.resolve(layout, target.path, force=force, exact=exact)
     if target.name is not None:
         return Located(workspace, target.name, None)
     name = workspaces.box_name(workspace.path, layout.uid)
     box = lookup.find(engine, workspace.path, name)
+    if box is not None:
+        box = box._replace(name=design.original(box.name))
     return Located(workspace, box.name if box else name, box)
+
+
+def _named(engine: Engine, name: str) -> Box | None:
+    """Return the box of a name: also one that another is about to be made in the place of."""
+    box = lookup.get(engine, name)
+    if box is None:
+        box = lookup.get(engine, design.kept(name))
+        box = box._replace(name=name) if box is not None else None
+    return box
 
 
 def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
@@ -58,13 +74,20 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
             "this machine is not set up, so there is no box", hint="make one: cai run"
         )
     daemon.start(engine.host)
+    renaming.mend(engine)
+    return found(engine, target, to_enter=to_enter)
+
+
+def found(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
+    """Return the box that a target stands for, as `existing`; start and mend nothing."""
     located = locate(engine, target, to_enter=to_enter)
     if located.box is not None:
         return located.box
     if target.name is not None:
         raise BoxNotFoundError(f"there is no box {target.name!r}", hint="see: cai ls")
     path = located.workspace.path
-    raise BoxNotFoundError(f"{path!r} has no box", hint=f"make one: cai run {path!r}")
+    hint = workspaces.meant(engine.layout, target.path) or f"make one: cai run {path!r}"
+    raise BoxNotFoundError(f"{path!r} has no box", hint=hint)
 
 
 def listed(engine: Engine, *, everybodys: bool = False) -> list[Box]:
@@ -75,11 +98,17 @@ def listed(engine: Engine, *, everybodys: bool = False) -> list[Box]:
     if configuration.read(engine.layout) is None:
         return []
     daemon.start(engine.host)
+    renaming.mend(engine)
     return lookup.every(engine) if everybodys else lookup.own(engine)
 
 
 def workspace_of(box: Box) -> Workspace:
     """Return the workspace of a box; a session starts in the current directory if that is in it."""
-    here = os.path.realpath(".")
-    inside = os.path.commonpath([here, box.workspace or "/"]) == box.workspace != here
-    return Workspace(box.workspace, os.path.relpath(here, box.workspace) if inside else "")
+    return Workspace(box.workspace, part_of(box.workspace, os.path.realpath(".")) or "")
+
+
+def part_of(workspace: str, path: str) -> str | None:
+    """Return where in a workspace a path is, "" for itself, or None where it is not in it."""
+    if os.path.commonpath([path, workspace or "/"]) != workspace:
+        return None
+    return os.path.relpath(path, workspace) if path != workspace else ""

@@ -1,5 +1,6 @@
 """Which boxes there are: the engine is asked."""
 
+from containai.boxes import design
 from containai.boxes.box import Box, is_box, refuse_others, refuse_workspace
 from containai.boxes.spec import part_of
 from containai.engine.client import Engine
@@ -32,6 +33,10 @@ def get(engine: Engine, name: str) -> Box | None:
     return Box.from_container(container) if container is not None and is_box(container) else None
 
 
+def _has_successor(box: Box, boxes: list[Box]) -> bool:
+    return any(box.name == design.kept(other.name) for other in boxes)
+
+
 def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> Box | None:
     """Return a workspace's box: the one of that name, else the user's one that has it mounted.
 
@@ -56,6 +61,8 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
     same = engine.containers(f"label={LABEL_MANAGED}=true", f"label={LABEL_WORKSPACE}={workspace}")
     boxes = [box for box in map(Box.from_container, filter(is_box, same)) if box.belongs_to(uid)]
     boxes = [box for box in boxes if box.workspace == workspace]
+    # One that another is made in the place of is that box.
+    boxes = [box for box in boxes if not _has_successor(box, boxes)]
     if len(boxes) > 1:
         names = ", ".join(box.name for box in boxes)
         raise BoxNotFoundError(

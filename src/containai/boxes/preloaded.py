@@ -17,9 +17,10 @@ from containai.boxes.spec import DOCKER_IN_BOX
 from containai.engine.client import Engine, engine_error
 from containai.errors import ContainAIError, EngineError, ImageError
 from containai.host import locks, proc, scripts
-from containai.layout import LABEL, RUNTIME
+from containai.layout import LABEL
+from containai.machine_layout import RUNTIME
 
-#: Of the volume: whose they are.
+#: Of the volume of preloaded images: the uid of the user whose they are.
 LABEL_PRELOADED = LABEL + "preloaded"
 #: How long another cai may change or copy them, in seconds.
 LOCK_TIMEOUT = 600.0
@@ -139,11 +140,9 @@ def remove_all(engine: Engine) -> None:
             engine.docker("volume", "rm", _volume(engine))
 
 
-def fill(
-    engine: Engine, container: str, image: str, runtime: str, say: Callable[[str], None]
-) -> None:
+def fill(engine: Engine, container: str, image: str, say: Callable[[str], None]) -> None:
     """Give a box that has never run a copy of them. Raises as `Engine.docker` does."""
-    if runtime != RUNTIME or not exist(engine):
+    if not exist(engine):
         return
     say("copying the preloaded images into its Docker")
     with _locked(engine):

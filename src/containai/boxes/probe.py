@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Callable
 
-from containai.boxes import archives, design, ids, spec
+from containai.boxes import archives, design, spec
 from containai.engine.client import Engine
 from containai.errors import ContainAIError
 from containai.host import files
@@ -66,10 +66,7 @@ def _boot(
     )
     engine.docker(*spec.create_arguments(made))
     key = hosts.new_key(engine.host)
-    placed = {
-        design.HOST_KEY_IN_BOX: (key.private, 0o600),
-        **ids.agent_files(runtime, workspace),
-    }
+    placed = {design.HOST_KEY_IN_BOX: (key.private, 0o600)}
     engine.docker("cp", "-", f"{name}:/", stdin=archives.tar(placed))
     engine.docker("start", name)
 

@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Callable
 
-from containai.boxes import console
+from containai.boxes import console, ports
+from containai.boxes.box import Box
 from containai.engine import daemon, shims
 from containai.engine.client import Engine
 from containai.engine.container import Container
-from containai.errors import BoxStartError, EngineError
+from containai.errors import BoxStartError, EngineError, PrivilegeError
+from containai.host import locks
 
 #: How long containerd and runc may take to notice that a shim has ended, in seconds.
 SHIM_GONE = 20.0
@@ -16,8 +18,13 @@ SHIM_GONE = 20.0
 #: on, or containerd or runc does not know yet that it is gone.
 _FORGOTTEN = re.compile(
     r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
-    r"|container with given ID already exists|cai-runc: create: its bundle is gone"
+    r"|container with given ID already exists|cai-(?:sysbox-)?runc: create: its bundle is gone"
 )
+#: How often a box is tried to be made, where somebody takes its port first or a cai that was killed
+#: left a request to the engine that is done only now.
+ATTEMPTS = 5
+#: How long to wait after the first of them, in seconds.
+PAUSE = 0.1
 
 
 def start(engine: Engine, container: str) -> None:
@@ -35,25 +42,57 @@ def start(engine: Engine, container: str) -> None:
         time.sleep(SHIM_GONE / 20)
 
 
-def with_its_port(
-    engine: Engine, name: str, container: str, port: int, say: Callable[[str], None]
-) -> None:
-    """Start a box that was started before, on its port; an engine that keeps it is exchanged.
+def with_a_port(
+    engine: Engine, box: Box, another: Callable[[set[int]], int], say: Callable[[str], None]
+) -> int:
+    """Start a box that was started before; return its port: `another` where somebody has its own.
 
-    Raises BoxStartError where somebody else has it, and else as `Engine.docker` does.
+    An engine that keeps that for nobody is exchanged; another port takes that, too. `another` is
+    asked with the ports that proved to be taken. Raises BoxStartError where that cannot be had,
+    UnsupportedError on a machine without 127.0.0.1, and else as `Engine.docker` does.
     """
-    try:
-        return start(engine, container)
-    except EngineError as failed:
-        if not _is_port_conflict(failed):
-            raise
+    port, tried = box.ssh_port, {box.ssh_port}
+    if _starts(engine, box.container):
+        return port
     if daemon.free_ports(engine.host, port):
         say(f"exchanged the engine, which kept port {port} since a start was interrupted")
-        return start(engine, container)
-    raise BoxStartError(
-        f"port {port}, which the box {name!r} has, is taken",
-        hint=f"end who has it: ss -tlnp sport = :{port}; "
-        "or make the box anew: cai rm, then cai run",
+        if _starts(engine, box.container):
+            return port
+    for _ in range(ATTEMPTS):
+        with locks.hold(engine.host, locks.CHOICE, wait=60, what="choosing a port"):
+            new = another(tried)
+            say(f"port {port} of {box.name} is taken: it gets {new}, and the engine is exchanged")
+            try:
+                daemon.move_port(engine.host, box.container, port, new)
+            except PrivilegeError as refused:
+                raise _taken(box.name, port, str(refused)) from None
+        state = engine.container(box.container)
+        if state is None or Box.from_container(state).ssh_port != new:
+            break
+        port = new
+        tried.add(new)
+        if _starts(engine, box.container):
+            return port
+    raise _taken(box.name, port)
+
+
+def _starts(engine: Engine, container: str) -> bool:
+    """Start a container; return whether it could have its port. Raises as `with_a_port`."""
+    try:
+        start(engine, container)
+    except EngineError as failed:
+        if "cannot assign requested address" in str(failed).lower():
+            raise ports.no_loopback() from None
+        if not _is_port_conflict(failed):
+            raise
+        return False
+    return True
+
+
+def _taken(name: str, port: int, why: str = "") -> BoxStartError:
+    return BoxStartError(
+        f"port {port}, which the box {name!r} has, is taken{why and ': '}{why}",
+        hint=f"end who has it: ss -tlnp sport = :{port}; or make the box anew: cai run --fresh",
     )
 
 
@@ -91,6 +130,13 @@ def _death(engine: Engine, name: str, container: str, state: Container | None) -
 def may_pass(failed: EngineError) -> bool:
     """Whether another attempt to make a box may succeed."""
     return _is_port_conflict(failed) or "is already in use by container" in str(failed)
+
+
+def wait_out(failed: EngineError, attempt: int) -> None:
+    """Wait after an attempt that failed; raise what does not pass, or has not by the last."""
+    if not may_pass(failed) or attempt == ATTEMPTS:
+        raise failed
+    time.sleep(PAUSE * attempt)
 
 
 def _is_port_conflict(failed: EngineError) -> bool:

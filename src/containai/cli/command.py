@@ -1,16 +1,19 @@
 """A command as a row: its words, what it is for, its arguments. Parser and help come from it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from keyword import iskeyword
 
 from containai.boxes.target import Target
-from containai.cli.report import Become, Report
+from containai.cli.report import Become, Enter, Report
 from containai.errors import UsageError
+from containai.light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import argparse
 
-    from containai.config.settings import Setting
+    from containai.config.setting import Setting
 
 #: How wide help is, in columns.
 WIDTH = 100
@@ -32,8 +35,15 @@ class Argument(NamedTuple):
     short: str = ""
     #: A positional argument that has to be there.
     required: bool = False
-    #: A positional argument that may be given several times: `run` gets a list.
+    #: It may be given several times: `run` gets a list, or None for an option that is not given.
     many: bool = False
+    #: A positional argument that has to be there, behind a PATH which may be left out.
+    last: bool = False
+    #: One of those that may be left out, too.
+    optional: bool = False
+    #: All that it can be, where that is a closed set; or its kind, for completion: cli/complete.py.
+    choices: Sequence[str] = ()
+    kind: str = ""
 
     @property
     def keyword(self) -> str:
@@ -48,14 +58,15 @@ class Argument(NamedTuple):
     @property
     def shown(self) -> str:
         """The argument as usage has it."""
-        if self.many:
+        if self.many and not self.is_option:
             return f"{self.name} …"
         value = self.metavar if self.const is None else f"[{self.metavar}]"
         return f"{self.name} {value}" if value else self.name
 
 
 def _keyword(name: str) -> str:
-    return name.lstrip("-").replace("-", "_").lower()
+    word = name.lstrip("-").replace("-", "_").lower()
+    return f"{word}_" if iskeyword(word) else word
 
 
 class Example(NamedTuple):
@@ -70,7 +81,7 @@ class Command(NamedTuple):
 
     path: str
     summary: str
-    run: Callable[..., Report | Become]
+    run: Callable[..., Report | Become | Enter]
     group: str
     arguments: Sequence[Argument] = ()
     examples: Sequence[Example] = ()
@@ -81,10 +92,12 @@ class Command(NamedTuple):
     remainder: str = ""
     #: It returns a value, and has --json.
     has_value: bool = True
-    #: It returns one with this option only.
-    value_needs: str = ""
+    #: It returns one with one of these options only.
+    value_needs: tuple[str, ...] = ()
     #: It may ask, and has --yes.
     asks: bool = False
+    #: All that follows it goes to `run` as `command`, options and --help too.
+    passes_all: bool = False
 
 
 class Asked(NamedTuple):
@@ -105,9 +118,16 @@ def box_name(text: str) -> str:
 
 
 PATH = Argument("PATH", "the workspace (default: the current directory)")
-NAME = Argument("--name", "the box's name", metavar="NAME", parse=box_name)
+NAME = Argument("--name", "the box's name", metavar="NAME", parse=box_name, kind="boxes")
 JSON = Argument("--json", "for machines")
 YES = Argument("--yes", "agree to what would be asked (or CAI_YES=1)", short="-y")
+
+#: What every command takes: cli/loudness.py reads them before anything else does.
+LOUDNESS = (
+    Argument("--quiet", "say nothing but errors and the result", short="-q"),
+    Argument("--verbose", "say what is done, step by step"),
+    Argument("--debug", "say each command that is run, how long it took and its exit code"),
+)
 
 
 def arguments(command: Command) -> list[Argument]:
@@ -115,21 +135,24 @@ def arguments(command: Command) -> list[Argument]:
     target = [NAME, PATH] if command.has_target else []
     common = [YES] * command.asks + [JSON] * command.has_value
     every = [*command.arguments, *map(_of_setting, _settings(command)), *target, *common]
-    return sorted(every, key=lambda argument: not argument.is_option)
+    return sorted(every, key=lambda argument: (not argument.is_option, argument.last))
 
 
-def _settings(command: Command) -> "list[Setting[Any]]":
+def _settings(command: Command) -> list[Setting[Any]]:
     from containai.config import settings
 
     return settings.flags(command.path)
 
 
-def _of_setting(row: "Setting[Any]") -> Argument:
-    return Argument(row.flag, row.help, metavar=row.metavar, parse=row.checked)
+def _of_setting(row: Setting[Any]) -> Argument:
+    kind = "agents" if row.key == "agent.default" else ""
+    return Argument(row.flag, row.help, metavar=row.metavar, parse=row.checked, kind=kind)
 
 
 def parse(command: Command, words: Sequence[str]) -> Asked:
     """Understand the words after a command. Raises UsageError."""
+    if command.passes_all:
+        return Asked({"command": words}, {})
     words, remainder = _split(command, words)
     given = vars(_parser(command).parse_args(words))
     missing = [
@@ -150,10 +173,9 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
     if command.remainder:
         given["command"] = remainder
     as_json, agreed = given.pop(JSON.keyword, False), given.pop(YES.keyword, False)
-    if as_json and command.value_needs and not given[_keyword(command.value_needs)]:
-        raise UsageError(
-            f"{command.path}: --json goes with {command.value_needs}", hint=usage(command)
-        )
+    if as_json and command.value_needs and not any(given[_keyword(n)] for n in command.value_needs):
+        options = " or ".join(command.value_needs)
+        raise UsageError(f"{command.path}: --json goes with {options}", hint=usage(command))
     return Asked(given, flags, as_json, agreed)
 
 
@@ -171,33 +193,46 @@ def _example(command: Command) -> str:
     return next((example.line for example in command.examples if " -- " in example.line), "")
 
 
-def _parser(command: Command) -> "argparse.ArgumentParser":
+def _parser(command: Command) -> argparse.ArgumentParser:
     import argparse
+    from functools import partial
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> Any:
-            raise UsageError(
-                f"{command.path}: {message}{_meant(command, message)}", hint=usage(command)
-            )
+            _, missing, names = message.partition("arguments are required: ")
+            said = f" needs {names}" if missing else f": {message}{_meant(command, message)}"
+            said = "".join(c if c.isprintable() else repr(c)[1:-1] for c in said)
+            raise UsageError(f"{command.path}{said}", hint=usage(command))
 
-    parser = Parser(add_help=False, allow_abbrev=False)
+    # The width of the terminal, which nobody is shown anything in, is much to import.
+    formatter = partial(argparse.HelpFormatter, width=WIDTH)
+    parser = Parser(add_help=False, allow_abbrev=False, formatter_class=formatter)
     for argument in arguments(command):
         names = [argument.name, *filter(None, [argument.short])]
         if not argument.is_option:
-            typed, count = _typed(argument.parse), "*" if argument.many else "?"
+            typed, count = _typed(argument.parse), _count(argument)
             parser.add_argument(argument.keyword, nargs=count, metavar=argument.name, type=typed)
         elif not argument.metavar:
             parser.add_argument(*names, action="store_true")
         else:
             parser.add_argument(
                 *names,
+                dest=argument.keyword,
                 type=_typed(argument.parse),
                 default=argument.default,
                 metavar=argument.metavar,
                 nargs=None if argument.const is None else "?",
                 const=argument.const,
+                action="append" if argument.many else "store",
             )
     return parser
+
+
+def _count(argument: Argument) -> str | None:
+    """Return how many words an argument takes, as argparse has it."""
+    if argument.last and not argument.optional:
+        return None
+    return "*" if argument.many else "?"
 
 
 def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -217,17 +252,23 @@ def _meant(command: Command, message: str) -> str:
     from containai.config.settings import nearest
 
     _, unknown, words = message.partition("unrecognized arguments: ")
-    known = [argument.name for argument in arguments(command) if argument.is_option]
+    known = [each.name for each in (*arguments(command), *LOUDNESS) if each.is_option]
     close = nearest(words.split("=")[0].split(" ")[0], known) if unknown else ""
+    if unknown and command.remainder and not words.startswith("-"):
+        return f" (a command is behind --: {_example(command)})"
     return f" (did you mean {close}?)" if close else ""
 
 
 def usage(command: Command) -> str:
     """Return the usage of a command, wrapped."""
     words = [
-        argument.shown if argument.required else f"[{argument.shown}]"
+        argument.shown
+        if argument.required or (argument.last and not argument.optional)
+        else f"[{argument.shown}]"
         for argument in arguments(command)
     ]
+    if command.passes_all:
+        words = ["ARGUMENT …"]
     if command.remainder:
         words.append("-- COMMAND …" if command.remainder == "required" else "[-- COMMAND …]")
     lines = [f"usage: cai {command.path}"]
@@ -245,7 +286,8 @@ def overview(command: Command) -> str:
         parts.append("examples:\n" + two_columns(command.examples))
     parts.append(usage(command))
     rows = [(_introduced(argument), argument.help) for argument in arguments(command)]
-    parts.append(two_columns([*rows, ("-h, --help", "this text")]))
+    common = [] if command.passes_all else [(_introduced(each), each.help) for each in LOUDNESS]
+    parts.append(two_columns([*rows, *common, ("-h, --help", "this text")]))
     if command.more:
         from textwrap import fill
 
@@ -262,8 +304,18 @@ def two_columns(rows: Sequence[tuple[str, str] | Example]) -> str:
     width = min(30, max(len(left) for left, _ in rows))
     lines = []
     for left, right in rows:
+        first, *more = _wrapped(right, WIDTH - width - 4)
         if len(left) > width:
-            lines.append(f"  {left}\n{'':{width + 4}}{right}")
+            lines.append(f"  {left}\n{'':{width + 4}}{first}")
         else:
-            lines.append(f"  {left:{width}}  {right}")
+            lines.append(f"  {left:{width}}  {first}")
+        lines += [f"{'':{width + 4}}{line}" for line in more]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]
+    from textwrap import wrap
+
+    return wrap(text, width, break_on_hyphens=False)

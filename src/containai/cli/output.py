@@ -3,11 +3,17 @@
 What a box, an image, a label or a file name says is shown without control characters.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from containai.cli import loudness
 from containai.cli.report import Note, Report, Table
+from containai.light import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 #: How a word is coloured that says how something is (SGR of ECMA-48: green, yellow, red).
 _COLOURS = {
@@ -29,11 +35,17 @@ class Output:
 
     def __init__(self, out: TextIO, err: TextIO, environ: Mapping[str, str] = os.environ) -> None:
         self._out, self._err = out, err
+        #: How much is said: cli/loudness.py.
+        self.loudness = loudness.NORMAL
         plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") in ("", "dumb")
         self._has_colours = not plain and out.isatty()
 
     def show(self, report: Report, *, as_json: bool = False) -> None:
         """Print a command's result, and its notes."""
+        # Of a report that has both, people get the lines.
+        if report.frames is not None and (as_json or report.follow is None):
+            self._watch(report.frames, as_json=as_json)
+            return
         if as_json:
             import json
 
@@ -41,14 +53,41 @@ class Output:
         else:
             for view in report.views:
                 _write(self._out, self._rendered(view))
+            if report.follow is not None:
+                report.follow(self._line_as_it_comes)
         self._out.flush()
-        for note in report.notes:
-            self.note(note)
+        # Those beside a failure say what failed.
+        if self.loudness > loudness.QUIET or report.code:
+            for note in report.notes:
+                self.note(note)
+
+    def _line_as_it_comes(self, text: str) -> None:
+        _write(self._out, printable(text) + "\n")
+        self._out.flush()
+
+    def _watch(self, frames: Iterable[Report], *, as_json: bool) -> None:
+        from containai.cli import watching
+
+        if as_json:
+            watching.lines(self._out, frames, _plain)
+        else:
+            watching.live(self._out, frames, self._whole)
+
+    def _whole(self, report: Report) -> str:
+        """Return a report and its notes as one text, in which nothing steers the terminal."""
+        hints = [f"{note.text}\n  hint: {note.hint}\n" for note in report.notes]
+        return "".join(self._rendered(view) for view in (*report.views, *hints))
 
     def note(self, note: Note) -> None:
         """Say something, and what to do about it, on stderr."""
         hint = f"  hint: {note.hint}\n" if note.hint else ""
         _write(self._err, printable(f"cai: {note.text}\n{hint}", lines=True))
+
+    def command(self, text: str, seconds: float, code: int | None) -> None:
+        """Say on stderr what was run, how long that took, and how it ended."""
+        ended = "" if code is None else f", {code}"
+        self.note(Note(f"{text} ({seconds:.3f} s{ended})"))
+        self.flush()
 
     def tell(self, text: str) -> None:
         """Print a text on stderr as it is."""
@@ -76,8 +115,8 @@ class Output:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody looks at stderr who can be shown a line that changes."""
-        return self._err.isatty()
+        """Whether somebody looks at stderr who can be shown a line that changes, and wants that."""
+        return self._err.isatty() and self.loudness == loudness.NORMAL
 
     def console(self) -> Any:
         """Return rich's console on stderr, for that line."""

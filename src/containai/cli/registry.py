@@ -1,4 +1,9 @@
-"""All commands: the rows of the modules in cli/commands. One command imports no other's module."""
+"""All commands: the rows of the modules in cli/commands. One command imports no other's module.
+
+What is said of all of them at once is in an index, which is read in place of their modules.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Sequence
@@ -6,6 +11,7 @@ from importlib import import_module
 
 from containai.cli.command import Command, overview, two_columns
 from containai.errors import UsageError
+from containai.light import NamedTuple
 
 #: The groups of `cai --help`, in order.
 GROUPS = {
@@ -15,6 +21,51 @@ GROUPS = {
     "machine": "this machine",
 }
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "commands")
+#: Written by docs/generate.py.
+_INDEX = os.path.join(os.path.dirname(__file__), "index.txt")
+
+
+class Entry(NamedTuple):
+    """What the index has of a command."""
+
+    group: str
+    path: str
+    summary: str
+
+
+def index() -> list[Entry]:
+    """Return what all commands are for, in the order of `every`."""
+    with open(_INDEX, encoding="utf-8") as file:
+        return [Entry(*line.rstrip("\n").split("\t")) for line in file]
+
+
+def index_text() -> str:
+    """Return the index as it has to be."""
+    return "".join(f"{row.group}\t{row.path}\t{row.summary}\n" for row in every())
+
+
+def rows(module: str) -> Sequence[Command]:
+    """Return the commands that begin with a word. Raises UsageError where there are none."""
+    if module not in names():
+        raise UsageError(f"there is no command {module!r}")
+    return _rows(module)
+
+
+def first_words() -> list[tuple[str, str]]:
+    """Return the first words of all commands, each with what it is for."""
+    words: dict[str, list[Entry]] = {}
+    for entry in index():
+        words.setdefault(entry.path.split()[0], []).append(entry)
+    return sorted((word, _summary(own)) for word, own in words.items())
+
+
+def passes_all(word: str) -> bool:
+    """Whether all that follows a word is another program's to understand."""
+    return word == "docker"
+
+
+def _summary(own: Sequence[Entry]) -> str:
+    return own[0].summary if len(own) == 1 else ", ".join(each.path.split()[-1] for each in own)
 
 
 def _rows(module: str) -> Sequence[Command]:
@@ -66,10 +117,10 @@ def help_on(words: Sequence[str]) -> str:
 
 
 def _all() -> str:
-    rows = every()
+    entries = index()
     shown = []
     for group, title in GROUPS.items():
-        own = [(row.path, row.summary) for row in rows if row.group == group]
+        own = [(entry.path, entry.summary) for entry in entries if entry.group == group]
         shown.append(f"{title}:\n{two_columns(own)}")
     examples = [
         ("cai run . -- uname -a", "a command in the box of this directory; the first sets up"),
@@ -82,6 +133,6 @@ def _all() -> str:
             "examples:\n" + two_columns(examples),
             "usage: cai COMMAND …",
             *shown,
-            "cai COMMAND --help says more.\n",
+            "cai COMMAND --help says more. Every command takes --quiet, --verbose and --debug.\n",
         ]
     )

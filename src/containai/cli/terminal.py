@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from containai.cli import loudness
 from containai.cli.output import Output, printable
 from containai.cli.report import Note
 
@@ -23,6 +24,8 @@ class Terminal:
         self._live: Any = None
         self._task: Any = None
         self._last_line = 0.0
+        #: What was not shown, and is before somebody agrees to something.
+        self._untold: list[str] = []
 
     def close(self) -> None:
         """Take the live line away: something else is about to be written."""
@@ -32,10 +35,16 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Say what is being done now."""
+        if self._is_quiet:
+            return
         if self._output.is_live:
             self._show(text, None)
         else:
             self._print(text)
+
+    @property
+    def _is_quiet(self) -> bool:
+        return self._output.loudness == loudness.QUIET
 
     def step(self, title: str, number: int, count: int) -> "Progress":
         """Begin a step; return what is to be called with its news."""
@@ -43,9 +52,12 @@ class Terminal:
         self.say(heading)
 
         def progress(text: str, fraction: float | None) -> None:
+            if self._is_quiet:
+                return
+            now = time.monotonic() - self._last_line > QUIET_SECONDS
             if self._output.is_live:
                 self._show(f"{heading}: {text}", fraction)
-            elif text and time.monotonic() - self._last_line > QUIET_SECONDS:
+            elif text and (now or self._output.loudness > loudness.NORMAL):
                 part = "" if fraction is None else f"{fraction:4.0%} "
                 self._print(f"{heading}: {part}{text}")
 
@@ -54,12 +66,20 @@ class Terminal:
     def tell(self, text: str) -> None:
         """Show a text that stays."""
         self.close()
-        self._output.tell(text)
+        if self._is_quiet:
+            self._untold.append(text)
+        else:
+            self._output.tell(text)
 
     def ask(self, question: str, *, beforehand: bool = True) -> bool:
         """Return whether the user agrees."""
         self.close()
-        return (beforehand and self._agreed) or self._output.ask(question)
+        if beforehand and self._agreed:
+            return True
+        for text in self._untold:
+            self._output.tell(text)
+        self._untold.clear()
+        return self._output.ask(question)
 
     def _print(self, text: str) -> None:
         self._last_line = time.monotonic()

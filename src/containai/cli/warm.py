@@ -10,13 +10,14 @@ from containai.boxes.target import Target
 from containai.errors import ContainAIError
 from containai.flows import enter
 from containai.layout import Layout
+from containai.ssh.session import Session
 
 #: The commands that lead into a box.
 COMMANDS = ("run", "exec", "shell")
 
 
-def session(layout: Layout, words: Sequence[str]) -> enter.Argv | None:
-    """Return the command line of the session that is asked for, or None where that takes more."""
+def session(layout: Layout, words: Sequence[str]) -> Session | None:
+    """Return the session that is asked for, or None where that takes more."""
     command, rest = words[0], list(words[1:])
     remainder: list[str] = []
     if "--" in rest and command != "shell":
@@ -24,10 +25,12 @@ def session(layout: Layout, words: Sequence[str]) -> enter.Argv | None:
         rest, remainder = rest[:at], rest[at + 1 :]
     if not remainder and command != "shell":
         return None  # without a COMMAND, `run` has to look for an agent
+    asked = rest.pop(0) if rest[:1] in (["-t"], ["-T"]) else ""
     if len(rest) > 1 or rest[:1] == [""] or (rest and rest[0].startswith("-")):
         return None
     try:
         target = Target(rest[0] if rest else None)
-        return enter.at_once(layout, target, remainder, force=command == "exec")
+        found = enter.at_once(layout, target, remainder, force=command == "exec")
+        return found._replace(terminal=asked == "-t") if found and asked else found
     except ContainAIError:
         return None

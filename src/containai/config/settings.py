@@ -1,91 +1,34 @@
 """The settings: one row each feeds the file, the environment, command lines and the reference."""
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
-from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
-from containai.config import file, references, values
+from containai.config import editors, env, forwards, layers, limits, places, references, values
+from containai.config.env import Env
+from containai.config.layers import Layer, Own
+from containai.config.layers import nearest as nearest
+from containai.config.setting import Origin, Reach, Setting, Source, Value
 from containai.errors import UsageError
 
-Value = TypeVar("Value")
+#: How much of a wrong value is shown.
+_SHOWN = 100
 
 
-class Origin(StrEnum):
-    """What said a value; a later one wins over those before it."""
+class Ignored(NamedTuple):
+    """What the file of a workspace says in vain: the key, where, and why it may not."""
 
-    DEFAULT = "default"
-    FILE = "file"
-    ENVIRONMENT = "environment"
-    FLAG = "flag"
-
-
-class Source(NamedTuple):
-    """Where a value is from: what said it, the name of that (path, variable or flag), the line."""
-
-    origin: Origin
-    name: str = ""
-    line: int = 0
-
-    def __str__(self) -> str:
-        if self.origin is Origin.FILE:
-            return f"{self.name}:{self.line}" if self.line else self.name
-        return f"the {self.origin}" + (f" ({self.name})" if self.name else "")
+    key: str
+    source: Source
+    why: str
 
 
-class Setting(Generic[Value]):
-    """A row. An attribute of `Settings`: of the class the row itself, of an instance its value.
+class _Said(NamedTuple):
+    """A setting's value, what was given for it, and where: `layer` is a file's."""
 
-    `parse` takes what TOML or a word says, and raises ValueError with what it expected. `default`
-    is a word too. `doc` is the reference's, its first sentence the help's; `commands` have `flag`.
-    With `file_only` no variable says it, as tools set variables by files of a workspace.
-    """
-
-    def __init__(
-        self,
-        key: str,
-        parse: Callable[[object], Value],
-        default: str,
-        doc: str,
-        *,
-        flag: str = "",
-        metavar: str = "",
-        commands: tuple[str, ...] = (),
-        file_only: bool = False,
-    ) -> None:
-        self.key = key
-        self.parse = parse
-        self.default = default
-        self.doc = doc
-        self.flag = flag
-        self.metavar = metavar
-        self.commands = commands
-        self.file_only = file_only
-
-    @overload
-    def __get__(self, settings: None, owner: type["Settings"]) -> Self: ...
-    @overload
-    def __get__(self, settings: "Settings", owner: type["Settings"]) -> Value: ...
-    def __get__(self, settings: "Settings | None", owner: type["Settings"]) -> Self | Value:
-        return self if settings is None else settings.value(self)
-
-    def __repr__(self) -> str:
-        return f"<Setting {self.key}>"
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that overrides the file, or ""."""
-        return "" if self.file_only else "CONTAINAI_" + self.key.upper().replace(".", "_")
-
-    @property
-    def help(self) -> str:
-        """What it is for, in a line of a command's help."""
-        first = self.doc.partition(". ")[0].removesuffix(".").replace("`", "")
-        return first[0].lower() + first[1:]
-
-    def checked(self, text: str) -> str:
-        """Return a text that `parse` takes, as it is. Raises ValueError."""
-        self.parse(text)
-        return text
+    value: Any
+    given: object
+    source: Source
+    layer: Layer | None = None
 
 
 class Settings:
@@ -99,6 +42,7 @@ class Settings:
         flag="--agent",
         metavar="NAME",
         commands=("run",),
+        reach=Reach.TRUSTED,
     )
     agent_logins = Setting(
         "agent.logins",
@@ -115,26 +59,27 @@ class Settings:
         "false",
         "Whether an agent that `cai run` starts does all it wants to without asking: the box is "
         "its sandbox. It is told when that happens; [with which arguments](agents.md).",
+        reach=Reach.TRUSTED,
     )
-    box_memory = Setting(
-        "box.memory",
-        values.memory,
-        "none",
-        "Memory of the box: `512m`, `4g` or `none`; at least `256m`. Swap is not added to it. "
-        "The setting is for new boxes.",
-        flag="--memory",
-        metavar="SIZE",
+    box_memory = limits.MEMORY
+    box_swap = limits.SWAP
+    box_cpus = limits.CPUS
+    box_pids = limits.PIDS
+    box_disk = limits.DISK
+    box_data_volume = Setting(
+        "box.data_volume",
+        values.volume,
+        "",
+        "The data volume of new boxes, by its name; made where it is missing. Without it, a "
+        "workspace has its own. Boxes that share one [can run code in each "
+        "other](../explanation/data.md).",
+        flag="--data-volume",
+        metavar="VOLUME",
         commands=("run", "shell"),
+        reach=Reach.TRUSTED,
     )
-    box_cpus = Setting(
-        "box.cpus",
-        values.processors,
-        "none",
-        "Processors of the box: `2`, `1.5` or `none`. The setting is for new boxes.",
-        flag="--cpus",
-        metavar="NUMBER",
-        commands=("run", "shell"),
-    )
+    browser_open = forwards.OPEN
+    editor_default = editors.DEFAULT
     engine_runtime = Setting(
         "engine.runtime",
         values.runtime,
@@ -144,6 +89,15 @@ class Settings:
         flag="--runtime",
         metavar="|".join(values.RUNTIMES),
         commands=("setup",),
+        reach=Reach.MACHINE,
+    )
+    engine_sysbox_fs = Setting(
+        "engine.sysbox_fs",
+        values.flag,
+        "false",
+        "Whether sysbox-fs serves boxes on Sysbox: it emulates `/proc/sys` as Kubernetes needs it,"
+        " and bubblewrap and the agents' own sandboxes [do not work](../explanation/sysbox.md).",
+        reach=Reach.MACHINE,
     )
     engine_provider = Setting(
         "engine.provider",
@@ -151,6 +105,19 @@ class Settings:
         "auto",
         "Where Docker's programs come from if they are missing: `docker-ce` (Docker's archive), "
         "`distro` (Debian's or Ubuntu's), or `auto`, the first of them that can be reached.",
+        reach=Reach.MACHINE,
+    )
+    variables = Setting(
+        "env",
+        env.parse,
+        "",
+        "Variables for sessions and services of boxes: `import` names those of your environment, "
+        "`file` names files of yours like `~/x.env`, `set` is a table of values. "
+        "[How to](../how-to/variables.md).",
+        table=True,
+        joined=env.joined,
+        shown=Env.shown,
+        reach=Reach.TRUSTED,
     )
     host_path = Setting(
         "host.path",
@@ -160,6 +127,7 @@ class Settings:
         '`["/opt/homebrew/bin"]`. For what root runs, only root may be able to write them and all '
         "above them.",
         file_only=True,
+        reach=Reach.MACHINE,
     )
     image_name = Setting(
         "image.name",
@@ -168,6 +136,8 @@ class Settings:
         "The image of new boxes: `base`, `sdks` (with tool chains), `full` (with the agents), or a "
         "reference of one that is made from such a layer, like `registry.example.com/team/box:1`, "
         "which is pulled.",
+        reach=Reach.TRUSTED,
+        harmless=lambda name, _: name in values.LAYERS,
     )
     image_source = Setting(
         "image.source",
@@ -179,6 +149,7 @@ class Settings:
         flag="--source",
         metavar="|".join(values.SOURCES),
         commands=("image build",),
+        reach=Reach.TRUSTED,
     )
     image_root = Setting(
         "image.root",
@@ -187,6 +158,7 @@ class Settings:
         "Where the root file system of image `base` is pulled from if a registry answers: any "
         "Debian from 12 or Ubuntu from 24.04; else Debian 13 is bootstrapped from its archive. "
         "Another one is another image, which `cai run` or `cai setup` builds.",
+        reach=Reach.TRUSTED,
     )
     image_without = Setting(
         "image.without",
@@ -194,6 +166,7 @@ class Settings:
         "",
         "What image `sdks` is made without, for example `dotnet rust`: `build`, `dotnet`, `go`, "
         "`node`, `python` or `rust`.",
+        reach=Reach.TRUSTED,
     )
     image_versions = Setting(
         "image.versions",
@@ -201,6 +174,7 @@ class Settings:
         "",
         "Versions in place of those that image `sdks` is made with, and their checksums, by the "
         "names of `images/versions.env`: `GO=1.26.7 GO_SHA256_amd64=…`.",
+        reach=Reach.TRUSTED,
     )
     image_registry = Setting(
         "image.registry",
@@ -208,6 +182,7 @@ class Settings:
         "ghcr.io/containai",
         "Where `cai image pull` gets the layers: a registry, and a path there.",
         file_only=True,
+        reach=Reach.MACHINE,
     )
     image_cache = Setting(
         "image.cache",
@@ -217,6 +192,7 @@ class Settings:
         "box: `true`, `none`, or the URL of a registry in its place. `cai setup` starts [the "
         "cache](../explanation/docker-in-a-box.md#a-cache-of-images); not said, it stays as it is.",
         file_only=True,
+        reach=Reach.MACHINE,
     )
     image_workspace = Setting(
         "image.workspace",
@@ -224,6 +200,18 @@ class Settings:
         "true",
         "Whether a new box of a workspace that has a `.containai/Dockerfile` starts from what that "
         "makes, once you [trust it](../explanation/images.md#an-image-of-a-workspaces-own).",
+        reach=Reach.TRUSTED,
+    )
+    mount = places.MOUNT
+    import_auto = Setting(
+        "import.auto",
+        values.offer,
+        "ask",
+        "Whether [your logins and settings](../how-to/import.md) come into the first box of a "
+        "workspace, with its new data volume: `ask`, at a terminal; `always`; or `never`. "
+        "`cai import` brings them at any time.",
+        file_only=True,
+        reach=Reach.USER,
     )
     network_certificates = Setting(
         "network.certificates",
@@ -232,6 +220,7 @@ class Settings:
         "Whether the certificates that were added to this machine's trusted ones, and those that "
         "variables like `NODE_EXTRA_CA_CERTS` name, are trusted in boxes and while an image is "
         "built.",
+        reach=Reach.MACHINE,
     )
     network_host_ports = Setting(
         "network.host_ports",
@@ -241,6 +230,7 @@ class Settings:
         "the machine's: `cai setup` or `cai doctor --fix` writes it to "
         "`/etc/containai/host-ports`; without it what is open stays so. In a box the host is "
         "`host.docker.internal`.",
+        reach=Reach.MACHINE,
     )
     network_proxies = Setting(
         "network.proxies",
@@ -248,6 +238,7 @@ class Settings:
         "true",
         "Whether boxes, image builds and the engine use the proxies of this machine: those of your "
         "environment (`https_proxy`, ...), else of Docker; and apt's.",
+        reach=Reach.MACHINE,
     )
     ssh_port_range = Setting(
         "ssh.port_range",
@@ -255,19 +246,34 @@ class Settings:
         "2300-2500",
         "Host ports given to boxes, on 127.0.0.1.",
     )
-    ssh_forward_agent = Setting(
-        "ssh.forward_agent",
-        values.flag,
-        "false",
-        "Whether your ssh agent is reachable in new boxes.",
+    ssh_forward_agent = forwards.AGENT
+    ssh_local_forward = forwards.LOCAL
+    ssh_remote_forward = forwards.REMOTE
+    ssh_timeout = Setting(
+        "ssh.timeout",
+        values.seconds,
+        "30",
+        "How long a box may take, in seconds, from its start until sshd in it lets you in: half a "
+        "second is usual. A box or sshd that dies ends the wait at once.",
     )
+    workspace_config = Setting(
+        "workspace.config",
+        values.flag,
+        "true",
+        "Whether the `.containai/config.toml` of a workspace is heeded; [what it may "
+        "say](../explanation/configuration.md).",
+        file_only=True,
+    )
+    workspace_protect = places.PROTECT
+    workspace_read_only = places.READ_ONLY
 
     def __init__(self) -> None:
         default = Source(Origin.DEFAULT)
-        self._values: dict[str, tuple[Any, Source, object]] = {
-            row.key: (row.parse(row.default), default, row.default) for row in self.rows()
+        self._said: dict[str, _Said] = {
+            row.key: _Said(row.parse(row.default), row.default, default) for row in self.rows()
         }
-        self._file = ""
+        #: What the file of a workspace says and may not.
+        self.ignored: tuple[Ignored, ...] = ()
 
     @classmethod
     def rows(cls) -> "tuple[Setting[Any], ...]":
@@ -275,32 +281,38 @@ class Settings:
         return tuple(row for row in vars(cls).values() if isinstance(row, Setting))
 
     @classmethod
-    def load(cls, path: str, environ: Mapping[str, str]) -> "Settings":
+    def load(
+        cls, path: str, environ: Mapping[str, str], workspace: str = "", own: Own | None = None
+    ) -> Self:
         """Return every setting: from the environment, else the file at `path`, else its default.
 
-        Raises ContainAIError for a file that cannot be read, UsageError for an unknown key or a
-        wrong value.
+        Of a `workspace`, that file's table for it, and what is its `own`, come in between, in the
+        order of `Origin`. Raises ContainAIError for a file that cannot be read, UsageError for an
+        unknown key or a wrong value.
         """
-        settings = cls()
-        settings._file = file.read(path)
-        given = file.flat(file.parsed(path, settings._file))
-        for key in given:
-            if key not in settings._values:
-                raise _unknown(key, Source(Origin.FILE, path, file.line(settings._file, key)))
+        settings, scratch = cls(), cls()
+        users, tables = layers.of_user(path, cls.rows())
+        settings._take(users)
+        if own is not None:
+            settings._heed(layers.of_workspace(own, cls.rows()))
+        for table in tables.values():
+            # A mistake is one, wherever it stands.
+            scratch._take(table)
+        if workspace in tables:
+            settings._take(tables[workspace])
         for row in cls.rows():
             if row.variable in environ:
-                settings._set(row, environ[row.variable], Source(Origin.ENVIRONMENT, row.variable))
-            elif row.key in given:
-                settings._set(row, given[row.key], Source(Origin.FILE, path))
+                source = Source(Origin.ENVIRONMENT, row.variable)
+                settings._set(row, environ[row.variable], source)
         return settings
 
-    def over(self, texts: Mapping[str, str | None]) -> "Settings":
+    def over(self, texts: Mapping[str, str | None]) -> Self:
         """Return these with what flags say over them: setting's key → text, None where not given.
 
         Raises UsageError for a wrong value.
         """
         settings = type(self)()
-        settings._file, settings._values = self._file, dict(self._values)
+        settings._said, settings.ignored = dict(self._said), self.ignored
         for row in self.rows():
             text = texts.get(row.key)
             if text is not None:
@@ -309,54 +321,79 @@ class Settings:
 
     def value(self, row: Setting[Value]) -> Value:
         """Return a setting's value."""
-        value: Value = self._values[row.key][0]
+        value: Value = self._said[row.key].value
         return value
 
+    def told(self, row: Setting[Any]) -> object:
+        """Return a setting's value for machines: as it was given, a table as it may be shown."""
+        said = self._said[row.key]
+        if row.table:
+            return row.shown(said.value) if row.shown is not None else said.given
+        return self.text(row)
+
     def text(self, row: Setting[Any]) -> str:
-        """Return a setting's value as a word says it."""
-        value, _, given = self._values[row.key]
-        if isinstance(value, bool):
-            return str(value).lower()
+        """Return a setting's value as a word says it; a table on one line."""
+        value, given, *_ = self._said[row.key]
+        if row.table:
+            import json
+
+            told = self.told(row)
+            if isinstance(told, str) or not told:
+                return str(told or "")
+            return json.dumps(told, ensure_ascii=False)
+        if isinstance(value, bool) or isinstance(given, bool):
+            return str(given if isinstance(given, bool) else value).lower()
         return " ".join(map(str, given)) if isinstance(given, list) else str(given)
 
     def source(self, row: Setting[Any]) -> Source:
         """Return where a setting's value is from."""
-        source = self._values[row.key][1]
-        if source.origin is Origin.FILE:
-            return source._replace(line=file.line(self._file, row.key))
-        return source
+        said = self._said[row.key]
+        return said.source if said.layer is None else said.layer.source(row.key)
 
     def flagged(self, row: Setting[Value]) -> Value | None:
         """Return a setting's value where a flag said it, else None."""
-        return self.value(row) if self.source(row).origin is Origin.FLAG else None
+        said = self._said[row.key]
+        return said.value if said.source.origin is Origin.FLAG else None
 
-    def _set(self, row: Setting[Any], given: object, source: Source) -> None:
+    def _take(self, layer: Layer) -> None:
+        for row in self.rows():
+            if row.key in layer.given:
+                self._set(row, layer.given[row.key], Source(layer.origin, layer.path), layer)
+
+    def _heed(self, layer: Layer) -> None:
+        """Take what the file of a workspace may say, and note the rest."""
+        ignored = []
+        for row in self.rows():
+            if row.key not in layer.given:
+                continue
+            given, now = layer.given[row.key], self.value(row)
+            why = row.refused(given, now, trusted=layer.trusted)
+            if why:
+                ignored.append(Ignored(row.key, layer.source(row.key), why))
+            else:
+                self._set(row, given, Source(layer.origin, layer.path), layer)
+        self.ignored = tuple(ignored)
+
+    def _set(
+        self, row: Setting[Any], given: object, source: Source, layer: Layer | None = None
+    ) -> None:
         try:
-            self._values[row.key] = (row.parse(given), source, given)
+            value = row.parse(given)
         except ValueError as wrong:
-            if source.origin is Origin.FILE:
-                source = source._replace(line=file.line(self._file, row.key))
-            raise UsageError(
-                f"{row.key} = {given!r} in {source} is not valid", hint=str(wrong)
-            ) from None
+            where = source if layer is None else layer.source(row.key)
+            # Of a table, what is wrong may stand beside what nobody is to see.
+            shown = "" if row.table else f" = {_cut(repr(given))}"
+            raise UsageError(f"{row.key}{shown} in {where} is not valid", hint=str(wrong)) from None
+        before = self._said[row.key]
+        if row.joined is not None and before.source.origin is not Origin.DEFAULT:
+            value = row.joined(before.value, value)
+        self._said[row.key] = _Said(value, given, source, layer)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def flags(command: str) -> list[Setting[Any]]:
     """Return the settings that the command line of a command can say."""
     return [row for row in Settings.rows() if command in row.commands]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return what is spelled most like a word, or ""."""
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(word, list(known), 1)), "")
-
-
-def _unknown(key: str, source: Source) -> UsageError:
-    known = [row.key for row in Settings.rows()]
-    close = nearest(key, known)
-    hint = f"did you mean {close}? " if close else ""
-    return UsageError(
-        f"{source}: unknown setting {key!r}", hint=f"{hint}known: {', '.join(sorted(known))}"
-    )

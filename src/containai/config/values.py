@@ -22,6 +22,18 @@ def port_range(value: object) -> PortRange:
     return ports
 
 
+def seconds(value: object) -> float:
+    """Parse 1 to 3600, of seconds. Raises ValueError for anything else."""
+    text = str(value)
+    if isinstance(value, bool) or not _SECONDS.fullmatch(text) or not 1 <= float(text) <= 3600:
+        raise ValueError("expected seconds, from 1 to 3600")
+    return float(text)
+
+
+_SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?", re.ASCII)
+_VOLUME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]{1,62}")
+
+
 def word(value: object) -> str:
     """Parse a non-empty string without blanks or control characters. Raises ValueError."""
     if not isinstance(value, str) or not value.isprintable() or value.split() != [value]:
@@ -40,37 +52,15 @@ def flag(value: object) -> bool:
     raise ValueError("expected true or false")
 
 
-#: What a box needs to boot systemd, sshd and its own Docker, in bytes.
-LEAST_MEMORY = 256 << 20
-_UNITS = {"m": 20, "g": 30, "t": 40}
+def volume(value: object) -> str:
+    """Parse the name of a volume, "" for none. Raises ValueError for what Docker would not take."""
+    if not isinstance(value, str) or (value and not _VOLUME.fullmatch(value)):
+        raise ValueError("expected 2 to 63 of letters, digits, - _ . with a letter or digit first")
+    return value
 
 
-def memory(value: object) -> int:
-    """Parse "512m", "4g" or "none" (0). Returns bytes. Raises ValueError for anything else."""
-    if value in (0, "none"):
-        return 0
-    text = str(value).lower()
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit() and unit in _UNITS):
-        raise ValueError("expected a number with m, g or t, for example 4g, or none")
-    size = int(number) << _UNITS[unit]
-    if not LEAST_MEMORY <= size < 1 << 63:
-        raise ValueError(f"expected at least {LEAST_MEMORY >> 20}m, or none")
-    return size
-
-
-def processors(value: object) -> float:
-    """Parse a number of processors, or "none" (0). Raises ValueError for anything else."""
-    if value in (0, "none") and value is not False:
-        return 0.0
-    # Not float(): that takes "nan", "inf" and "1_000".
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,2})?", str(value)):
-        raise ValueError("expected a number, for example 2 or 1.5, or none")
-    if float(str(value)) < 0.1:
-        raise ValueError("expected at least 0.1, or none")
-    return float(str(value))
-
-
+#: The images of ours, each upon the one before.
+LAYERS = ("base", "sdks", "full")
 #: What `engine.runtime` and --runtime can be.
 RUNTIMES = ("auto", "sysbox", "embedded")
 
@@ -82,11 +72,37 @@ def runtime(value: object) -> str:
     return str(value)
 
 
+#: What `engine.provider` can be.
+PROVIDERS = ("auto", "docker-ce", "distro")
+
+
 def provider(value: object) -> str:
     """Parse where Docker's programs come from. Raises ValueError for what is no provider."""
-    if value in ("auto", "docker-ce", "distro"):
+    if value in PROVIDERS:
         return str(value)
     raise ValueError("expected auto, docker-ce or distro")
+
+
+#: What `import.auto` can be.
+OFFERS = ("ask", "always", "never")
+
+
+def offer(value: object) -> str:
+    """Parse whether something is offered. Raises ValueError for what does not say so."""
+    if value in OFFERS:
+        return str(value)
+    raise ValueError("expected ask, always or never")
+
+
+#: What `browser.open` can be.
+OPENING = ("print", "open", "never")
+
+
+def opening(value: object) -> str:
+    """Parse what is done with an address that a box asks to open. Raises ValueError."""
+    if value in OPENING:
+        return str(value)
+    raise ValueError("expected print, open or never")
 
 
 #: What `image.source` and --source can be.

@@ -17,8 +17,13 @@ ROOT = Variable(
     "Puts everything of the machine (engine, runtime, ids, bridge) below another directory; the "
     "tests live on it.",
 )
+OUTPUT = Variable(
+    "CAI_OUTPUT",
+    "`quiet`, `verbose` or `debug`: as the flags of these names say it, which win over it.",
+)
 VARIABLES = (
     AGREED,
+    OUTPUT,
     ROOT,
     Variable("CAI_PYTHON", "A Python for `./install.sh` that is not the system's."),
     Variable("CAI_RELEASES", "Where `install.sh` fetches releases, if not from GitHub."),

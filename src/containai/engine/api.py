@@ -7,7 +7,10 @@ import json
 import os
 import socket
 import struct
+import time
 from typing import Any, NamedTuple
+
+from containai.host import noted
 
 #: How long an answer may take, in seconds: a busy engine answers late, a dead one not at all.
 TIMEOUT = 60.0
@@ -41,17 +44,35 @@ def get(path: str, address: str) -> Answer:
 
 
 def request(
-    path: str, method: str, address: str, body: bytes = b"", *, timeout: float = TIMEOUT
+    path: str,
+    method: str,
+    address: str,
+    body: bytes = b"",
+    *,
+    kind: str = "application/x-tar",
+    timeout: float = TIMEOUT,
 ) -> Answer:
     """Make a request of the dockerd at the socket `path`; `timeout` is in seconds.
 
-    Raises as `get` does.
+    `kind` is what the body is. Raises as `get` does.
     """
+    begun, status = time.monotonic(), None
+    try:
+        answer = _answered(path, method, address, body, kind, timeout)
+        status = answer.status
+        return answer
+    finally:
+        noted.tell(f"engine: {method} {address}", time.monotonic() - begun, status)
+
+
+def _answered(
+    path: str, method: str, address: str, body: bytes, kind: str, timeout: float
+) -> Answer:
     # HTTP/1.0: the answer ends with the connection. http.client's import would cost more than all
     # that is asked here.
     head = f"{method} {address} HTTP/1.0\r\nHost: docker\r\n"
     if method != "GET":
-        head += f"Content-Type: application/x-tar\r\nContent-Length: {len(body)}\r\n"
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     with _connected(path, timeout) as connection:
         connection.sendall(head.encode("ascii") + b"\r\n" + body)
         with connection.makefile("rb") as file:

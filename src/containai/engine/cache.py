@@ -62,7 +62,8 @@ def text(layout: Layout, network: Network, upstream: str, limit: int = LIMIT) ->
 
 def upstream(layout: Layout) -> str:
     """Return the URL of the registry that is cached, or "" where none is."""
-    found = re.search(r"^  remoteurl: (\S+)$", files.read(path(layout)) or "", re.MULTILINE)
+    text = files.read_if_whole(path(layout)) or ""
+    found = re.search(r"^  remoteurl: (\S+)$", text, re.MULTILINE)
     return found[1] if found else ""
 
 

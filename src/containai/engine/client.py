@@ -65,13 +65,32 @@ class Engine:
         """Start a container. Raises as `docker` does."""
         self._change("POST", f"/containers/{api.quoted(name)}/start", b"", ("start", name))
 
-    def _change(self, method: str, address: str, body: bytes, words: tuple[str, ...]) -> None:
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume, or have the one of that name as it is. Raises as `docker` does."""
+        body = json.dumps({"Name": name, "Labels": dict(labels)}).encode()
+        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+        request = ("volume", "create", *words, name)
+        self._change("POST", "/volumes/create", body, request, kind="application/json")
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that a container has is refused. Raises as `docker` does."""
+        self._change("DELETE", f"/volumes/{api.quoted(name)}", b"", ("volume", "rm", name))
+
+    def _change(
+        self,
+        method: str,
+        address: str,
+        body: bytes,
+        words: tuple[str, ...],
+        kind: str = "application/x-tar",
+    ) -> None:
         """Make a request of the socket, or with docker's client for who needs sudo."""
         if self.needs_root:
             self.docker(*words, stdin=body)
             return
         try:
-            answer = api.request(self.layout.engine_socket, method, address, body, timeout=300)
+            socket = self.layout.engine_socket
+            answer = api.request(socket, method, address, body, kind=kind, timeout=300)
             said = "" if answer.status < 400 else str(answer.value["message"])
         except (OSError, ValueError, LookupError, TypeError) as wrong:
             said = f"no answer from the engine: {wrong}"
@@ -85,10 +104,14 @@ class Engine:
         on_line: Callable[[str], None],
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
+        longest: int = -1,
+        holds: bool = False,
     ) -> None:
         """Make a request whose output is handed over line by line. Raises as `docker` does.
 
-        `env` are variables for docker's client: what is no secret of the command line's.
+        What it `holds` is its stdin, which is at its end when we are. `env` are variables for
+        docker's client: what is no secret of the command line's. A line longer than `longest`
+        comes in parts.
         """
         try:
             self.host.stream(
@@ -98,6 +121,8 @@ class Engine:
                 root=self.needs_root,
                 env=self.host.environment(DOCKER_BUILDKIT="0", **(env or {})),
                 keep=tuple(env or ()),
+                longest=longest,
+                holds=holds,
             )
         except proc.ProcessError as failed:
             raise engine_error(failed) from None
@@ -123,6 +148,16 @@ class Engine:
             return [str(volume["Name"]) for volume in answer[1]["Volumes"] or []]
         chosen = [word for condition in filters for word in ("--filter", condition)]
         return self.docker("volume", "ls", "--quiet", *chosen).out.split()
+
+    def volume_sizes(self) -> dict[str, int]:
+        """Return what is in each volume, in bytes, which the engine counts now."""
+        answer = self._ask("/system/df")
+        if answer is not None and answer[0] == 200:
+            rows = answer[1]["Volumes"] or []
+            return {str(row["Name"]): int((row["UsageData"] or {})["Size"]) for row in rows}
+        words = ("system", "df", "--verbose", "--format", "{{json .Volumes}}")
+        said: list[dict[str, str]] = json.loads(self.docker(*words).out)
+        return {row["Name"]: _bytes(row["Size"]) for row in said}
 
     def container(self, reference: str) -> Container | None:
         """Return the container of a name or an id, or None."""
@@ -174,6 +209,12 @@ class Engine:
             return (answer.status, answer.value) if answer.status in (200, 404) else None
         except (OSError, ValueError):
             return None
+
+
+def _bytes(text: str) -> int:
+    """Return a size as docker's client says it ("1.5MB"), in bytes."""
+    number, unit = re.fullmatch(r"([0-9.]+)([kMGTP]?)B", text).groups()  # type: ignore[union-attr]
+    return int(float(number) * 1000 ** " kMGTP".index(unit or " "))
 
 
 def _query(filters: Sequence[str]) -> str:

@@ -1,12 +1,13 @@
 """The configuration of the private dockerd (daemon.json): as we write it, and as it is."""
 
+import ipaddress
 import json
 import os
 from typing import Any
 
 from containai.engine import network as networks
 from containai.engine.network import Network
-from containai.errors import EngineError
+from containai.errors import DamagedError
 from containai.host import files, proxies
 from containai.host.proxies import Proxies
 from containai.layout import Layout
@@ -40,6 +41,8 @@ def text(
         "iptables": False,
         "ip6tables": False,
         "ip-forward": False,
+        # Connections to published ports outlive a dockerd.
+        "userland-proxy-path": layout.published_program,
         "default-runtime": runtime,
         "runtimes": {name: {"path": path} for name, path in programs.items()},
         "default-cgroupns-mode": "private",
@@ -55,31 +58,54 @@ def text(
 
 
 def read(layout: Layout) -> dict[str, Any] | None:
-    """Return daemon.json as it is, or None. Raises EngineError where it is damaged."""
-    written = files.read(layout.engine_config)
+    """Return daemon.json as it is, or None. Raises DamagedError."""
+    return _read(layout, layout.engine_config)
+
+
+def _read(layout: Layout, path: str) -> dict[str, Any] | None:
+    written = files.read_roots(path, owners=layout.owners)
     if written is None:
         return None
-    try:
-        config: dict[str, Any] = json.loads(written)
-    except ValueError as wrong:
-        raise EngineError(
-            f"{layout.engine_config} is damaged: {wrong}", hint="run: cai setup"
-        ) from None
+    if why := wrong(written):
+        raise files.damaged(path, f"is damaged: {why}")
+    config: dict[str, Any] = json.loads(written)
     return config
 
 
-def subnet(layout: Layout) -> str | None:
-    """Return the subnet that is configured, or None where none is, or nothing can be read."""
+def is_there(layout: Layout) -> bool:
+    """Whether an engine was set up, even if its configuration is damaged."""
+    return os.path.lexists(layout.engine_config)
+
+
+def wrong(written: str) -> str:
+    """Return what is wrong with a daemon.json of ours, or ""."""
     try:
-        config = read(layout) or {}
-    except EngineError:
-        return None
-    value = config.get("fixed-cidr")
-    return None if value is None else str(value)
+        config = files.from_json(written)
+        ipaddress.IPv4Network(str(config["fixed-cidr"]))
+    except (LookupError, TypeError):
+        return "it names no subnet of boxes"
+    except ValueError as invalid:
+        return str(invalid)
+    return ""
+
+
+def subnet(layout: Layout) -> str | None:
+    """Return the subnet that is configured, or None where none is.
+
+    Where the configuration is gone or damaged, that of the dockerd that runs tells.
+    """
+    for path in (layout.engine_config, layout.engine_running_config):
+        try:
+            config = _read(layout, path)
+        except DamagedError:
+            continue
+        if config is not None:
+            return str(config["fixed-cidr"])
+    return None
 
 
 def network(layout: Layout) -> Network | None:
-    """Return the network that is configured, or None. Raises EngineError as `read` does."""
+    """Return the network that is configured, or None. Raises DamagedError as `read` does."""
     config = read(layout)
     return None if config is None else networks.of(str(config["fixed-cidr"]))
 

@@ -28,6 +28,7 @@ class Mount(NamedTuple):
     kind: str
     source: str
     target: str
+    read_only: bool = False
 
 
 class Port(NamedTuple):
@@ -43,8 +44,8 @@ class Container(NamedTuple):
 
     `labels` are: Docker adds those of the image to those of the container. `image` is as it was
     asked for, `image_id` what that was then. `running` is also of one that is paused. `pid` is its
-    first process's, or 0. Limits are 0 where there is none: `memory` in bytes, `cpus` in
-    processors, `processes`.
+    first process's, or 0. Limits are 0 where there is none: `memory` in bytes, `memory_and_swap`
+    together, `cpus` in processors, `processes`, `disk` in bytes.
     """
 
     id: str
@@ -66,6 +67,13 @@ class Container(NamedTuple):
     cpuset: str = ""
     processes: int = 0
     image_id: str = ""
+    memory_and_swap: int = 0
+    disk: int = 0
+    started: str = ""
+    #: When it ended last, as the engine writes a time.
+    finished: str = ""
+    #: Its own, of IPv4, on the engine's bridge, while it runs.
+    address: str = ""
 
     @classmethod
     def from_inspect(cls, inspected: object) -> "Container":
@@ -93,6 +101,11 @@ class Container(NamedTuple):
             cpuset=cpuset if _CPUSET.fullmatch(cpuset) else "",
             processes=_number(host.get("PidsLimit")),
             image_id=_text(top.get("Image")),
+            memory_and_swap=_number(host.get("MemorySwap")),
+            started=_text(state.get("StartedAt")),
+            finished=_text(state.get("FinishedAt")),
+            disk=_size(_table(host.get("StorageOpt")).get("size")),
+            address=_address(top.get("NetworkSettings")),
         )
 
     def label(self, key: str) -> str | None:
@@ -162,6 +175,18 @@ def _number(value: object) -> int:
     return value if 0 <= value <= _MOST else 0
 
 
+def _size(value: object) -> int:
+    """Return a size that is said in digits, as we say it, or 0."""
+    text = _text(value)
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
+
+
+def _address(settings: object) -> str:
+    """Return the address on the default network, which is the bridge, or nothing."""
+    text = _text(_table(_table(_table(settings).get("Networks")).get("bridge")).get("IPAddress"))
+    return text if re.fullmatch("[0-9]{1,3}([.][0-9]{1,3}){3}", text, re.ASCII) else ""
+
+
 def _state(value: object) -> State:
     try:
         return State(_text(value))
@@ -177,7 +202,8 @@ def _labels(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _mount(value: dict[object, object]) -> Mount:
-    return Mount(*(_text(value.get(key)) for key in ("Type", "Source", "Target")))
+    kind, source, target = (_text(value.get(key)) for key in ("Type", "Source", "Target"))
+    return Mount(kind, source, target, value.get("ReadOnly") is True)
 
 
 def _ports(value: object) -> tuple[Port, ...]:

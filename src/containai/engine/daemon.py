@@ -11,8 +11,8 @@ from containai.engine import (
     forward,
     kept_ports,
     lxcfs,
+    published,
     resolver,
-    runtimes,
     shims,
     sweep,
     sysbox,
@@ -21,11 +21,11 @@ from containai.engine import network as networks
 from containai.engine.client import Engine
 from containai.engine.network import Network
 from containai.errors import EngineError
-from containai.host import locks, processes, scripts, services
+from containai.host import files, locks, processes, scripts, services
 from containai.host.machine import Machine
 from containai.host.processes import Process
 from containai.host.service import MAIN_PID, Kind, Service
-from containai.layout import SYSBOX_RUNC, Layout
+from containai.layout import Layout
 
 #: How long dockerd may take until it answers, in seconds: it starts the boxes that ran first.
 START_TIMEOUT = 300.0
@@ -51,7 +51,11 @@ def service(host: Machine, network: Network | None, dockerd: str = "") -> Servic
         stop_timeout=STOP_TIMEOUT,
         find=lambda: _find(layout),
         ready=lambda: answering(host),
-        stop=(layout.engine_program, "stop", copy, layout.engine_socket, MAIN_PID),
+        stop=(
+            *(layout.engine_program, "stop", copy, layout.engine_socket),
+            # In this order: an earlier version's program, until `cai setup`, knows the PID only.
+            *(MAIN_PID, layout.engine_unit),
+        ),
         wants=(
             *((network_service(layout, network),) if network is not None else ()),
             lxcfs.service(layout),
@@ -60,8 +64,9 @@ def service(host: Machine, network: Network | None, dockerd: str = "") -> Servic
             cache.service(layout, network),
         ),
     )
-    if sysbox.is_ours(layout) and runtimes.chosen(layout) == SYSBOX_RUNC:
-        seen = seen._replace(needs=sysbox.both(layout))
+    if sysbox.is_ours(layout):
+        # Also where another runtime is chosen: a box keeps the one it was made with.
+        seen = seen._replace(needs=sysbox.needed(layout))
     if network is None:
         return seen
     prepare = (
@@ -132,10 +137,15 @@ def parts(host: Machine, network: Network, dockerd: str) -> list[Service]:
     return [*engine.wants, engine]
 
 
+def reachable(host: Machine) -> bool:
+    """Whether there is a client, and our dockerd answers. Raises as `answering`."""
+    return host.which("docker") is not None and answering(host)
+
+
 def answering(host: Machine) -> bool:
     """Whether our dockerd answers. Raises EngineError where another dockerd has our socket."""
     layout = host.layout
-    if not os.path.exists(layout.engine_socket):
+    if not os.path.exists(layout.engine_socket) or frozen(layout):
         return False
     engine = Engine(host)
     if not engine.needs_root and _is_ours(layout):
@@ -170,8 +180,28 @@ def running_pid(layout: Layout) -> int | None:
     return next((process.pid for process in _find(layout)), None)
 
 
+def frozen(layout: Layout) -> list[Process]:
+    """Return the engine's processes that a signal has stopped: connected to, they say nothing."""
+    return [process for process in _both(layout) if processes.is_stopped(process)]
+
+
+def _both(layout: Layout) -> list[Process]:
+    """Return dockerd and its containerd, by their pid files."""
+    own = os.path.join(layout.engine_exec, "containerd/containerd")
+    return [
+        *processes.of_file(layout.engine_pidfile, "dockerd", layout.engine_running_config),
+        *processes.of_file(f"{own}.pid", "containerd", f"{own}.toml"),
+    ]
+
+
 def _find(layout: Layout) -> list[Process]:
-    return processes.of_file(layout.engine_pidfile, "dockerd", layout.engine_running_config)
+    found = processes.of_file(layout.engine_pidfile, "dockerd", layout.engine_running_config)
+    # Who cleans /run takes the pid file of one that runs.
+    return found or [
+        process
+        for process in processes.find("dockerd")
+        if layout.engine_running_config in process.words
+    ]
 
 
 def start(host: Machine) -> None:
@@ -193,6 +223,7 @@ def _start(host: Machine) -> bool:
             manager.start(resolver.service(layout, network))
             manager.start(forward.service(layout, network))
             manager.start(cache.service(layout, network))
+        sysbox.ready(host)
         return False
     if network is None:
         raise EngineError("the engine is not set up", hint="run: cai setup")
@@ -203,6 +234,7 @@ def _start(host: Machine) -> bool:
         )
     what = "starting the engine"
     with locks.hold(host, locks.ENGINE, wait=START_TIMEOUT, what=what):
+        processes.send(host, signal.SIGCONT, frozen(layout))
         # One that is there and silent is about to answer or about to be gone.
         deadline = time.monotonic() + 2
         while running_pid(layout) is not None and time.monotonic() < deadline:
@@ -210,6 +242,8 @@ def _start(host: Machine) -> bool:
                 return False
             time.sleep(0.02)
         dockerd = host.which("dockerd", root=True) or "dockerd"
+        host.say(what)
+        shims.end_lost(host)
         manager.start(service(host, network, dockerd))
     return True
 
@@ -246,11 +280,30 @@ def free_ports(host: Machine, port: int | None = None) -> bool:
     return True
 
 
+def move_port(host: Machine, container: str, old: int, new: int) -> None:
+    """Have a container that does not run publish another port: the engine is exchanged for that.
+
+    Containers that run live on; connections through ports of theirs end.
+    """
+    files.write_as_root(host, host.layout.engine_moved, f"{container} {old} {new}\n", 0o600)
+    _end(host)
+    _start(host)
+
+
 def _end(host: Machine) -> None:
     """End dockerd, if it runs, and leave its containers running."""
     layout = host.layout
     before = _find(layout)
     processes.send(host, signal.SIGTERM, before)
+    # One that was stopped hears nothing else.
+    processes.send(host, signal.SIGCONT, frozen(layout))
+    _wait_for_the_end(layout, before)
+    # What hears nothing at all is in the way of its successor; boxes have no need of it.
+    processes.send(host, signal.SIGKILL, [each for each in before if processes.runs(each)])
+    _wait_for_the_end(layout, before)
+
+
+def _wait_for_the_end(layout: Layout, before: list[Process]) -> None:
     deadline = time.monotonic() + STOP_TIMEOUT
     while before and _find(layout) == before and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -264,10 +317,8 @@ def stop(host: Machine) -> None:
     # Where nobody can say any more which network it was, it stays.
     subnet = configuration.subnet(layout)
     engine = service(host, None if subnet is None else networks.of(subnet))
-    if sysbox.is_ours(layout):
-        # One that was tried and not chosen runs too.
-        engine = engine._replace(needs=sysbox.both(layout))
     manager.stop(engine)
+    published.end(host)
     shims.end_all(host)
     sweep.unmount_networks(host)
     manager.stop_companions(engine)

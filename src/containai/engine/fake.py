@@ -31,6 +31,7 @@ class FakeEngine(Engine):
         self.by_filters: dict[tuple[str, ...], list[str]] = {}
         self.outputs: dict[str, str] = {}
         self.named_volumes: set[str] = set()
+        self.volume_labels: dict[str, dict[str, str]] = {}
         self._failures: dict[str, list[Exception]] = {}
         self._befores: dict[str, Callable[[], object]] = {}
 
@@ -61,9 +62,11 @@ class FakeEngine(Engine):
 
     def containers(self, *filters: str) -> list[Container]:
         """Return the containers that have all labels of the filters."""
-        wanted = [tuple(condition.removeprefix("label=").split("=", 1)) for condition in filters]
+        wanted = {condition.removeprefix("label=") for condition in filters}
         return [
-            container for container in self.by_id.values() if set(wanted) <= set(container.labels)
+            container
+            for container in self.by_id.values()
+            if wanted <= {word for pair in container.labels for word in (pair[0], "=".join(pair))}
         ]
 
     def image(self, reference: str) -> Image | None:
@@ -78,12 +81,16 @@ class FakeEngine(Engine):
 
     def volumes(self, *filters: str) -> list[str]:
         """Return the volumes that were said to pass these filters; those of boxes are nameless."""
-        return self.by_filters.get(filters, [])
+        wanted = {condition.removeprefix("label=") for condition in filters}
+        named = self.volume_labels.items()
+        own = [name for name, labels in named if wanted <= set(map("=".join, labels.items()))]
+        return self.by_filters.get(filters, own)
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return what tells a volume that has a name, or the volumes of a container."""
         if kind == "volume":
-            return {"Name": name} if name in self.named_volumes else None
+            labels = self.volume_labels.get(name)
+            return {"Name": name, "Labels": labels} if name in self.named_volumes else None
         container = self.container(name) if kind == "container" else None
         if container is None:
             return None
@@ -97,6 +104,20 @@ class FakeEngine(Engine):
     def copy_in(self, name: str, archive: bytes) -> None:
         """Unpack an archive in a container."""
         self.docker("cp", "-", f"{name}:/", stdin=archive)
+
+    def volume_sizes(self) -> dict[str, int]:
+        """Return what is in each volume: nothing."""
+        return dict.fromkeys(self.volume_labels, 0)
+
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume. It is no request of docker's client."""
+        self.named_volumes.add(name)
+        self.volume_labels.setdefault(name, dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume. It is no request of docker's client."""
+        self.named_volumes.discard(name)
+        self.volume_labels.pop(name, None)
 
     def docker(
         self,
@@ -150,9 +171,12 @@ class FakeEngine(Engine):
         on_line: Callable[[str], None],
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
+        longest: int = -1,
+        holds: bool = False,
     ) -> None:
-        """Record a request that prints nothing."""
-        self.docker(*arguments)
+        """Record a request that prints what `outputs` has, by its first word."""
+        for line in self.docker(*arguments).out.splitlines():
+            on_line(line)
 
     def _become(self, reference: str, *, state: State, running: bool) -> None:
         container = self.container(reference)
@@ -165,12 +189,13 @@ class FakeEngine(Engine):
         container = self.container(arguments[-1])
         if container is None:
             raise EngineError(f"No such container: {arguments[-1]}")
-        memory, cpus, cpuset, processes = (
+        memory, swap, cpus, cpuset, processes = (
             next(iter(_given(arguments, option)), None)
-            for option in ("--memory", "--cpus", "--cpuset-cpus", "--pids-limit")
+            for option in ("--memory", "--memory-swap", "--cpus", "--cpuset-cpus", "--pids-limit")
         )
         self.by_id[container.id] = container._replace(
             memory=container.memory if memory is None else int(memory),
+            memory_and_swap=container.memory_and_swap if swap is None else int(swap),
             cpus=container.cpus if cpus is None else float(cpus),
             cpuset=container.cpuset if cpuset is None else cpuset,
             processes=container.processes if processes is None else int(processes),
@@ -198,11 +223,14 @@ class FakeEngine(Engine):
                 state=State.CREATED,
                 labels=tuple(map(_pair, given("--label"))),
                 mounts=tuple(
-                    Mount(mount["type"], mount.get("source", ""), mount["target"])
+                    Mount(
+                        mount["type"], mount.get("source", ""), mount["target"], "readonly" in mount
+                    )
                     for mount in mounts
                 ),
                 ports=tuple(Port(f"{inside}/tcp", at, int(number)) for at, number, inside in ports),
                 memory=int((given("--memory") or ["0"])[0]),
+                memory_and_swap=int((given("--memory-swap") or ["0"])[0]),
                 cpus=float((given("--cpus") or ["0"])[0]),
                 cpuset=(given("--cpuset-cpus") or [""])[0],
                 processes=int((given("--pids-limit") or ["0"])[0]),

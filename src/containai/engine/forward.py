@@ -28,7 +28,7 @@ def path(layout: Layout) -> str:
 
 def forwarded(layout: Layout) -> tuple[int, ...]:
     """Return the ports of this machine's loopback address that boxes reach, in their order."""
-    lines = (files.read(path(layout)) or "").splitlines()
+    lines = (files.read_if_whole(path(layout)) or "").splitlines()
     return tuple(int(line) for line in lines if line.isascii() and line.isdigit())
 
 

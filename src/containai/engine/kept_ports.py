@@ -8,6 +8,7 @@ have them, their own included (github.com/moby/libnetwork/issues/1790; seen with
 
 from typing import Any
 
+from containai.engine import published
 from containai.engine.client import Engine
 from containai.host import processes
 from containai.host.processes import Process
@@ -15,7 +16,7 @@ from containai.host.processes import Process
 
 def kept(engine: Engine, dockerd: Process) -> set[int]:
     """Return the ports on which a running dockerd has docker-proxies listen for no container."""
-    listening = [proxy for proxy in processes.find("docker-proxy") if _is_of(proxy, dockerd)]
+    listening = [proxy for proxy in published.every(engine.layout) if _is_of(proxy, dockerd)]
     if not listening:
         return set()
     # In this order: a container has its address before its proxies, and until they have ended.

@@ -29,7 +29,7 @@ def keeper(layout: Layout) -> int:
     Only root may ask that; others get what the process has written, where that is likely true.
     """
     try:
-        fd = os.open(layout.lxcfs_lock, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(layout.lxcfs_lock, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
         return _told(layout)
     except OSError:
@@ -46,7 +46,7 @@ def keeper(layout: Layout) -> int:
 def _told(layout: Layout) -> int:
     """Return the pid in the keeper's file if it is of a process of root's with its command line."""
     try:
-        pid = int(files.read(layout.lxcfs_pidfile) or "0")
+        pid = int(files.read_if_whole(layout.lxcfs_pidfile) or "0")
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read().split(b"\0")
         ours = b"lxcfs" in words and os.fsencode(layout.runtime_dir) in b"".join(words)

@@ -11,9 +11,9 @@ from containai.host.machine import Machine
 def settings(host: Machine) -> str:
     """Return it as JSON, as of daemon.json: where to take networks from, and whom to pull from."""
     layout = host.layout
-    taken = networks.docker_networks(files.read("/etc/docker/daemon.json") or "")
+    taken = networks.docker_networks(files.read_if_whole("/etc/docker/daemon.json") or "")
     # Of our own, what is kept for networks that are yet to be made has no route.
-    own = networks.docker_networks(files.read(layout.engine_config) or "")
+    own = networks.docker_networks(files.read_if_whole(layout.engine_config) or "")
     taken += [networks.of(subnet).pool for subnet in own]
     config = networks.nested(networks.routes(host), taken)
     subnet = configuration.subnet(layout)

@@ -35,6 +35,8 @@ NESTED_POOLS = (
     "192.168.128.0/18",
     "198.18.0.0/15",
 )
+#: In place of a subnet that nobody knows.
+NONE = "0.0.0.0/21"
 #: Of one box: 32 networks of 254 addresses, the first of them docker0's.
 NESTED_PREFIX, NESTED_SIZE = 19, 24
 
@@ -81,7 +83,7 @@ def choose(host: Machine) -> Network:
 
     Raises EngineError where there is none.
     """
-    taken = docker_networks(files.read("/etc/docker/daemon.json") or "")
+    taken = docker_networks(files.read_if_whole("/etc/docker/daemon.json") or "")
     return free(routes(host), taken, host.layout.number)
 
 
@@ -130,6 +132,12 @@ def user_of(routes: str, subnet: str, own_bridge: str) -> str | None:
         if interface != own_bridge and network.subnet_of(ipaddress.IPv4Network(subnet)):
             return interface
     return None
+
+
+def of_bridge(routes: str, bridge: str) -> str | None:
+    """Return the subnet that a bridge of ours has now, or None."""
+    found = [network for name, network in _destinations(routes) if name == bridge]
+    return next((str(each) for each in found if each.prefixlen == PREFIX + 1), None)
 
 
 def _cut(pools: Iterable[str], prefix: int) -> list[ipaddress.IPv4Network]:

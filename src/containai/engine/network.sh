@@ -291,6 +291,15 @@ up() {
     join_chains forward
     join_chains input
     nft add chain ip "$bridge" "$maker"
+    nft add chain ip "$bridge" "is-$(rules)"
+}
+
+# A number of what our tables say, without what comes and goes in their sets. The name of another
+# empty chain has it: so what somebody took out of one of them is seen.
+rules() {
+    for family in ip ip6 bridge; do
+        nft --stateless --terse list table "$family" "$bridge" 2>/dev/null || true
+    done | sed '/chain is-[0-9]* {/,/}/d; /^$/d' | cksum | cut -d ' ' -f 1
 }
 
 # Whether what is open now is what is to be open. A machine without /etc/protocols has no names.
@@ -304,7 +313,7 @@ port_numbers() {
 }
 
 missing_pins() {
-    now=$(nft list set bridge "$bridge" ports 2>/dev/null)
+    now=$(nft list set bridge "$bridge" ports 2>/dev/null || true)
     pinned | while read -r port _; do
         case $now in *"\"$port\""*) ;; *) echo "what the port $port may send" ;; esac
     done
@@ -318,6 +327,8 @@ check() {
         [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo "forwarding (net.ipv4.ip_forward)"
         nft list chain ip "$bridge" postrouting 2>/dev/null | grep -q masquerade || echo "the table ip $bridge"
         nft list chain ip "$bridge" "$maker" >/dev/null 2>&1 || echo "the rules of this version"
+        nft list chain ip "$bridge" "is-$(rules)" >/dev/null 2>&1 ||
+            echo "rules of our tables, which are to keep boxes from each other, the host and metadata"
         has_opened || echo "the ports of the host that are open to boxes"
         ! has_bridge || has_mac || echo "that its MAC stays"
         ! has_bridge || ipv6_is_off || echo "that IPv6 is off"

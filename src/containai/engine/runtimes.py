@@ -4,8 +4,10 @@ import json
 import os
 from typing import NamedTuple
 
+from containai.errors import DamagedError
 from containai.host import files
-from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
+from containai.layout import Layout
+from containai.machine_layout import RUNTIME, SYSBOX_RUNC
 
 #: Where the package of Sysbox puts its runtime: a Sysbox of the host's own is used as it is, for
 #: its daemons are there once a machine.
@@ -23,11 +25,22 @@ class Choice(NamedTuple):
 def read_choice(layout: Layout) -> Choice | None:
     """Return what was chosen, or None where nothing was yet, or the record is damaged."""
     try:
-        record = json.loads(files.read(layout.runtime_choice) or "")
-        choice = Choice(str(record["runtime"]), str(record["why"]), dict(record["versions"]))
-    except (ValueError, KeyError, TypeError):
+        return parse_choice(files.read_roots(layout.runtime_choice, owners=layout.owners) or "")
+    except (DamagedError, ValueError):
         return None
-    return choice if choice.runtime in (RUNTIME, SYSBOX_RUNC) else None
+
+
+def parse_choice(text: str) -> Choice:
+    """Return the choice that a record says. Raises ValueError where it says none."""
+    try:
+        record = files.from_json(text)
+        versions = {str(name): str(version) for name, version in record["versions"].items()}
+        choice = Choice(str(record["runtime"]), str(record["why"]), versions)
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError("it says no runtime") from None
+    if choice.runtime not in (RUNTIME, SYSBOX_RUNC):
+        raise ValueError(f"there is no runtime {choice.runtime!r}")
+    return choice
 
 
 def choice_text(choice: Choice) -> str:
@@ -53,5 +66,5 @@ def sysbox_program(layout: Layout) -> str | None:
 
 def programs(layout: Layout) -> dict[str, str]:
     """Return every runtime that is there, by its name in daemon.json."""
-    sysbox = sysbox_program(layout)
-    return {RUNTIME: layout.runtime_program} | ({SYSBOX_RUNC: sysbox} if sysbox else {})
+    sysbox = {SYSBOX_RUNC: layout.sysbox_wrapper} if sysbox_program(layout) else {}
+    return {RUNTIME: layout.runtime_program, **sysbox}

@@ -41,6 +41,23 @@ def end_all(host: Machine) -> None:
         time.sleep(0.05)
 
 
+def end_lost(host: Machine) -> None:
+    """End the shims whose bundle is gone, as by who cleaned /run, while no engine runs.
+
+    Nobody can tell them anything any more, and a start of their container would be led to them.
+    """
+    lost = []
+    for shim, container in alive(host.layout).items():
+        # As root: to anybody else a bundle that is there looks as if it were not.
+        bundle = os.path.join(host.layout.engine_bundles, container)
+        if host.run(["test", "-d", bundle], root=True, ok=(0, 1)).code == 1:
+            lost.append(shim)
+    _kill(host, lost)
+    deadline = time.monotonic() + PATIENCE
+    while any(map(processes.runs, lost)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def end_forgotten(engine: Engine) -> None:
     """End the shims of containers that a running engine does not have, or not running.
 

@@ -8,7 +8,8 @@
 set -eu
 log=$1 run=$2 short=$3 seconds=$4
 shift 4
-alive() { pid=$(cat "$run/$short.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null; }
+# One that has been killed may still be there, for its parent to look at: without a program.
+alive() { pid=$(cat "$run/$short.pid" 2>/dev/null) && readlink "/proc/$pid/exe" >/dev/null; }
 if alive; then
     echo "another Sysbox is running: $(readlink "/proc/$pid/exe"), pid $pid" >&2
     exit 1

@@ -1,9 +1,11 @@
 """What is looked at before a workspace gets a box: whose it is, and whose files are in it."""
 
+import os
 import shlex
 
 from containai.boxes import owner
 from containai.boxes.workspace import Workspace
+from containai.errors import WorkspaceError
 from containai.host.machine import Machine
 from containai.layout import Layout
 
@@ -15,10 +17,60 @@ def look(host: Machine, workspace: Workspace, *, force: bool) -> list[str]:
     """
     layout = host.layout
     path = workspace.path
+    _refuse_windows(host, path)
     if not force:
         owner.check(layout, path, owner.Caller.of(host))
+    _refuse_unmappable(host, path)
     left_out = _left_out(host, path) if workspace.skip_mounts else []
     return [*left_out, *_exposed(path), *_others(layout, path)]
+
+
+def _refuse_windows(host: Machine, path: str) -> None:
+    """Raise WorkspaceError for what is on a drive of Windows, whether that is wanted or not.
+
+    Its name and place count for nothing. WSL 1 has a file system for that, WSL 2 one of the general
+    ones for virtual machines, which there show nothing else.
+    """
+    kind = host.file_system(path)
+    if kind != "drvfs" and not (kind in ("9p", "virtiofs") and host.is_wsl()):
+        return
+    name = os.path.basename(path) or "project"
+    raise WorkspaceError(
+        f"{path!r} is on a drive of Windows ({kind}): a box cannot be shown it with its owner as "
+        "the agent, and Linux's permissions do not hold there",
+        hint=f"work in Linux's own files: cp -r {shlex.quote(path)} ~/{shlex.quote(name)}; Windows "
+        r"has them at \\wsl.localhost",
+    )
+
+
+#: File systems whose ids no kernel maps for a mount, and what they are.
+_UNMAPPABLE = {
+    "nfs": "on a server",
+    "nfs4": "on a server",
+    "cifs": "on a server",
+    "smb3": "on a server",
+    "afs": "on a server",
+    "9p": "of another system, as Windows' drives in WSL are",
+    "vboxsf": "of another system",
+    "fuse.vmhgfs-fuse": "of another system",
+    "prl_fs": "of another system",
+    "fuse.sshfs": "on a server",
+}
+
+
+def _refuse_unmappable(host: Machine, path: str) -> None:
+    """Raise WorkspaceError before anything is built for a box that could not be started.
+
+    Others are seen when the runtime tries (engine/client.py): kernels learn to map more.
+    """
+    kind = host.file_system(path)
+    if kind in _UNMAPPABLE:
+        raise WorkspaceError(
+            f"{path!r} is {_UNMAPPABLE[kind]} ({kind}): the kernel cannot map ids there, so its "
+            "files would be nobody's in a box",
+            hint="work on a copy on a disk of this machine: git clone, or rsync --archive, there "
+            "and back; ext4, xfs, btrfs and tmpfs can be mapped",
+        )
 
 
 def _left_out(host: Machine, path: str) -> list[str]:

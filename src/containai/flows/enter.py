@@ -3,16 +3,19 @@
 On the warm path: what only the longer ways need is imported by them.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from containai.boxes import workspace as workspaces
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.errors import ContainAIError
-from containai.layout import Layout
+from containai.errors import ContainAIError, UsageError, WorkspaceError
+from containai.layout import WORKSPACE_IN_BOX, Layout
+from containai.light import TYPE_CHECKING, NamedTuple
 from containai.ssh import session
+from containai.ssh.session import Session
 
 if TYPE_CHECKING:
     from containai.app import App
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from containai.images.recipe import Recipe
     from containai.provision.step import AnyStep
 
-Argv = list[bytes | str]
 #: Settings whose flags say nothing about the box.
 _OF_SESSION = {"agent.default"}
 
@@ -34,10 +36,18 @@ class Wanted(NamedTuple):
     force: bool = False
     #: Without what is mounted in the workspace.
     skip_mounts: bool = False
-    #: The variables of this process that the session gets.
+    #: Able to read the workspace only.
+    read_only: bool = False
+    #: The variables of ssh's process that the session gets.
     send: Sequence[str] = ()
     #: Made anew where it is there.
     fresh: bool = False
+    #: With a data volume that is new.
+    reset: bool = False
+
+    def of(self, workspace: Workspace) -> Workspace:
+        """Return a workspace as a box is made for it."""
+        return workspace._replace(skip_mounts=self.skip_mounts, read_only=self.read_only)
 
 
 def at_once(
@@ -47,37 +57,40 @@ def at_once(
     *,
     force: bool = True,
     send: Sequence[str] = (),
-) -> Argv | None:
-    """Return the command line of a session in a running box, or None where it takes more.
+) -> Session | None:
+    """Return the session in a running box, or None where it takes more.
 
     Docker is not asked. Raises WorkspaceError for a path that cannot be one.
     """
-    workspace = workspaces.resolve(layout, target.path, force=force)
+    exact = target.here or (target.name is not None and target.path is not None)
+    workspace = workspaces.resolve(layout, target.path, force=force, exact=exact)
     name = target.name or workspaces.box_name(workspace.path, layout.uid)
-    if not session.is_warm(layout, name, workspace.path, workspace.inode):
+    if not session.is_warm(layout, name, workspace.path, workspace.inode) or _has_news(layout):
         return None
     return in_box(layout, name, workspace, command, send)
 
 
-def existing(app: "App", target: Target, command: Sequence[str]) -> Argv:
-    """Return the command line of a session in a box that is there, started if need be.
+def existing(app: App, target: Target, command: Sequence[str], send: Sequence[str] = ()) -> Session:
+    """Return the session in a box that is there, started if need be.
 
     Raises BoxNotFoundError where it is not.
     """
-    argv = at_once(app.layout, target, command)
-    return argv if argv is not None else _woken(app, target, command)
+    found = at_once(app.layout, target, command, send=send)
+    return found if found is not None else _woken(app, target, command, send)
 
 
-def made(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
-    """Return the command line of a session in a box; make and start whatever is missing."""
-    argv = made_at_once(app, target, command, wanted)
-    return argv if argv is not None else _brought_up(app, target, command, wanted)
+def made(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
+    """Return the session in a box; make and start whatever is missing."""
+    found = made_at_once(app, target, command, wanted)
+    return found if found is not None else _brought_up(app, target, command, wanted)
 
 
-def made_at_once(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv | None:
-    """Return the command line of a session in a box that runs as it is wanted, or None."""
+def made_at_once(
+    app: App, target: Target, command: Sequence[str], wanted: Wanted
+) -> Session | None:
+    """Return the session in a box that runs as it is wanted, or None."""
     # What flags say, a box that runs already is to be given first.
-    if wanted.fresh or app.flags.keys() - _OF_SESSION:
+    if wanted.fresh or wanted.read_only or app.flags.keys() - _OF_SESSION:
         return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
@@ -90,37 +103,64 @@ def in_box(
     workspace: Workspace,
     command: Sequence[str],
     send: Sequence[str] = (),
-) -> Argv:
-    """Return the command line of a session in a box that runs."""
-    return session.ssh_argv(
+    start: str = "",
+) -> Session:
+    """Return the session in a box that runs; `start` where it is known."""
+    session.follow_agent(layout)
+    below = os.path.join(start or session.start(layout, name), workspace.directory)
+    return Session(
         layout,
         name,
         command,
-        terminal=os.isatty(0),
-        directory=workspace.directory,
+        directory=os.path.join(WORKSPACE_IN_BOX, below).rstrip("/"),
+        terminal=os.isatty(0) and os.isatty(1),
         send=send,
     )
 
 
-def _woken(app: "App", target: Target, command: Sequence[str]) -> Argv:
+def _woken(app: App, target: Target, command: Sequence[str], send: Sequence[str]) -> Session:
     from containai.boxes import locate
 
     box = locate.existing(app.engine, target, to_enter=True)
-    return in_box(app.layout, box.name, started(app, box), command)
+    workspace = started(app, box)
+    _tell_news(app)
+    return in_box(app.layout, box.name, workspace, command, send)
 
 
-def started(app: "App", box: "Box") -> Workspace:
+def _has_news(layout: Layout) -> bool:
+    """Whether something was ended for want of memory since the user was told: two stats."""
+    try:
+        noted = os.stat(layout.kills).st_mtime_ns
+    except OSError:
+        return False
+    try:
+        return noted != os.stat(layout.kills_seen).st_mtime_ns
+    except OSError:
+        return True
+
+
+def _tell_news(app: App) -> None:
+    from containai.boxes import kills
+
+    for kill in kills.news(app.engine):
+        app.ui.tell(f"cai: {kill.described()}\n  hint: {kill.hint}\n")
+
+
+def started(app: App, box: Box) -> Workspace:
     """Have a box that is there running and reachable; return its workspace."""
     from containai.boxes import locate
+    from containai.flows import beside
 
     workspace = checked(app.layout, locate.workspace_of(box))
+    app = app.at(workspace.path)
     app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
+    beside.have(app, box.name)
     return workspace
 
 
-def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Wanted) -> Argv:
+def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
     from containai.boxes import design
-    from containai.flows import admission, workspace_image
+    from containai.flows import admission, beside, workspace_image
     from containai.images import recipe
 
     located = _located(app, target, wanted)
@@ -128,25 +168,34 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
     is_made = box is None or wanted.fresh or design.is_left_over(box)
     if located is not None and box is not None:
         workspace = checked(app.layout, located.workspace)
-        if wanted.fresh:
-            _agreed(app, box)
     else:
-        workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
+        exact = target.here or target.name is not None
+        workspace = workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
+    app = app.at(workspace.path)
+    if box is not None and not is_made:
+        refuse_writable(box, wanted)
+    refuse_volume(app, box if not is_made else None)
+    if wanted.fresh and located is not None:
+        _agreed(app, box, workspace, wanted)
     if is_made:
+        if box is None and not target.here:
+            refuse_moved(app, workspace)
         # Before setup and builds, which take minutes.
         admission.look(app.host, workspace, force=wanted.force)
         image = workspace_image.wanted(app, workspace.path)
         _have(app, image, is_new=located is None)
     else:
         image = recipe.wanted(app.settings)
-    workspace = workspace._replace(skip_mounts=wanted.skip_mounts)
+    workspace = wanted.of(workspace)
     news: list[str] = []
 
     def admit() -> None:
-        news[:] = admission.look(app.host, workspace, force=wanted.force)
+        told = admission.look(app.host, workspace, force=wanted.force)
+        news[:] = [*told, *app.boxes.wishes.places(app.host, workspace).news]
         if not is_made and workspace_image.wanted(app, workspace.path) != image:
             raise ContainAIError("the box went while it was to be entered", hint="again: cai run")
 
+    is_first = is_made and (wanted.reset or _is_first(app, workspace))
     name = app.boxes.bring_up(
         workspace,
         # Its digest is looked up once.
@@ -156,13 +205,50 @@ def _brought_up(app: "App", target: Target, command: Sequence[str], wanted: Want
         asked(app),
         admit=admit,
         fresh=wanted.fresh,
+        reset=wanted.reset,
     )
-    for text in [*news, *_without_proxies(app)]:
+    beside.have(app, name)
+    for text in [*news, *_without_proxies(app), *ignored(app, of_agents=False)]:
         app.ui.tell(text)
+    _tell_news(app)
+    if is_first:
+        from containai.flows import bringing
+
+        bringing.offer(app, name)
     return in_box(app.layout, name, workspace, command, wanted.send)
 
 
-def _without_proxies(app: "App") -> list[str]:
+def _is_first(app: App, workspace: Workspace) -> bool:
+    """Whether a box that is about to be made gets a data volume that nothing is in yet."""
+    from containai.boxes import volumes
+
+    name = app.boxes.data_volume or volumes.own(app.engine, workspace.path)
+    return volumes.get(app.engine, name) is None
+
+
+def at_target(app: App, target: Target) -> App:
+    """Return the App of the workspace that a target stands for, as far as no engine has to tell.
+
+    Raises WorkspaceError for a path that cannot be one.
+    """
+    if target.path is None and target.name is not None:
+        known = session.workspace_of(app.layout, target.name)
+        if known:
+            return app.at(known)
+    exact = target.here or target.name is not None
+    return app.at(workspaces.resolve(app.layout, target.path, force=True, exact=exact).path)
+
+
+def ignored(app: App, *, of_agents: bool) -> list[str]:
+    """Return what is to be said of what the file of a workspace says in vain."""
+    keys = [each.key for each in app.settings.ignored]
+    keys = [key for key in keys if key.startswith("agent.") is of_agents]
+    if not keys:
+        return []
+    return [f"cai: .containai/config.toml: {', '.join(keys)} ignored (cai config list says why)\n"]
+
+
+def _without_proxies(app: App) -> list[str]:
     """Return what is to be said of proxies that boxes do not reach."""
     from containai.engine import forward
 
@@ -170,29 +256,75 @@ def _without_proxies(app: "App") -> list[str]:
     return [f"cai: {line}\n" for line in lines]
 
 
-def _agreed(app: "App", box: "Box") -> None:
-    """Raise ContainAIError where the user does not want to lose what is in a box."""
-    what = f"The box {box.name!r} is made anew: all that is in it goes, its own Docker's images too"
-    if not app.ui.ask(f"{what}; the workspace stays. Go on?"):
-        raise ContainAIError("nothing was changed", hint="agree to it: cai run --fresh --yes")
-
-
-def asked(app: "App") -> "Limits":
-    """Return the limits that flags say: those that a box which is there gets, too."""
-    from containai.boxes.limits import Limits
+def refuse_volume(app: App, box: Box | None) -> None:
+    """Raise UsageError where a flag says another data volume than a box that is entered has."""
+    from containai.boxes import volumes
     from containai.config.settings import Settings
 
-    settings = app.settings
-    return Limits(settings.flagged(Settings.box_memory), settings.flagged(Settings.box_cpus))
+    if box is not None:
+        volumes.refuse_other(box, app.settings.flagged(Settings.box_data_volume))
+
+
+def _agreed(app: App, box: Box | None, workspace: Workspace, wanted: Wanted) -> None:
+    """Raise ContainAIError where the user does not want to lose what is in a box, or its data."""
+    from containai.boxes.design import Order
+
+    gone = ""
+    if wanted.reset:
+        order = Order(box.name if box else "", workspace, "")
+        gone = app.boxes.renewed(order, box, reset=True)[1]
+    lost = []
+    if box is not None:
+        what = f"The box {box.name!r} is made anew: all that is in it goes"
+        lost.append(f"{what}, its own Docker's images too")
+    if gone:
+        lost.append(
+            f"{'its' if box else 'The'} data volume {gone!r} goes: logins, settings and history"
+        )
+    if lost and not app.ui.ask(f"{'; '.join([*lost, 'the workspace stays'])}. Go on?"):
+        words = "--reset" if wanted.reset else "--fresh"
+        raise ContainAIError("nothing was changed", hint=f"agree to it: cai run {words} --yes")
+
+
+def asked(app: App) -> Limits:
+    """Return the limits that flags say: those that a box which is there gets, too."""
+    from containai.boxes import limits
+
+    return limits.said(app.settings.flagged, app.host.capacity())
+
+
+def refuse_writable(box: Box, wanted: Wanted) -> None:
+    """Raise UsageError where a box that is there can write what it is only to read."""
+    if wanted.read_only and not box.read_only:
+        raise UsageError(
+            f"the box {box.name!r} can write its workspace",
+            hint="make it anew: cai run --fresh --read-only",
+        )
+
+
+def refuse_moved(app: App, workspace: Workspace) -> None:
+    """Raise WorkspaceError for one whose box shows it where it was: a box's mounts stay."""
+    from containai.config.settings import Settings
+
+    was = workspaces.moved(app.layout, workspace)
+    volume = app.settings.flagged(Settings.box_data_volume)
+    if was is None or volume:
+        return
+    raise WorkspaceError(
+        f"{workspace.path!r} was {was.path!r} when its box {was.box!r} was made, and a box cannot "
+        "follow",
+        hint=f"in a new box with its data: cai rm --name {was.box}; cai run --data-volume VOLUME "
+        "(cai volume ls); a second box, without: cai run --here; or move it back",
+    )
 
 
 def checked(layout: Layout, workspace: Workspace) -> Workspace:
     """Return a box's workspace. Raises WorkspaceError where it is no directory any more."""
-    present = workspaces.resolve(layout, workspace.path, force=True)
+    present = workspaces.resolve(layout, workspace.path, force=True, exact=True)
     return present._replace(directory=workspace.directory)
 
 
-def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
+def _located(app: App, target: Target, wanted: Wanted) -> Located | None:
     """Return what the target stands for, or None where no engine can run yet."""
     from containai.boxes import locate
     from containai.engine import daemon
@@ -203,7 +335,7 @@ def _located(app: "App", target: Target, wanted: Wanted) -> "Located | None":
     return locate.locate(app.engine, target, force=wanted.force, to_enter=True)
 
 
-def has_engine(app: "App") -> bool:
+def has_engine(app: App) -> bool:
     """Whether there is an engine that can be started."""
     from containai.engine import configuration
 
@@ -211,20 +343,22 @@ def has_engine(app: "App") -> bool:
     return there and app.host.which("dockerd", root=True) is not None
 
 
-def is_set_up(app: "App", image: str) -> bool:
+def is_set_up(app: App, image: str) -> bool:
     """Whether boxes can be made of an image. The engine has to run."""
     from containai.engine import runtimes
 
     return runtimes.read_choice(app.layout) is not None and app.engine.image(image) is not None
 
 
-def _have(app: "App", image: "Recipe", *, is_new: bool) -> None:
+def _have(app: App, image: Recipe, *, is_new: bool) -> None:
     """Have what a box is made of; `is_new` says that no engine can run yet."""
-    from containai.flows import setup, workspace_image
+    from containai.flows import workspace_image
 
     layer = workspace_image.layer_of(image)
     if is_new or not is_set_up(app, layer.reference):
         # Only here, as what knows how is much to import.
+        from containai.flows import setup
+
         setup.set_up(app.host, steps_to(app, layer), app.ui)
     if layer == image:
         return
@@ -234,7 +368,7 @@ def _have(app: "App", image: "Recipe", *, is_new: bool) -> None:
         build.ensure(app.engine, image, app.ui.step(f"image {image.name}", 1, 1))
 
 
-def steps_to(app: "App", layer: "Recipe") -> "Sequence[AnyStep]":
+def steps_to(app: App, layer: Recipe) -> Sequence[AnyStep]:
     """Return the steps of setup, for boxes of a layer."""
     from containai.provision import steps
     from containai.provision.step import Choices

@@ -194,6 +194,7 @@ def prune(app: App, rows: Sequence[Listed]) -> Pruned:
         raise ContainAIError("nothing was removed", hint="run: cai image prune --yes")
     removed, kept = [], {}
     for row in rows:
+        app.ui.say(f"removing {row.name} {row.recipe or row.id[7:19]}")
         try:
             for name in row.tags or (row.id,):
                 app.engine.docker("rmi", name)

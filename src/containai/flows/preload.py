@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from containai.app import App
 from containai.boxes import preloaded
 from containai.boxes.preloaded import Preloaded
-from containai.engine import runtimes
 from containai.engine.client import Engine
-from containai.errors import EngineError, ImageError, UnsupportedError
+from containai.errors import EngineError, ImageError
 from containai.flows import images
 from containai.host import space
-from containai.layout import RUNTIME
 from containai.work.ui import Progress
 
 #: What loading takes for each byte of images: the layers, and what they are unpacked from.
@@ -28,13 +26,8 @@ def listed(app: App) -> list[Preloaded]:
 def add(app: App, references: Sequence[str], archive: str = "") -> list[Preloaded]:
     """Add images, pulled where the engine has none of that name; return all.
 
-    Raises ImageError where one cannot be had, UnsupportedError where boxes run with Sysbox.
+    Raises ImageError where one cannot be had.
     """
-    if runtimes.chosen(app.layout) != RUNTIME:
-        raise UnsupportedError(
-            "boxes are started with Sysbox here, which has its own way with /var/lib/docker",
-            hint="cai setup --runtime embedded",
-        )
     names = [preloaded.named(reference) for reference in references]
     engine, image = images.engine_of(app), _box_image(app)
     pulled = _pulled(app, engine, names)

@@ -7,21 +7,35 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes import around, design, ids, locate, lookup, preloaded, region
+from containai.boxes import (
+    around,
+    design,
+    limiting,
+    locate,
+    lookup,
+    maker,
+    places,
+    preloaded,
+    telling,
+    variables,
+    volumes,
+)
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Request
-from containai.boxes.spec import create_arguments
+from containai.boxes.limits import Limits
+from containai.boxes.spec import create_arguments, data_labels
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon, nested
-from containai.flows import admission, enter, setup, workspace_image
-from containai.flows.workspace_image import Trust
+from containai.flows import admission, enter, outline, setup, workspace_image
+from containai.flows.outline import Fate, Outline
 from containai.host import files, services
 from containai.images import build, dockerfile
 from containai.images.recipe import Recipe
 from containai.provision.steps.user import Keys
 from containai.ssh import connect, hosts, session
+from containai.trust import Trust
 from containai.work.actions import Action, Later, Run
 
 #: What stands for a key that is yet to be made or asked for.
@@ -51,48 +65,61 @@ class Preview(NamedTuple):
     actions: Sequence[Action | Shown]
     argv: Sequence[str] | None = None
     create: Sequence[str] | None = None
+    #: What the box is to be, where that is known.
+    outline: Outline | None = None
 
-    def describe(self) -> str:
-        """Return all of it, as a dry run prints it."""
+    def describe(self, command: Sequence[str] = ()) -> str:
+        """Return all of it, as a dry run prints it; `command` is what runs in the box."""
+        head = f"{self.outline.describe(command)}\n" if self.outline is not None else ""
         last = [Run(self.argv, root=False)] if self.argv is not None else []
-        return "".join(f"{action.describe()}\n" for action in (*self.actions, *last))
+        return head + "".join(f"{action.describe()}\n" for action in (*self.actions, *last))
 
 
 def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Wanted) -> Preview:
     """Return what `enter.made` would do. Raises as that does for what can be seen beforehand."""
-    argv = enter.made_at_once(app, target, command, wanted)
-    if argv is not None:
-        return Preview(_text(argv)[-2], Status.RUNNING, (), _text(argv))
+    entered = enter.made_at_once(app, target, command, wanted)
+    if entered is not None:
+        name = entered.box
+        return Preview(name, Status.RUNNING, (), _text(entered), outline=_running(app, name))
     if not enter.has_engine(app):
         return _set_up(app, target, wanted)
     if not daemon.answering(app.host):
         later = Later("which box it is, and what it takes: only a running engine knows")
         return Preview(None, None, (_engine_start(app), later))
     located = locate.locate(app.engine, target, force=wanted.force, to_enter=True)
+    app = app.at(located.workspace.path)
     box = located.box
     if box is not None and wanted.fresh and not design.is_left_over(box):
         return _made_anew(app, box, located.workspace, wanted, command)
     if box is not None and not design.is_left_over(box):
+        enter.refuse_volume(app, box)
+        enter.refuse_writable(box, wanted)
         workspace = enter.checked(app.layout, located.workspace)
         return _woken(app, box, workspace, command, wanted.send)
+    if box is None and not target.here:
+        enter.refuse_moved(app, located.workspace)
     workspace = _admitted(app, enter.checked(app.layout, located.workspace), wanted)
     image, trust = workspace_image.previewed(app, workspace.path)
     if not enter.is_set_up(app, workspace_image.layer_of(image).reference):
         return _planned(app, image, trust)
     order = Order(located.name, workspace, image.reference, enter.asked(app))
+    order, gone = app.boxes.renewed(order, None, reset=wanted.reset)
     made = _made(app, order, box, command, wanted.send)
-    return made._replace(actions=(*_built(app, image, trust), *made.actions))
+    return made._replace(actions=(*_built(app, image, trust), *made.actions, *_gone(gone)))
 
 
 def _admitted(app: App, workspace: Workspace, wanted: enter.Wanted) -> Workspace:
-    workspace = workspace._replace(skip_mounts=wanted.skip_mounts)
-    for text in admission.look(app.host, workspace, force=wanted.force):
+    workspace = wanted.of(workspace)
+    told = admission.look(app.host, workspace, force=wanted.force)
+    for text in [*told, *app.boxes.wishes.places(app.host, workspace).news]:
         app.ui.tell(text)
     return workspace
 
 
 def _set_up(app: App, target: Target, wanted: enter.Wanted) -> Preview:
-    workspace = workspaces.resolve(app.layout, target.path, force=wanted.force)
+    exact = target.here or target.name is not None
+    workspace = workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
+    app = app.at(workspace.path)
     _admitted(app, workspace, wanted)
     return _planned(app, *workspace_image.previewed(app, workspace.path))
 
@@ -135,30 +162,67 @@ def _made(
     tidying = design.tidying(lookup.forgotten_volumes(app.engine, order.name))
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
     authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
-    told = app.boxes.told(order.name)
+    told = telling.told(app.host, order.name)
     given = design.files(
-        ids.agent_files(made.runtime, made.workspace) | region.seen(app.host),
+        maker.files(app.host, made.workspace) | places.given(order.places),
         key=(_LATER, _LATER),
         authorized=authorized,
         pools=nested.settings(app.host),
         told=around.shown(told),
-    )
+    ) | {
+        path: (app.boxes.variables().shown, mode)
+        for path, (_, mode) in app.boxes.variables().files.items()
+    }
     actions = (
         *_requests(app, removing),
         *_keys(app),
         *_requests(app, tidying),
+        *_volume(app, order),
+        *(Shown(f"make {os.path.join(*path)}") for path in order.places.directories),
+        *(Shown(f"$ write {path} (mode 644)", text) for path, text in order.places.files),
+        *((Shown(f"say: {design.said_of_sharing(made)}"),) if made.sharing else ()),
         create,
         *(
             Shown(f"write in the box /{path} (mode {given[path][1]:o})", given[path][0])
             for path in given
         ),
         *((Shown(preloaded.COPYING),) if preloaded.exist(app.engine) else ()),
-        *_published(app, order.name, made.ssh_port, order.workspace, _LATER, told),
+        *_published(app, order.name, made.ssh_port, order.workspace, _LATER, told, made.start),
         *_requests(app, [("start", order.name)]),
         _connection(app, order.name),
+        *_brought(app, order),
     )
-    argv = _text(enter.in_box(app.layout, order.name, order.workspace, command, send))
-    return Preview(order.name, left.status if left else None, actions, argv, create.argv)
+    argv = _text(enter.in_box(app.layout, order.name, order.workspace, command, send, made.start))
+    data = Fate.CREATED if volumes.get(app.engine, order.data) is None else Fate.KEPT
+    seen = outline.of_new(made, Fate.CREATED, data)
+    return Preview(order.name, left.status if left else None, actions, argv, create.argv, seen)
+
+
+def _volume(app: App, order: Order) -> list[Shown]:
+    """Return what makes the data volume, where it is not there."""
+    if volumes.get(app.engine, order.data) is not None:
+        return []
+    labels = data_labels(app.layout.uid, order.workspace.path)
+    details = "\n".join(f"{key}={value}" for key, value in labels.items())
+    return [Shown(f"make the data volume {order.data}", details)]
+
+
+def _gone(volume: str) -> list[Shown]:
+    """Return what removes a data volume that is made anew."""
+    return [Shown(f"remove the data volume {volume}")] if volume else []
+
+
+def _brought(app: App, order: Order) -> list[Shown]:
+    """Return what is said of the user's own settings, where the data volume is new."""
+    from containai.flows import bringing
+
+    how = app.settings.import_auto
+    if how == "never" or volumes.get(app.engine, order.data) is not None:
+        return []
+    there = bringing.found(app, app.engine)
+    verb = "bring" if how == "always" else "ask, at a terminal, whether to bring"
+    what = f"{verb} your logins and settings (import.auto)"
+    return [Shown(what, bringing.summary(there))] if there.items else []
 
 
 def _made_anew(
@@ -170,7 +234,7 @@ def _made_anew(
     if not enter.is_set_up(app, workspace_image.layer_of(image).reference):
         return _planned(app, image, trust)
     order = Order(box.name, workspace, image.reference, enter.asked(app))
-    order = design.succeeding(order, box)
+    order, gone = app.boxes.renewed(order, box, reset=wanted.reset)
     made = _made(app, order, None, command, wanted.send)
     container = app.engine.container(box.container)
     removing = design.removing(container) if container is not None else []
@@ -179,8 +243,10 @@ def _made_anew(
         *_requests(app, [("rename", box.container, design.kept(box.name))]),
         *made.actions,
         *_requests(app, [("stop", box.container), *removing]),
+        *_gone(gone),
     )
-    return made._replace(status=box.status, actions=actions)
+    seen = made.outline._replace(fate=Fate.ANEW) if made.outline is not None else None
+    return made._replace(status=box.status, actions=actions, outline=seen)
 
 
 def _woken(
@@ -192,18 +258,30 @@ def _woken(
     requests = [(step, box.container) for step in design.waking(box, same=same)]
     starting = [request for request in requests if request[0] == "start"]
     pinned = hosts.pinned_key(files.read(layout.known_hosts) or "", box.name)
-    told = app.boxes.told(box.name)
+    told = telling.told(app.host, box.name)
     actions = (
-        *_requests(app, app.boxes.limiting(box, enter.asked(app))),
+        *_requests(app, limiting.requests(app.engine, box, enter.asked(app))),
         *_requests(app, [request for request in requests if request not in starting]),
         *_keys(app),
         *_told(app, box, told, runs=not starting),
-        *_published(app, box.name, box.ssh_port, workspace, pinned or _LATER, told),
+        *_given(app, box, runs=not starting),
+        *_published(app, box.name, box.ssh_port, workspace, pinned or _LATER, told, box.start),
         *_requests(app, starting),
         _connection(app, box.name),
     )
-    argv = _text(enter.in_box(layout, box.name, workspace, command, send))
-    return Preview(box.name, box.status, actions, argv)
+    argv = _text(enter.in_box(layout, box.name, workspace, command, send, box.start))
+    container = app.engine.container(box.container)
+    fate = Fate.STARTED if starting else Fate.KEPT
+    seen = outline.of_there(box, container, fate, enter.asked(app)) if container else None
+    return Preview(box.name, box.status, actions, argv, outline=seen)
+
+
+def _running(app: App, name: str) -> Outline | None:
+    """Return the outline of a box that is entered at once, if the engine knows it."""
+    container = app.engine.container(name) if daemon.answering(app.host) else None
+    if container is None:
+        return None
+    return outline.of_there(Box.from_container(container), container, Fate.KEPT, Limits())
 
 
 def _requests(app: App, requests: Iterable[Request]) -> list[Run]:
@@ -226,12 +304,23 @@ def _told(app: App, box: Box, told: str, *, runs: bool) -> list[Shown]:
     return [Shown(f"$ {shlex.join(app.engine.argv(*words))}, with this", around.shown(told))]
 
 
+def _given(app: App, box: Box, *, runs: bool) -> list[Shown]:
+    """Return what gives a box other variables than it has; no value is shown."""
+    wanted = app.boxes.variables()
+    if wanted.mark == session.last_variables(app.layout, box.name):
+        return []
+    if not runs:
+        return [Shown(f"write in the box /{variables.FILE_IN_BOX} (mode 600)", wanted.shown)]
+    words = ("exec", "--interactive", box.container, *variables.PLACE)
+    return [Shown(f"$ {shlex.join(app.engine.argv(*words))}, with this", wanted.shown)]
+
+
 def _published(
-    app: App, name: str, port: int, workspace: Workspace, key: str, told: str
+    app: App, name: str, port: int, workspace: Workspace, key: str, told: str, start: str
 ) -> list[Shown]:
     layout = app.layout
     pinned = hosts.with_host_key("", name, key)
-    block = app.boxes.block(name, port, workspace, told)
+    block = session.without_variables(app.boxes.block(name, port, workspace, told, start))
     return [
         Shown(f"$ write in {layout.known_hosts} (mode 600)", pinned),
         Shown(f"$ write {layout.ssh_block(name)} (mode 600)", block),
@@ -239,10 +328,10 @@ def _published(
 
 
 def _connection(app: App, name: str) -> Shown:
-    argv = connect.master_argv(app.layout, name, "LOG")
+    argv = connect.master_argv(app.layout, name, "LOG", seconds=app.settings.ssh_timeout)
     title = "wait for sshd, and open the connection that sessions share; LOG is a file that goes"
     return Shown(title, f"$ {shlex.join(argv)}")
 
 
-def _text(argv: enter.Argv) -> list[str]:
-    return [os.fsdecode(word) for word in argv]
+def _text(entered: session.Session) -> list[str]:
+    return [os.fsdecode(word) for word in entered.argv]

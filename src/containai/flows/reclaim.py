@@ -22,7 +22,7 @@ def reclaim(app: App, given: str | None, *, dry_run: bool) -> Reclaimed:
     """Reclaim what is at a path, or only count it. Raises ContainAIError while a box uses it."""
     path = os.path.realpath(given or ".")
     if not os.path.lexists(path):
-        raise WorkspaceError(f"{given!r} does not exist")
+        raise WorkspaceError(f"{given!r} does not exist", hint="give a workspace: cai ls has them")
     if not os.path.exists(app.layout.runtime_program):
         raise NotSetUpError("this machine is not set up", hint="run: cai setup")
     if not dry_run:
@@ -30,6 +30,7 @@ def reclaim(app: App, given: str | None, *, dry_run: bool) -> Reclaimed:
     uid, gid = owner.of(app.layout, path)
     options = ["--dry-run"] if dry_run else []
     argv = [app.layout.runtime_program, "reclaim", *options, path, str(uid), str(gid)]
+    app.ui.say(f"looking through {path}")
     said = json.loads(app.host.run(argv, root=True, timeout=None).out)
     whose = f"{owner.user_name(uid)}:{owner.group_name(gid)}"
     return Reclaimed(said["changed"], whose, said["problems"])

@@ -7,6 +7,7 @@ from containai.attack import facts, report, send
 from containai.boxes import locate
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
+from containai.boxes.workspace import Workspace
 from containai.errors import BoxStartError, ContainAIError, SelfTestError
 from containai.flows import enter
 from containai.host import files
@@ -29,13 +30,20 @@ def selftest(app: App, target: Target) -> Tested:
     """Run all probes in a box. Raises a ContainAIError with a code of its own where they cannot."""
     try:
         box = _running(app, target)
-        known = facts.gather(app.engine, box.container)
+        app.ui.say(f"probing the box {box.name}")
+        known = facts.gather(app.engine, box.container, asked=_asked(app, box))
         return Tested(box, report.run(ways(app, box), known))
     except (ContainAIError, OSError) as failed:
         # The code 1 says that something was found.
         if getattr(failed, "exit_code", 1) != 1:
             raise
         raise SelfTestError(str(failed), hint=getattr(failed, "hint", "")) from None
+
+
+def _asked(app: App, box: Box) -> list[tuple[str, str]]:
+    """Return what of the host a box of its workspace is given beside that, and where."""
+    given = app.at(box.workspace).boxes.wishes.places(app.host, Workspace(box.workspace))
+    return [(mount.source, mount.target) for mount in given.mounts]
 
 
 def _running(app: App, target: Target) -> Box:
@@ -49,16 +57,18 @@ def _running(app: App, target: Target) -> Box:
 
 def ways(app: App, box: Box) -> report.Ways:
     """Return the ways into a box: as the agent, as root through sudo, and through the engine."""
-    opened = files.read(app.layout.opened_ports) or ""
+    opened = files.read_if_whole(app.layout.opened_ports) or ""
+    targets = [target for _, target in _asked(app, box)]
 
     def over_ssh(*prefix: str) -> list[send.Answer]:
         command = [*prefix, *send.PYTHON]
         argv = session.ssh_argv(app.layout, box.name, command, terminal=False)
-        return send.run(app.host, argv, opened=opened)
+        return send.run(app.host, argv, opened=opened, places=targets)
 
     def through_engine() -> list[send.Answer]:
         argv = app.engine.argv("exec", "-i", box.container, *send.PYTHON)
-        return send.run(app.host, argv, opened=opened, root=app.engine.needs_root)
+        root = app.engine.needs_root
+        return send.run(app.host, argv, opened=opened, places=targets, root=root)
 
     return {
         "root": lambda: over_ssh("sudo", "-n"),

@@ -26,9 +26,10 @@ def set_up(host: Machine, steps: Sequence[AnyStep], ui: Ui) -> bool:
 
     Raises NotSetUpError where nobody agreed.
     """
+    ui.say("looking at this machine")
     rows = apply.examine(host, steps)
     apply.refuse(rows)
-    if all(row.finding.ok for row in rows):
+    if not any(_is_to_do(host, row) for row in rows):
         return False
     wanted = apply.table(rows, missing="missing")
     ui.tell(f"ContainAI needs this on your machine:\n{wanted}")
@@ -43,3 +44,10 @@ def set_up(host: Machine, steps: Sequence[AnyStep], ui: Ui) -> bool:
         # on does nobody else change what is seen.
         apply.apply(host, steps, ui.step)
     return True
+
+
+def _is_to_do(host: Machine, row: apply.Row) -> bool:
+    """Whether a step is wrong, or cannot be looked at yet and has a plan."""
+    if not row.finding.is_unknown:
+        return not row.finding.ok
+    return bool(apply.plan_of(host, row.step, row.finding).actions)

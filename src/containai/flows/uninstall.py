@@ -1,10 +1,11 @@
 """Uninstall: every step's way back, from the last to the first."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from containai.errors import ContainAIError, NotSetUpError
+from containai.errors import ContainAIError, DamagedError, NotSetUpError
 from containai.flows.alone import one_at_a_time
 from containai.host.machine import Machine
 from containai.host.perform import perform
@@ -46,7 +47,9 @@ def plan(host: Machine, steps: Sequence[AnyStep], scope: Scope) -> Plan:
     """
     actions: list[Action] = []
     for step in reversed(steps):
-        actions += step.undo(host, scope)
+        # What a damaged file would say is done without; the rest goes all the same.
+        with contextlib.suppress(DamagedError):
+            actions += step.undo(host, scope)
     return Plan("uninstall", (*actions, *_state(host.layout, scope)))
 
 

@@ -1,35 +1,25 @@
 """The image that a workspace has of its own: its Dockerfile, if its user trusts it."""
 
-import errno
 import shlex
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
+from containai import trust
 from containai.app import App
 from containai.boxes.box import Box
 from containai.engine.container import Image
 from containai.errors import ContainAIError, ImageError, UntrustedError
 from containai.host import files
-from containai.images import dockerfile, recipe, trust
+from containai.images import dockerfile, recipe
 from containai.images.recipe import WORKSPACE, Recipe
-from containai.images.trust import Trusted
+from containai.trust import Trust, Trusted
 
 _LEFT_OUT = "or have boxes without it: cai config set image.workspace false"
-#: What an agent can make of it that is no file, or have opened (fcntl(2), F_SETLEASE).
-_ODD = {
-    errno.ELOOP: "it is a link, or no file",
-    errno.ENOTDIR: "it is a link, or no file",
-    errno.EAGAIN: "a process has a lease on it",
-}
-
-
-class Trust(StrEnum):
-    """What its user said of a Dockerfile."""
-
-    YES = "trusted"
-    CHANGED = "changed"
-    NO = "not trusted"
+#: What it is to trust one.
+MEANS = (
+    "It is built as root in a container of the engine, which is not a box, with the network; "
+    "new boxes of this\nworkspace start from what it makes.\n"
+)
 
 
 class Own(NamedTuple):
@@ -45,9 +35,7 @@ class Own(NamedTuple):
     @property
     def trust(self) -> Trust:
         """Whether it is trusted as it is."""
-        if self.before is None:
-            return Trust.NO
-        return Trust.YES if self.now == self.before else Trust.CHANGED
+        return trust.said(self.now, self.before)
 
 
 def look(app: App, workspace: str) -> Own | None:
@@ -58,12 +46,11 @@ def look(app: App, workspace: str) -> Own | None:
     """
     try:
         content = files.read_beneath(
-            workspace, dockerfile.DIRECTORY, dockerfile.NAME, limit=dockerfile.LIMIT
+            workspace, trust.DIRECTORY, trust.DOCKERFILE, limit=dockerfile.LIMIT
         )
     except OSError as wrong:
-        why = _ODD.get(wrong.errno or 0, wrong.strerror)
         raise ImageError(
-            f"{dockerfile.PATH} of {workspace!r} cannot be read: {why}",
+            f"{dockerfile.PATH} of {workspace!r} cannot be read: {files.why_not(wrong)}",
             hint=f"make a file of it; {_LEFT_OUT}",
         ) from None
     if content is None:
@@ -84,11 +71,11 @@ def wanted(app: App, workspace: str) -> Recipe:
     if own is None:
         return recipe.wanted(app.settings)
     if own.trust is not Trust.YES:
-        # Whoever agreed beforehand has not seen it: an agent may have written it since.
-        if not agreed(app, own, beforehand=False):
+        if not _agreed(app, own):
+            how = "not as you trusted it" if own.before is not None else "not trusted yet"
             raise UntrustedError(
-                f"{dockerfile.PATH} of {workspace!r} is {_said(own)}",
-                hint=f"read it, then: cai image trust {shlex.quote(workspace)}; {_LEFT_OUT}",
+                f"{dockerfile.PATH} of {workspace!r} is {how}",
+                hint=f"read it, then: cai trust {shlex.quote(workspace)}; {_LEFT_OUT}",
             )
         trust.keep(app.layout, own.now)
     return own.recipe
@@ -104,36 +91,35 @@ def previewed(app: App, workspace: str) -> tuple[Recipe, Trust]:
 
 def older(app: App, boxes: Sequence[Box]) -> list[str]:
     """Return the names of those that are not made from what a new one would be; nobody is asked."""
-    plain = recipe.wanted(app.settings)
     # Found once: a digest is of many files.
-    usual = _found(app, plain)
-    return [box.name for box in boxes if not _is_of_today(app, box, usual)]
+    found: dict[Recipe, tuple[str, Image | None]] = {}
+    return [box.name for box in boxes if not _is_of_today(app.at(box.workspace), box, found)]
 
 
-def _is_of_today(app: App, box: Box, usual: tuple[str, Image | None]) -> bool:
+def _is_of_today(app: App, box: Box, found: dict[Recipe, tuple[str, Image | None]]) -> bool:
     try:
+        plain = recipe.wanted(app.settings)
         own = look(app, box.workspace) if app.settings.image_workspace else None
     except ContainAIError:
         return False
     if own is not None and own.trust is not Trust.YES:
         return False
-    reference, image = usual if own is None else _found(app, own.recipe)
+    made = plain if own is None else own.recipe
+    if made not in found:
+        found[made] = made.reference, app.engine.image(made.reference)
+    reference, image = found[made]
     # What was built again has the same name.
     is_same = image is None or box.image_id in ("", image.id)
     return box.image == reference and is_same
 
 
-def _found(app: App, made: Recipe) -> tuple[str, Image | None]:
-    reference = made.reference
-    return reference, app.engine.image(reference)
-
-
 def current(app: App) -> list[Recipe]:
     """Return the recipes of all Dockerfiles that are trusted as they are."""
     found = []
-    for each in trust.every(app.layout):
+    # Settings of one may be trusted, too.
+    for workspace in dict.fromkeys(each.workspace for each in trust.every(app.layout)):
         try:
-            own = look(app, each.workspace)
+            own = look(app.at(workspace), workspace)
         except ContainAIError:
             continue
         if own is not None and own.trust is Trust.YES:
@@ -154,34 +140,11 @@ def _heeded(app: App, workspace: str) -> Own | None:
     return None
 
 
-def agreed(app: App, own: Own, *, beforehand: bool) -> bool:
+def _agreed(app: App, own: Own) -> bool:
     """Show a Dockerfile, and return whether the user trusts it."""
-    app.ui.tell(shown(own))
-    return app.ui.ask("Trust it as it is?", beforehand=beforehand)
-
-
-def shown(own: Own) -> str:
-    """Return what there is to read before a Dockerfile is trusted."""
-    import difflib
-
-    now = own.now.text.splitlines()
-    before = own.before.text.splitlines() if own.before is not None else now
-    compared = difflib.unified_diff(before, now, lineterm="", n=len(before))
-    # Where there is nothing to compare, or an end of line is all that differs.
-    numbered = [f"{number:4}  {line}" for number, line in enumerate(now, 1)]
-    lines = [f"  {line}" for line in list(compared)[3:]] or numbered
-    text = "".join(f"{line}\n" for line in lines)
-    return (
-        f"{dockerfile.PATH} of {own.now.workspace!r} is {_said(own)}:\n\n{text}\n"
-        "It is built as root in a container of the engine, which is not a box, with the network; "
-        "new boxes of this\nworkspace start from what it makes.\n"
-    )
-
-
-def _said(own: Own) -> str:
-    if own.trust is Trust.CHANGED:
-        return "not as you trusted it"
-    return "trusted" if own.trust is Trust.YES else "not trusted yet"
+    app.ui.tell(trust.compared(own.now, own.before) + MEANS)
+    # Whoever agreed beforehand has not seen it: an agent may have written it since.
+    return app.ui.ask("Trust it as it is?", beforehand=False)
 
 
 def is_own(made: Recipe) -> bool:

@@ -64,12 +64,13 @@ def fingerprint(root: str, home: str, settings: str, environ: Mapping[str, str])
     where = [at(root, path) for path in paths]
     where += [os.path.join(home, DOCKER_CLIENT), settings]
     where += [path for path in said[: len(CERTIFICATE_VARIABLES)] if path]
-    return f"{zlib.crc32(repr((said, [_seen(path) for path in where])).encode()):08x}"
+    return f"{zlib.crc32(repr((said, [seen(path) for path in where])).encode()):08x}"
 
 
-def _seen(path: str) -> tuple[int, int, int]:
+def seen(path: str) -> tuple[int, int, int]:
+    """Return what tells a file from what it was before."""
     try:
-        seen = os.stat(path)
+        now = os.stat(path)
     except OSError:
         return 0, 0, 0
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns
+    return now.st_ino, now.st_size, now.st_mtime_ns

@@ -4,12 +4,12 @@ For tests. Files are real, below the root and the home of its layout: what write
 locks there is run.
 """
 
-from collections.abc import Callable, Sequence
-from typing import IO, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, NoReturn
 
 from containai.host import proc, scripts
-from containai.host.machine import Machine
-from containai.host.proc import Done
+from containai.host.machine import Capacity, Machine
+from containai.host.proc import Done, Programs
 from containai.host.surroundings import Surroundings
 from containai.layout import Layout
 from containai.work.user import User
@@ -44,13 +44,19 @@ class FakeMachine(Machine):
         self.user: User | None = None
         self.groups: dict[str, list[str]] = {}
         self.version = (6, 12)
+        self.openssh = (10, 0)
         #: As in os-release(5).
         self.release = {"ID": "debian", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian"}
         self.online = [0, 1]
+        self.has = Capacity(16 << 30, 0, 2, 1 << 22, 100 << 30, "it is on ext4")
         #: Where something is mounted.
         self.mounted: list[str] = []
+        #: What type of file system all is on.
+        self.on = "ext4"
         #: What every file system has left, in bytes; None is for what it really has.
         self.free: int | None = None
+        #: What runs in the place of a program that runs beside us.
+        self.beside = ["true"]
         self._answers: list[tuple[tuple[str, ...], Done, Callable[[], object]]] = []
 
     def answer(
@@ -79,9 +85,21 @@ class FakeMachine(Machine):
         """Return where something is mounted below a directory."""
         return [point for point in self.mounted if point.startswith(f"{path}/")]
 
+    def file_system(self, path: str) -> str:
+        """Return the type of the file system that a path is on."""
+        return self.on
+
     def has_systemd(self) -> bool:
         """Whether systemd runs services."""
         return self.systemd
+
+    def ssh_version(self) -> tuple[int, int]:
+        """Return the version of its ssh."""
+        return self.openssh
+
+    def told_version(self, program: str) -> Done:
+        """Return what a program says of its version, each time anew."""
+        return self.run([program, "--version"], ok=None)
 
     def is_wsl(self) -> bool:
         """Whether it is in Windows."""
@@ -94,6 +112,12 @@ class FakeMachine(Machine):
     def group_members(self, name: str) -> list[str] | None:
         """Return who is in a group, if it is there."""
         return self.groups.get(name)
+
+    def is_roots(self, uid: int) -> bool:
+        """Whether it is: whoever runs the tests stands for root."""
+        import os
+
+        return uid in (0, os.geteuid())
 
     def kernel(self) -> tuple[int, int]:
         """Return the version of its kernel."""
@@ -110,6 +134,10 @@ class FakeMachine(Machine):
     def processors(self) -> list[int]:
         """Return the processors that are online."""
         return self.online
+
+    def capacity(self) -> Capacity:
+        """Return what it has for boxes: of memory and so on what was said."""
+        return self.has._replace(processors=len(self.online))
 
     def free_bytes(self, path: str) -> int:
         """Return how much a file system has left."""
@@ -154,6 +182,8 @@ class FakeMachine(Machine):
         root: bool = False,
         env: dict[str, str] | None = None,
         keep: Sequence[str] = (),
+        longest: int = -1,
+        holds: bool = False,
     ) -> Done:
         """Record a command, hand over what it prints, and answer."""
         done = self._answered(argv, (0,), root=root)
@@ -161,13 +191,23 @@ class FakeMachine(Machine):
             on_line(line)
         return done
 
+    def begin(self, argv: Sequence[str], *, stdin: int, stdout: int) -> Any:
+        """Record a command, and run what stands for it."""
+        self._answered(argv, None, root=False)
+        return Programs().begin(self.beside, stdin=stdin, stdout=stdout)
+
     def run_detached(self, argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
         """Record a command, watch once, and return its code."""
         code = self._answered(argv, None, root=False).code
         watch()
         return code
 
-    def replace(self, argv: Sequence[str | bytes], keep: Sequence[str] = ()) -> NoReturn:
+    def replace(
+        self,
+        argv: Sequence[str | bytes],
+        keep: Sequence[str] = (),
+        given: Mapping[str, str] | None = None,
+    ) -> NoReturn:
         """Raise Replaced."""
         raise Replaced(argv)
 
@@ -183,7 +223,7 @@ class FakeMachine(Machine):
         words = tuple(argv)
         self.ran.append(("#", *words) if root else words)
         if words[0] in self.missing:
-            raise self._missing(words[0])
+            raise self.absent(words[0])
         done = Done(0, "", "")
         if (answer := self._answer(words)) is not None:
             done, act = answer

@@ -8,6 +8,7 @@ do is to hold one, and the error says which.
 import contextlib
 import fcntl
 import os
+import stat
 import time
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ BOX_LOCKS = 256
 #: Starting the engine, setting this machine up, choosing a box's port and processors; changing or
 #: copying preloaded images.
 ENGINE, SETUP, CHOICE, PRELOADED = "engine", "setup", "choice", "preloaded"
+#: Restoring data volumes.
+DATA = "data"
 
 
 def of_box(name: str) -> str:
@@ -73,8 +76,9 @@ def take(handle: int, path: str, *, wait: float, what: str) -> None:
 def _opened(host: "Machine", directory: str, path: str) -> int:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(path, flags)
+        if _is_lock(path):
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(path, flags)
         _make(host, directory)
         return os.open(path, flags)
     except OSError as wrong:
@@ -84,8 +88,15 @@ def _opened(host: "Machine", directory: str, path: str) -> int:
         ) from None
 
 
+def _is_lock(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _make(host: "Machine", directory: str) -> None:
-    names = [ENGINE, SETUP, CHOICE, PRELOADED]
+    names = [ENGINE, SETUP, CHOICE, PRELOADED, DATA]
     names += [f"box-{number:02x}" for number in range(BOX_LOCKS)]
     above = directory
     while not os.path.exists(above):

@@ -28,6 +28,14 @@ def missing(host: "Machine", names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
+def unfinished(host: "Machine", names: Sequence[str]) -> list[str]:
+    """Return those packages whose installation has begun and not ended well (dpkg(1))."""
+    form = "${Package} ${db:Status-Abbrev}\n"
+    done = host.run(["dpkg-query", "--show", "--showformat", form, *names], ok=None)
+    rows = [line.split(" ", 1) for line in done.out.splitlines()]
+    return sorted(row[0] for row in rows if len(row) == 2 and row[1][1:2] in tuple("HUFWt"))
+
+
 def installed(host: "Machine") -> list[str]:
     """Return the names of all packages that are installed."""
     done = host.run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Abbrev}\n"])

@@ -3,12 +3,18 @@
 It is on the warm path, for `replace`: what only the others need is imported by them.
 """
 
+from __future__ import annotations
+
 import os
 import stat
-from collections.abc import Callable, Sequence
-from typing import IO, Any, NamedTuple, NoReturn
+from collections.abc import Callable, Mapping, Sequence
 
-from containai.errors import ContainAIError, PrivilegeError
+from containai.errors import ContainAIError, PrivilegeError, SshSetupError
+from containai.host.noted import noted, observers, shown, tell
+from containai.light import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import IO, NoReturn
 
 #: Where programs are looked for, whatever PATH says: what is on that may be an agent's to write
 #: (.venv/bin, node_modules/.bin). These are root's own, of sudo's secure_path too.
@@ -25,6 +31,10 @@ PASSED_ON = frozenset(
         "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
     }
 )  # fmt: skip
+
+
+#: What a program is started by that ends with us, however we end (setpriv(1)).
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class Done(NamedTuple):
@@ -70,6 +80,10 @@ class Programs:
                 return path
         return None
 
+    def is_program(self, path: str) -> bool:
+        """Whether there is a program at a path."""
+        return _is_program(path, root=False)
+
     def environment(self, **extra: str) -> dict[str, str]:
         """Return the environment for a child: of ours, what steers no program (PASSED_ON)."""
         kept = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}
@@ -90,6 +104,7 @@ class Programs:
             )
         return ["sudo", "--", *argv]
 
+    @noted
     def run(
         self,
         argv: Sequence[str],
@@ -124,7 +139,7 @@ class Programs:
                 check=False,
             )
         except (FileNotFoundError, PermissionError):
-            raise self._missing(argv[0]) from None
+            raise self.absent(argv[0]) from None
         except subprocess.TimeoutExpired as late:
             raise ProcessError(
                 f"no answer within {timeout:g} s from: {describe(argv)}",
@@ -135,6 +150,7 @@ class Programs:
             raise failure(argv, done)
         return done
 
+    @noted
     def run_limited(
         self, argv: Sequence[str], *, stdin: bytes, limit: int, timeout: float, root: bool = False
     ) -> Done:
@@ -144,6 +160,8 @@ class Programs:
         """
         import subprocess
         import time
+
+        from containai.host.limited import TooMuch, collected
 
         argv, words = self._command(argv, root=root)
         end = time.monotonic() + timeout
@@ -156,14 +174,14 @@ class Programs:
                     words, stdin=given, stdout=out, stderr=out, env=self.environment(), cwd="/"
                 )
             except (FileNotFoundError, PermissionError):
-                raise self._missing(argv[0]) from None
+                raise self.absent(argv[0]) from None
         with child:
             try:
-                said, why = _collected((child.stdout, child.stderr), limit, end)
+                said, why = collected((child.stdout, child.stderr), limit, end)
                 code = child.wait(max(0.0, end - time.monotonic()))
-            except (_TooMuch, subprocess.TimeoutExpired) as wrong:
+            except (TooMuch, TimeoutError, subprocess.TimeoutExpired) as wrong:
                 child.kill()
-                much = isinstance(wrong, _TooMuch)
+                much = isinstance(wrong, TooMuch)
                 what = f"more than {limit} bytes" if much else "longer than allowed"
                 raise ProcessError(f"{what}: {describe(argv)}", Done(124, "", "")) from None
             except BaseException:
@@ -171,6 +189,7 @@ class Programs:
                 raise
         return Done(code, _text(said), _text(why))
 
+    @noted
     def stream(
         self,
         argv: Sequence[str],
@@ -180,17 +199,22 @@ class Programs:
         root: bool = False,
         env: dict[str, str] | None = None,
         keep: Sequence[str] = (),
+        longest: int = -1,
+        holds: bool = False,
     ) -> Done:
         """Run a program and hand over every line of its output as it comes (stderr included).
 
-        `keep` are names in `env` that sudo is not to take out. Raises ProcessError for a missing
-        program or an exit code other than 0. The last 200 lines
-        are in the error. The child ends with us: an interrupt is passed on and waited for.
+        `keep` are names in `env` that sudo is not to take out; a line of more than `longest`
+        characters comes in parts, for output that nobody answers for. One that `holds` has a stdin
+        without anything, which ends when this process does. Raises ProcessError for a
+        missing program or an exit code other than 0. The last 200 lines are in the error.
+        The child ends with us: an interrupt is passed on and waited for.
         """
         import signal
         import subprocess
 
         argv, words = self._command(argv, root=root, keep=keep)
+        null = subprocess.DEVNULL
         last: list[str] = []
         try:
             with open(os.memfd_create("stdin"), "w+b") as given:
@@ -198,7 +222,7 @@ class Programs:
                 given.seek(0)
                 child = subprocess.Popen(
                     words,
-                    stdin=subprocess.DEVNULL if stdin is None else given,
+                    stdin=subprocess.PIPE if holds else null if stdin is None else given,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     env=env or self.environment(),
@@ -207,11 +231,12 @@ class Programs:
                     errors="replace",
                 )
         except (FileNotFoundError, PermissionError):
-            raise self._missing(argv[0]) from None
+            raise self.absent(argv[0]) from None
         with child:
-            assert child.stdout is not None
+            out = child.stdout
+            assert out is not None
             try:
-                for line in child.stdout:
+                for line in iter(lambda: out.readline(longest), ""):
                     last = [*last[-199:], line]
                     on_line(line.rstrip("\n"))
             except BaseException:
@@ -223,6 +248,15 @@ class Programs:
             raise failure(argv, done)
         return done
 
+    def begin(self, argv: Sequence[str], *, stdin: int, stdout: int) -> Any:
+        """Start a program with a pipe for what it says is wrong: a Popen, which `piped` ends."""
+        import subprocess
+
+        words, err = self._command(argv)[1], subprocess.PIPE
+        env = self.environment()
+        return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=err, env=env, cwd="/")
+
+    @noted
     def run_detached(self, argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
         """Run a program that may leave a process behind, without our pipes; return its code.
 
@@ -258,13 +292,21 @@ class Programs:
             os.close(end)
         return child.returncode
 
-    def replace(self, argv: Sequence[str | bytes], keep: Sequence[str] = ()) -> NoReturn:
+    def replace(
+        self,
+        argv: Sequence[str | bytes],
+        keep: Sequence[str] = (),
+        given: Mapping[str, str] | None = None,
+    ) -> NoReturn:
         """Become another program; terminal, signals and exit code are then its own.
 
-        `keep` names variables that it gets as well: a caller knows that they steer nothing.
+        `keep` names variables that it gets as well, `given` has some: they have to steer nothing.
         """
         kept = {name: os.environ[name] for name in keep if name in os.environ}
-        os.execve(self._program(os.fsdecode(argv[0])), list(argv), self.environment(**kept))
+        if observers:
+            tell(f"$ exec {shown(argv)}", 0.0, None)
+        environment = self.environment(**kept, **(given or {}))
+        os.execve(self._program(os.fsdecode(argv[0])), list(argv), environment)
 
     def _command(
         self, argv: Sequence[str], *, root: bool = False, keep: Sequence[str] = ()
@@ -280,16 +322,20 @@ class Programs:
         """Return the path of a program. Raises ProcessError where there is none."""
         path = name if name.startswith("/") else self.which(name, root=root)
         if path is None:
-            raise self._missing(name)
+            raise self.absent(name)
         return path
 
-    def _missing(self, name: str) -> ProcessError:
-        return ProcessError(
+    def absent(self, name: str) -> ProcessError:
+        """Return the error for a program that is missing."""
+        wrong = ProcessError(
             f"the program {name!r} is missing",
             Done(127, "", ""),
             hint=f"run: cai setup. Looked for in {self.path}; PATH does not count, other "
             "directories are named in the setting host.path",
         )
+        if name in ("ssh", "ssh-keygen"):
+            wrong.exit_code = SshSetupError.exit_code
+        return wrong
 
 
 def _is_program(path: str, *, root: bool) -> bool:
@@ -337,34 +383,6 @@ def describe(argv: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(argv)
-
-
-class _TooMuch(Exception):  # noqa: N818 - never leaves this module
-    """A program said more than it may."""
-
-
-def _collected(streams: Sequence[Any], limit: int, end: float) -> list[bytes]:
-    """Read streams to their ends, which other processes may delay; stop at `end` (monotonic)."""
-    import selectors
-    import subprocess
-    import time
-
-    said: dict[Any, bytes] = dict.fromkeys(streams, b"")
-    with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream, selectors.EVENT_READ)
-        while selector.get_map():
-            left = end - time.monotonic()
-            if left <= 0:
-                raise subprocess.TimeoutExpired("", 0)
-            for key, _ in selector.select(left):
-                part = os.read(key.fd, 1 << 16)
-                said[key.fileobj] += part
-                if not part:
-                    selector.unregister(key.fileobj)
-            if sum(map(len, said.values())) > limit:
-                raise _TooMuch
-    return list(said.values())
 
 
 def failure(argv: Sequence[str], done: Done) -> ProcessError:

@@ -63,6 +63,14 @@ def look(pid: int, *programs: str) -> Process | None:
     return Process(pid, started, name if programs else "", tuple(words))
 
 
+def began(pid: int) -> int | None:
+    """Return the moment a process began, whoever's it is, in ticks since the boot."""
+    try:
+        return int(_stat(pid)[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def find(*programs: str) -> list[Process]:
     """Return all processes that `look` takes for one of these programs."""
     pids = map(int, filter(str.isdigit, os.listdir("/proc")))
@@ -79,13 +87,23 @@ def runs(process: Process) -> bool:
     return _now(process)[:1] not in ([], [b"Z"])
 
 
+def is_stopped(process: Process) -> bool:
+    """Whether a signal has stopped a process (SIGSTOP), or a debugger holds it."""
+    return _now(process)[:1] in ([b"T"], [b"t"])
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; of a pipe, wait for nobody."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def of_file(path: str, program: str, *words: str) -> list[Process]:
     """Return the process of a pid file, if it is root's, runs that program and has those words.
 
     A pid file alone proves nothing.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=_at_once) as file:
             process = look(int(file.read()), program)
     except (OSError, ValueError):
         return []

@@ -10,6 +10,8 @@ from containai.host.processes import Process
 
 Words = tuple[str, ...]
 
+#: What starts a unit that is to start at boot.
+AT_BOOT = "multi-user.target"
 #: A word of a command that stands for the pid of the service. No argument can hold a NUL.
 MAIN_PID = "\0pid"
 #: What systemd takes as it is in a command line (systemd.service(5), "Command lines").
@@ -79,6 +81,8 @@ class Service(NamedTuple):
     unit_lines: Words = ()
     service_lines: Words = ()
     at_boot: bool = False
+    #: Whether systemctl refuses to stop it: what else runs would lose what it keeps.
+    guarded: bool = False
     #: How its users read its log; as root reads any, unless it is said.
     logs: str = ""
 
@@ -128,7 +132,7 @@ def unit(service: Service) -> str:
     sections = {
         "Unit": _unit_section(service),
         "Service": _service_section(service),
-        "Install": iter(["WantedBy=multi-user.target"] if service.at_boot else []),
+        "Install": iter([f"WantedBy={AT_BOOT}"] if service.at_boot else []),
     }
     written = {name: "\n".join(lines) for name, lines in sections.items()}
     return "\n\n".join(f"[{name}]\n{lines}" for name, lines in written.items() if lines) + "\n"
@@ -150,6 +154,8 @@ def _unit_section(service: Service) -> Iterator[str]:
             yield f"{key}={' '.join(units)}"
     for path in service.conditions:
         yield f"ConditionPathExists={_text(path)}"
+    if service.guarded:
+        yield "RefuseManualStop=yes"
     yield from service.unit_lines
 
 

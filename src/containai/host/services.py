@@ -3,8 +3,9 @@
 The one decision is in `manager`.
 """
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from containai.errors import EngineError
@@ -59,6 +60,9 @@ class Services(Protocol):
     def enable(self, wanted: Sequence[Service]) -> list[list[str]]:
         """Return root's commands once those files were written, at boot to start what should."""
 
+    def off_at_boot(self, wanted: Sequence[Service]) -> list[str]:
+        """Return the units that should start at boot, and do not."""
+
 
 def manager(host: "Machine") -> Services:
     """Return what has services run: systemd, for the machine's own ContainAI where it is PID 1.
@@ -81,6 +85,8 @@ class Units:
         if wanted.ready() or (wanted.optional and wanted.missing):
             return
         timeout = wanted.start_timeout + _MARGIN
+        # One that failed too often is not started again by itself, nor when it is asked for.
+        self.host.run(["systemctl", "reset-failed", wanted.unit], root=True, ok=None)
         done = self.host.run(
             ["systemctl", "start", wanted.unit], root=True, ok=None, timeout=timeout
         )
@@ -92,6 +98,10 @@ class Units:
         """Stop its unit."""
         ok = None if wanted.optional else (0,)
         timeout = wanted.stop_timeout + _MARGIN
+        if wanted.guarded:
+            # For systemd it has then ended by itself, well, and is not started again.
+            _ended(self, wanted, lambda: self.host.run(self._end_argv(wanted), root=True, ok=None))
+            return
         self.host.run(["systemctl", "stop", wanted.unit], root=True, ok=ok, timeout=timeout)
 
     def stop_companions(self, wanted: Service) -> None:
@@ -119,7 +129,11 @@ class Units:
 
     def stop_shown(self, wanted: Service) -> list[str]:
         """Return the command."""
-        return [f"# systemctl stop {wanted.unit}"]
+        words = self._end_argv(wanted) if wanted.guarded else ["systemctl", "stop", wanted.unit]
+        return [f"# {proc.describe(words)}"]
+
+    def _end_argv(self, wanted: Service) -> list[str]:
+        return ["systemctl", "kill", "--signal=TERM", wanted.unit]
 
     def files(self, wanted: Sequence[Service]) -> dict[str, str]:
         """Return their units."""
@@ -129,6 +143,15 @@ class Units:
         """Have systemd read the units, and start at boot what should."""
         at_boot = [one.unit for one in wanted if one.at_boot]
         return [["systemctl", "daemon-reload"], ["systemctl", "enable", *at_boot]]
+
+    def off_at_boot(self, wanted: Sequence[Service]) -> list[str]:
+        """Look for the links that `systemctl enable` makes, as the units say (WantedBy=)."""
+        directory = self.host.layout.unit_file(f"{service.AT_BOOT}.wants")
+        return [
+            one.unit
+            for one in wanted
+            if one.at_boot and not os.path.lexists(os.path.join(directory, one.unit))
+        ]
 
 
 class Background:
@@ -161,6 +184,8 @@ class Background:
             try:
                 self.host.run(wanted.launch, root=True, timeout=wanted.start_timeout)
             except proc.ProcessError as failed:
+                if wanted.optional:
+                    return []
                 said = (failed.done.err.strip() or f"code {failed.done.code}").splitlines()[-1]
                 raise _failure(self, wanted, said) from None
             return wanted.find()
@@ -184,15 +209,7 @@ class Background:
         running = wanted.find()
         if not running:
             return
-        deadline = time.monotonic() + wanted.stop_timeout
-        try:
-            self._end(wanted, running)
-        except proc.ProcessError as failed:
-            raise self._stuck(wanted, running, str(failed)) from None
-        while any(map(processes.runs, running)):
-            if time.monotonic() > deadline:
-                raise self._stuck(wanted, running, f"not within {wanted.stop_timeout:g} s")
-            time.sleep(0.02)
+        _ended(self, wanted, lambda: self._end(wanted, running))
         # A successor may take a pid file's process for alive until it is reaped.
         deadline = time.monotonic() + _REAPED
         while any(map(processes.is_there, running)) and time.monotonic() < deadline:
@@ -207,12 +224,6 @@ class Background:
         for process in running:
             argv = [str(process.pid) if word == MAIN_PID else word for word in wanted.stop]
             self.host.run(argv, root=True, timeout=wanted.stop_timeout)
-
-    def _stuck(self, wanted: Service, running: Sequence[Process], why: str) -> EngineError:
-        pids = " ".join(str(process.pid) for process in running)
-        return EngineError(
-            f"{wanted.name} (pid {pids}) did not end: {why}", hint=f"see: {self.logs(wanted)}"
-        )
 
     def stop_companions(self, wanted: Service) -> None:
         """Stop all of them, the last first."""
@@ -254,6 +265,34 @@ class Background:
     def enable(self, wanted: Sequence[Service]) -> list[list[str]]:
         """Nothing: who uses boxes starts them."""
         return []
+
+    def off_at_boot(self, wanted: Sequence[Service]) -> list[str]:
+        """Nothing: none does."""
+        return []
+
+
+def _ended(services: Services, wanted: Service, end: Callable[[], object]) -> None:
+    """End a service's processes and wait for it. Raises EngineError where one stays."""
+    running = wanted.find()
+    deadline = time.monotonic() + wanted.stop_timeout
+    try:
+        end()
+    except proc.ProcessError as failed:
+        raise _stuck(services, wanted, running, str(failed)) from None
+    while any(map(processes.runs, running)):
+        if time.monotonic() > deadline:
+            why = f"not within {wanted.stop_timeout:g} s"
+            raise _stuck(services, wanted, running, why)
+        time.sleep(0.02)
+
+
+def _stuck(
+    services: Services, wanted: Service, running: Sequence[Process], why: str
+) -> EngineError:
+    pids = " ".join(str(process.pid) for process in running)
+    return EngineError(
+        f"{wanted.name} (pid {pids}) did not end: {why}", hint=f"see: {services.logs(wanted)}"
+    )
 
 
 def _wait(wanted: Service, watched: Sequence[Process] | None) -> bool:

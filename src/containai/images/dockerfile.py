@@ -8,15 +8,15 @@ import json
 import re
 from typing import NamedTuple
 
+from containai import trust
+from containai.config.values import LAYERS
 from containai.errors import ImageError
 
 #: Where it is in a workspace.
-DIRECTORY, NAME = ".containai", "Dockerfile"
-PATH = f"{DIRECTORY}/{NAME}"
+PATH = f"{trust.DIRECTORY}/{trust.DOCKERFILE}"
 #: How large it may be, in bytes: what nobody reads nobody can trust.
 LIMIT = 64 << 10
-#: What it begins with: one of these layers, or with this argument what the settings say.
-LAYERS = ("base", "sdks", "full")
+#: What it begins with: one of our layers, or with this argument what the settings say.
 ARGUMENT = "CONTAINAI_BASE"
 
 _TAKEN = ("ARG", "ENV", "EXPOSE", "LABEL", "RUN", "SHELL", "USER", "WORKDIR")

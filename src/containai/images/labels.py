@@ -2,8 +2,9 @@
 
 from containai.layout import LABEL
 
-#: The name of an image, and where its programs are from.
+#: Of an image: the layer that it is, base for one.
 LABEL_IMAGE = LABEL + "image"
+#: Of an image: where its programs are from, upstream or distro.
 LABEL_SOURCE = LABEL + "source"
 #: Of a container that only lets an image be looked into, and never runs.
 LABEL_LOOK = LABEL + "look"

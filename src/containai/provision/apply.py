@@ -1,15 +1,22 @@
 """Going through steps: look at each, plan what is wrong, make it right and look again."""
 
+import os
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from containai.errors import ContainAIError
+from containai.errors import ContainAIError, DamagedError, PrivilegeError
+from containai.host import proc
 from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.provision import record
 from containai.provision.step import AnyStep
-from containai.work.actions import Finding, Plan
+from containai.work.actions import Finding, Plan, State, unknown
 from containai.work.ui import Progress
+
+#: How many steps are looked at at once.
+AT_ONCE = 8
 
 
 class Row(NamedTuple):
@@ -20,22 +27,61 @@ class Row(NamedTuple):
     error: ContainAIError | None = None
 
 
-def examine(host: Machine, steps: Sequence[AnyStep]) -> list[Row]:
-    """Check every step, also after one that fails."""
-    return [_row(host, step) for step in steps]
+def quick(steps: Iterable[AnyStep]) -> list[AnyStep]:
+    """Return the steps whose checks are made without being asked for."""
+    return [step for step in steps if not step.slow]
 
 
-def _row(host: Machine, step: AnyStep) -> Row:
+def examine(host: Machine, steps: Iterable[AnyStep]) -> list[Row]:
+    """Check every step, also after one that fails; several at once, as most wait for programs."""
+    wanted = list(steps)
+    if not _asks_nothing(host):
+        return [look(host, step) for step in wanted]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(lambda step: look(host, step), wanted))
+
+
+def _asks_nothing(host: Machine) -> bool:
+    """Whether sudo asks for no password, which it would in each of several threads."""
+    if host.is_root():
+        return True
+    try:
+        return host.run(["sudo", "--non-interactive", "--", "true"], ok=None).code == 0
+    except ContainAIError:
+        return False
+
+
+def look(host: Machine, step: AnyStep) -> Row:
+    """Check a step. Whatever its check raises is what was seen, or why nothing could be."""
     try:
         return Row(step, step.check(host))
+    except (PrivilegeError, proc.ProcessError) as error:
+        return Row(step, unknown(f"not looked at: {error}", hint=error.hint), error)
     except ContainAIError as error:
         return Row(step, Finding(False, str(error), hint=error.hint), error)
+    except Exception as error:
+        # Of a file that nobody expected, of a fault of ours: the other checks are made.
+        seen = f"not looked at: {_unexpected(error)}"
+        failed = ContainAIError(f"{step.title}: {seen}", hint=_REPORT)
+        return Row(step, unknown(seen, hint=_REPORT), failed)
+
+
+_REPORT = "a fault of cai: report it with what cai doctor --report FILE writes"
+
+
+def _unexpected(error: Exception) -> str:
+    """Return an error that nobody expected, and where it was."""
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{said} ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})"
 
 
 def refuse(rows: Sequence[Row]) -> None:
     """Raise the first error of a check that no plan can mend, before anything is changed."""
+    plans = any(not row.finding.ok and row.error is None for row in rows)
     for row in rows:
-        if row.error is not None:
+        # A damaged file is put out of the way by the first step; what stays so, stops its own.
+        if row.error is not None and not (plans and isinstance(row.error, DamagedError)):
             raise row.error
 
 
@@ -61,10 +107,13 @@ def apply(
     """
     with record.of_packages(host):
         for number, step in enumerate(steps, 1):
-            before = step.check(host)
-            if not before.ok:
-                progress = progress_of(step.title, number, len(steps))
-                make_right(host, Row(step, before), plan_of(host, step, before), progress)
+            row = Row(step, step.check(host))
+            if row.finding.ok:
+                continue
+            wanted = plan_of(host, step, row.finding)
+            # What cannot be looked at, and has no plan, is left as it is.
+            if wanted.actions or not row.finding.is_unknown:
+                make_right(host, row, wanted, progress_of(step.title, number, len(steps)))
 
 
 def make_right(host: Machine, row: Row, wanted: Plan, progress: Progress) -> None:
@@ -75,13 +124,14 @@ def make_right(host: Machine, row: Row, wanted: Plan, progress: Progress) -> Non
     step, before, _ = row
     try:
         for action in wanted.actions:
+            progress(action.brief(), None)
             perform(host, action, progress)
     except ContainAIError as failed:
         if not before.optional:
             raise
         progress(f"going on without: {failed}", None)
     after = step.check(host)
-    if not after.passes:
+    if not (after.ok or after.optional):
         raise ContainAIError(
             f"{step.title} is still not right: {after.seen}", hint=after.hint or "run: cai doctor"
         )
@@ -91,9 +141,11 @@ def table(rows: Iterable[Row], *, missing: str = "wrong") -> str:
     """Return what was checked and seen, a line each."""
     lines = []
     for row in rows:
-        wrong = "none" if row.finding.optional else missing
-        mark = "ok" if row.finding.ok else wrong
+        state = row.finding.state
+        mark = missing if state is State.WRONG else state.value
         lines.append(f"{mark:7}  {row.step.title}: {row.finding.seen}")
+        if mark == State.WRONG and row.step.means:
+            lines.append(f"         means: {row.step.means.replace('`', '')}")
         if row.finding.hint:
             lines.append(f"         hint: {row.finding.hint}")
     return "".join(line + "\n" for line in lines)

@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 from containai.errors import ContainAIError, UnsupportedError
-from containai.host import download, files, packages
+from containai.host import files, packages
 from containai.host.machine import Machine
 from containai.work.actions import Action, Fetch, Pin, Run, WriteFile
 
@@ -83,6 +83,8 @@ def release(host: Machine) -> tuple[str, str] | None:
 def reachable(host: Machine, archive: str) -> bool:
     """Whether the archive has something for this release, and answers soon."""
     distribution, codename = release(host) or ("", "")
+    from containai.host import download  # it and urllib cost 40 ms
+
     return download.answers(f"{archive}/{distribution}/dists/{codename}/Release", REACH_TIMEOUT)
 
 

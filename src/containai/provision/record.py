@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
+from containai.errors import DamagedError
 from containai.host import files, packages
 from containai.host.machine import Machine
 from containai.layout import Layout
@@ -22,18 +24,41 @@ CONTAINERD = "/opt/containerd"
 def read(layout: Layout) -> dict[str, Any]:
     """Return the record; an empty one where there is none, or it is damaged."""
     try:
-        record = json.loads(files.read(layout.install_record) or "{}")
-    except ValueError:
+        text = files.read_roots(layout.install_record, owners=layout.owners) or "{}"
+        return parse(text)
+    except (DamagedError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return what a record says. Raises ValueError for one that is damaged."""
+    record = files.from_json(text)
+    if not isinstance(record, dict):
+        raise ValueError("it is no table")
+    for key in (PACKAGES, _BEFORE):
+        names = record.get(key, [])
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"{key} is no list of names")
+    return record
 
 
 def write(host: Machine, values: dict[str, Any]) -> None:
     """Write the record, as root, if it is another one."""
     layout = host.layout
-    if values != read(layout):
+    path = layout.install_record
+    if values != read(layout) or (os.path.lexists(path) and not os.path.isfile(path)):
+        _make_room(host, path)
         text = json.dumps(values, indent=4, sort_keys=True) + "\n"
-        files.write_as_root(host, layout.install_record, text)
+        files.write_as_root(host, path, text)
+
+
+def _make_room(host: Machine, path: str) -> None:
+    """Put away what no file can be written over: this is written before any step is looked at."""
+    above = os.path.dirname(path)
+    if os.path.lexists(above) and not os.path.isdir(above):
+        host.run(["rm", "-f", above], root=True)
+    if os.path.isdir(path) and not os.path.islink(path):
+        host.run(["rm", "-rf", "--one-file-system", path], root=True)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,19 @@ from containai.work.actions import Finding
 
 def installed(layout: Layout) -> str:
     """Return the version that set this machine up; "" where none did, or one that left no word."""
-    return (files.read(layout.version_file) or "").strip()
+    return (files.read_if_whole(layout.version_file) or "").strip()
+
+
+def is_own(layout: Layout) -> bool:
+    """Whether it was this version, or nothing is left that says so."""
+    return installed(layout) in ("", containai.__version__)
+
+
+def wrong(said: str) -> str:
+    """Return what is wrong with what is in the file that says so, or ""."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*[0-9a-z.+-]{0,40}", said.strip()):
+        return ""
+    return "it is no version"
 
 
 def text() -> str:
@@ -27,7 +39,7 @@ def text() -> str:
 def newer(layout: Layout) -> Finding[Any] | None:
     """Return what to say of this machine if a newer cai set it up, else None."""
     present = installed(layout)
-    if _numbers(present) <= _numbers(containai.__version__):
+    if numbers(present) <= numbers(containai.__version__):
         return None
     return Finding(
         True,
@@ -47,9 +59,9 @@ def difference(layout: Layout) -> str:
     return f"of cai {present}, to be exchanged for {own}"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers that a version begins with; what follows them does not count."""
-    leading = re.match(r"\d+(\.\d+)*", version)
+    leading = re.match(r"[0-9]{1,9}(\.[0-9]{1,9})*", version)
     return tuple(map(int, leading[0].split("."))) if leading else ()
 
 

@@ -46,15 +46,15 @@ def caller() -> str:
         raise RuntimeRefusal("its bundle is gone") from None
 
 
-def load(stage: str) -> dict[str, Any]:
+def load() -> dict[str, Any]:
     """Return the config.json of the bundle that is the current directory, as the engine wrote it.
 
-    `stage` is the root path of one that we rewrote: a second attempt on a bundle starts from what
-    was there before.
+    One that we rewrote has ids, which an engine's never has (spec.check): a second attempt on a
+    bundle starts from what was there before.
     """
     written = read(NAME)
-    root = written.get("root")
-    if isinstance(root, dict) and root.get("path") == stage:
+    linux = written.get("linux")
+    if isinstance(linux, dict) and linux.get("uidMappings") and os.path.lexists(ORIGINAL):
         return read(ORIGINAL)
     return written
 

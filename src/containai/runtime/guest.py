@@ -49,6 +49,8 @@ HIDDEN = (
 DEVICES = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200)}
 #: Where POSIX shared memory is.
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - in the box
+#: Bytes that are no limit: what a box has whose limit was taken away.
+UNBOUNDED = 1 << 62
 
 
 def is_box(given: spec.Json) -> bool:
@@ -101,5 +103,5 @@ def _as_on_a_machine(mount: spec.Json, limit: int) -> spec.Json:
     """
     if mount.get("destination") != SHARED_MEMORY or mount.get("type") != "tmpfs":
         return mount
-    size = str(limit // 2) if limit > 0 else "50%"
+    size = str(limit // 2) if 0 < limit < UNBOUNDED else "50%"
     return mount | {"options": ["nosuid", "nodev", "mode=1777", f"size={size}"]}

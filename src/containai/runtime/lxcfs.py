@@ -12,7 +12,7 @@ import signal
 import struct
 import time
 
-from . import syscalls
+from . import oom, syscalls
 from .reconnect import FILES, Reconnector
 
 #: Where lxcfs is mounted, in its own mount namespace.
@@ -106,6 +106,8 @@ class Keeper:
         if not self._lock():
             return 0  # another keeper was faster
         notify = _notifier()
+        # Before it leaves the host's mounts: cgroups are there.
+        oom.start(self.state)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         _leave_host()

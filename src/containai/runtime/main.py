@@ -1,21 +1,18 @@
-"""What cai-runc does with runc's command line: rewrite the bundle, then become runc."""
+"""What our runtimes do with runc's command line: rewrite the bundle, then become the real one."""
 
-import contextlib
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from . import become
 from .become import Ready
+from .config import Config
 from .errors import RuntimeRefusal
-from .ranges import SIZE, Range, Ranges
-
-if TYPE_CHECKING:
-    from .staging import Stage
+from .kinds import KINDS, RUNC, SYSBOX
+from .ranges import SIZE
 
 #: runc's options that take a value in the next word, before and after the command (runc(8)). The
 #: launcher (cai-runc) knows the first too, and the flags; a test compares them.
@@ -73,32 +70,6 @@ def _options(words: list[str], valued: frozenset[str]) -> tuple[dict[str, str], 
     return options, words[at] if at < len(words) else "", words[at + 1 :]
 
 
-class Config(NamedTuple):
-    """runtime.json, which the installer writes beside this program."""
-
-    runc: str
-    state: str
-    id_base: int
-    id_count: int
-    engine_data: str
-    #: The first of the ids that trees of the host have on disk for users of containers.
-    id_stored: int
-    #: Where files for containers that have not run yet are put.
-    given: str
-    lxcfs: str = "/usr/bin/lxcfs"
-    program: str = ""
-
-    @property
-    def stage(self) -> str:
-        """Where containers are staged, each in a mount namespace of its own."""
-        return os.path.join(self.state, "stage")
-
-    @property
-    def ranges(self) -> Ranges:
-        """The id ranges of this installation."""
-        return Ranges(self.state, self.id_base, self.id_count, self.id_stored)
-
-
 #: What ends a call with a message. A box can make nested things without end.
 _FAILURES = (
     RuntimeRefusal, OSError, ValueError, TypeError, LookupError, AttributeError,
@@ -106,17 +77,19 @@ _FAILURES = (
 )  # fmt: skip
 
 
-def main(arguments: list[str], library: str) -> int:
-    """Handle one call. Returns an exit code, or becomes runc and does not return."""
+def main(arguments: list[str], library: str, name: str = RUNC.name) -> int:
+    """Handle one call. Returns an exit code, or becomes the real runtime and does not return.
+
+    `name` is the runtime of ours that was called, `library` the directory that it is installed in.
+    """
     call = parse(arguments)
     try:
-        with open(os.path.join(library, "runtime.json"), encoding="utf-8") as file:
-            config = Config(**json.load(file), program=os.path.join(library, "cai-runc"))
+        kind = KINDS[name]
+        config = Config.read(library)
         _refuse_unknown(call)
-        if call.command == "ranges":
-            return _ranges(config, call)
-        if call.command == "reclaim":
-            return _reclaim(config, call)
+        own = {"ranges": _ranges, "reclaim": _reclaim, "unshift": _unshift}
+        if call.command in own:
+            return own[call.command](config, call)
         if call.command == "lxcfs":
             return _lxcfs(config)
         if call.command == "limits":
@@ -124,19 +97,28 @@ def main(arguments: list[str], library: str) -> int:
         preserved = int(call.options.get("--preserve-fds") or 0)
         ready = Ready(arguments)
         if call.command in ("create", "run"):
+            # Imported here: ctypes alone costs more than all other calls.
             from . import bundle
+            from .create import create
 
             here = bundle.caller()
-            ready = _create(config, call, preserved)._replace(arguments=_without_bundle(call, here))
+            directory = call.options.get("--bundle") or call.options.get("-b") or "."
+            if kind is SYSBOX:
+                from . import manager
+
+                manager.forget(_container(call), os.path.join(here, call.globals.get("--root", "")))
+            ready = create(config, kind, _container(call), directory, preserved)
+            words = [*config.options(kind), *_without_bundle(call, here)]
+            ready = ready._replace(arguments=words)
         elif call.command == "exec":
             ready = _exec(call, arguments, preserved)
         elif call.command == "delete":
             return _delete(config, call)
         elif call.command == "pause":
             _pause(config, call)
-        become.runc(config.runc, ready, preserved)
+        become.runc(config.real(kind), ready, preserved)
     except _FAILURES as failed:
-        _report(call, f"cai-runc: {call.command}: {failed}")
+        _report(call, f"{name}: {call.command}: {failed}")
         return 1
 
 
@@ -178,62 +160,6 @@ def _words(options: dict[str, str], here: str) -> list[str]:
     return words
 
 
-def _create(config: Config, call: Call, preserved: int) -> Ready:
-    # Imported here: ctypes alone costs more than all other calls.
-    from . import bundle, cgroup, guest, idmap, limits, placed, spec, staging, view
-
-    container = _container(call)
-    directory = bundle.enter(call.options.get("--bundle") or call.options.get("-b") or ".")
-    given = bundle.load(staging.root_path(config.stage))
-    spec.check(given)
-    group = cgroup.checked(spec.field(given, "linux.cgroupsPath", str, "") or container)
-    plain = os.path.join(directory, spec.field(given, "root.path", str, ""))
-    mountinfo = _text("/proc/self/mountinfo")
-    overlay = staging.find_overlay(mountinfo, plain)
-    hybrid = cgroup.is_hybrid()
-    with contextlib.ExitStack() as undo:
-        if config.ranges.get(container) is None:
-            undo.callback(config.ranges.release, container)
-        mine = config.ranges.allocate(container, overlay.upper if overlay else plain, group)
-        base = mine.base
-        if overlay:
-            view.protect(plain)
-        figures = _figures(config.state) if guest.is_box(given) else None
-        stage = staging.Stage(config.stage, base)
-        mapping = idmap.shifted(base, SIZE)
-        namespace = become.above(stage.namespace(mapping), preserved)
-        root = stage.root(overlay, plain, mapping)
-        placed.apply(config.given, container, root, base)
-        new = spec.edited(
-            given,
-            base=base,
-            size=SIZE,
-            root=root,
-            user=become.path(namespace),
-            hybrid=hybrid,
-            machine=os.uname().machine,
-            may_score=limits.may_score,
-        )
-        place = _place(stage, directory, mine, config, mountinfo)
-        new["mounts"] = _staged(spec.mounts(new), place)
-        if mine.stored != config.id_stored:
-            config.ranges.settle(mine)
-        new["mounts"] += _devices(new["linux"].pop("devices"), stage, base)
-        if figures is not None:
-            new = _as_box(new, stage, figures)
-        if hybrid and group:
-            cgroup.delegate(group, base)
-            undo.callback(cgroup.remove, group)
-        process = spec.field(new, "process", dict, {})
-        new["process"], taken = limits.divided(process, may_raise=limits.may_raise())
-        if files := taken.get("RLIMIT_NOFILE"):
-            new = limits.with_hook(new, config.program, base, *files)
-        bundle.store(bundle.ORIGINAL, given)
-        bundle.store(bundle.NAME, new)
-        undo.pop_all()
-    return Ready([], namespace, taken)
-
-
 def _exec(call: Call, arguments: list[str], preserved: int) -> Ready:
     """`exec` of a process that asks for limits (the launcher passes on no other)."""
     from . import bundle, limits, spec
@@ -250,88 +176,6 @@ def _exec(call: Call, arguments: list[str], preserved: int) -> Ready:
     at = len(arguments) - len(call.words)
     words = [*arguments[:at], f"{option}=/proc/self/fd/{memory}", *arguments[at:]]
     return Ready(words, memory, taken)
-
-
-def _devices(devices: list[dict[str, Any]], stage: "Stage", base: int) -> list[dict[str, Any]]:
-    """Return a mount for each device that was asked for, with the owner and mode it is to have.
-
-    In a user namespace runc would bind the host's node, by the path that it has in the container.
-    """
-    mounts = []
-    for device in devices:
-        owner = [min(device.get(name) or 0, SIZE - 1) + base for name in ("uid", "gid")]
-        mode = device.get("fileMode")
-        mode = 0o666 if mode is None else mode & 0o777
-        source = stage.device(device["major"], device["minor"], mode=mode, owner=owner)
-        mounts.append(
-            {"destination": device["path"], "type": "bind", "source": source, "options": ["bind"]}
-        )
-    return mounts
-
-
-def _figures(state: str) -> dict[str, int]:
-    from . import lxcfs
-
-    return lxcfs.trees(state)
-
-
-def _as_box(new: dict[str, Any], stage: "Stage", figures: dict[str, int]) -> dict[str, Any]:
-    """Return the spec as a box's. `figures` are detached mounts of lxcfs's files."""
-    from . import guest
-
-    files = {path: stage.file(tree) for path, tree in figures.items()}
-    files |= {path: stage.device(*number) for path, number in guest.DEVICES.items()}
-    return guest.edited(new, files)
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
-
-
-def _place(
-    stage: "Stage", bundle: str, mine: Range, config: Config, mountinfo: str
-) -> Callable[[dict[str, Any]], str]:
-    """Return a function from a bind to where its source is staged."""
-    from . import idmap, links, spec, staging
-
-    guests = os.path.realpath(config.engine_data)
-    stored = config.id_stored
-
-    def mapping_of(opened: int, path: str) -> idmap.Mapping:
-        """The engine's own (volumes, /etc/hosts) is shifted; all else is somebody's and stays."""
-        if staging.is_engine_data(path, guests, mountinfo):
-            return idmap.shifted(mine.base, SIZE)
-        if mine.stored != stored:
-            from . import owners
-
-            owners.upgrade(config.ranges, mine, opened)
-        seen = os.fstat(opened)
-        return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)
-
-    def place(mount: dict[str, Any]) -> str:
-        source = links.resolved(os.path.join(bundle, mount.get("source") or ""), guests)
-        if source == spec.HOST_SYSFS:
-            return stage.sysfs(source)
-        # In a user namespace, a tree cannot be bound without what is mounted in it.
-        return stage.bind(source, mapping_of, recursive="rbind" in (mount.get("options") or []))
-
-    return place
-
-
-def _staged(
-    mounts: list[dict[str, Any]], place: Callable[[dict[str, Any]], str]
-) -> list[dict[str, Any]]:
-    """Return the mounts with the source of each bind replaced by where `place` staged it."""
-    from . import spec
-
-    staged = []
-    for mount in mounts:
-        if spec.is_bind(mount):
-            source = place(mount)
-            mount = spec.with_flags(mount | {"source": source}, os.statvfs(source).f_flag)
-        staged.append(mount)
-    return staged
 
 
 def _delete(config: Config, call: Call) -> int:
@@ -379,6 +223,15 @@ def _reclaim(config: Config, call: Call) -> int:
     path, uid, gid = call.words
     act = "--dry-run" not in call.options
     print(json.dumps(owners.reclaim(config.ranges, path, int(uid), int(gid), act=act)._asdict()))
+    return 0
+
+
+def _unshift(config: Config, call: Call) -> int:
+    """`cai-runc unshift [--dry-run] UID GID CONTAINER PATH...`: prints what was done, as JSON."""
+    from . import unshift
+
+    done = unshift.called(config.ranges, *call.words, act="--dry-run" not in call.options)
+    print(json.dumps(done._asdict()))
     return 0
 
 

@@ -69,10 +69,14 @@ def change(top: int, rules: Rules, *, act: bool = True) -> Changed:
     """Apply the rules to the tree at a descriptor; without `act`, only count what they concern."""
     count = 0
     problems: list[str] = []
-    for fd, path in _inodes(top, rules, problems):
+
+    def concerned(seen: os.stat_result) -> bool:
+        return (rules.uid(seen.st_uid), rules.gid(seen.st_gid)) != (seen.st_uid, seen.st_gid)
+
+    for fd, path in inodes(top, concerned, problems):
         try:
             seen = os.fstat(fd)
-            if _concerned(seen, rules):
+            if concerned(seen):
                 if act:
                     _change(f"/proc/self/fd/{fd}", seen, rules)
                 count += 1
@@ -81,37 +85,38 @@ def change(top: int, rules: Rules, *, act: bool = True) -> Changed:
     return Changed(count, tuple(problems))
 
 
-def _concerned(seen: os.stat_result, rules: Rules) -> bool:
-    return (rules.uid(seen.st_uid), rules.gid(seen.st_gid)) != (seen.st_uid, seen.st_gid)
-
-
 def _change(path: str, seen: os.stat_result, rules: Rules) -> None:
     mode = stat.S_IMODE(seen.st_mode)
     plain = stat.S_ISREG(seen.st_mode)
-    capabilities = _capabilities(path) if plain else b""
+    rights = capabilities(path) if plain else b""
     special = plain and mode & (stat.S_ISUID | stat.S_ISGID)
     if not rules.rights:
         if special:
             os.chmod(path, mode & ~(stat.S_ISUID | stat.S_ISGID))
-        if capabilities:
+        if rights:
             os.removexattr(path, CAPABILITIES)
     # The kernel takes both away here too (chown(2), capabilities(7)).
     os.chown(path, rules.uid(seen.st_uid), rules.gid(seen.st_gid))
     if rules.rights:
         if special:
             os.chmod(path, mode)
-        if len(capabilities) == _NAMESPACED:
-            root = int.from_bytes(capabilities[-4:], "little")
-            moved = rules.uid(root).to_bytes(4, "little")
-            os.setxattr(path, CAPABILITIES, capabilities[:-4] + moved)
-        elif capabilities:
-            os.setxattr(path, CAPABILITIES, capabilities)
+        if rights:
+            os.setxattr(path, CAPABILITIES, moved_root(rights, rules.uid))
 
 
-def _capabilities(path: str) -> bytes:
+def capabilities(path: str) -> bytes:
+    """Return the capabilities of a file as they are on disk, or nothing."""
     with contextlib.suppress(OSError):
         return os.getxattr(path, CAPABILITIES)
     return b""
+
+
+def moved_root(rights: bytes, rule: Rule) -> bytes:
+    """Return a file's capabilities for the root that a rule makes of theirs."""
+    if len(rights) != _NAMESPACED:
+        return rights
+    root = int.from_bytes(rights[-4:], "little")
+    return rights[:-4] + rule(root).to_bytes(4, "little")
 
 
 class _Level(NamedTuple):
@@ -122,8 +127,10 @@ class _Level(NamedTuple):
     names: list[str]
 
 
-def _inodes(top: int, rules: Rules, problems: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield an O_PATH descriptor of what the rules may concern, closed afterwards, and its path.
+def inodes(
+    top: int, concerned: Callable[[os.stat_result], bool], problems: list[str]
+) -> Iterator[tuple[int, str]]:
+    """Yield an O_PATH descriptor of what may be concerned, closed afterwards, and its path.
 
     One descriptor is open at a time however deep the tree is: the way up is "..", which has to be
     the directory that the way down came from.
@@ -148,7 +155,7 @@ def _inodes(top: int, rules: Rules, problems: list[str]) -> Iterator[tuple[int, 
             try:
                 seen = os.stat(name, dir_fd=here, follow_symlinks=False)
                 directory = stat.S_ISDIR(seen.st_mode)
-                if seen.st_dev != device or not (directory or _concerned(seen, rules)):
+                if seen.st_dev != device or not (directory or concerned(seen)):
                     continue
                 fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
                 try:

@@ -103,13 +103,19 @@ class Stage:
             self._namespaces[mapping] = idmap.user_namespace(mapping, self.base)
         return self._namespaces[mapping]
 
-    def _place(self, fd: int, target: str, mapping: Mapping, *, recursive: bool) -> None:
+    def _place(
+        self, fd: int, target: str, mapping: Mapping, *, recursive: bool, readonly: bool = False
+    ) -> None:
         flags = syscalls.AT_RECURSIVE if recursive else 0
         tree = syscalls.open_tree(fd, flags)
         try:
             # No device node in an image, a volume or somebody's tree is a device: the box's root
             # would own it. Devices are in the box's own /dev alone.
             syscalls.map_ids(tree, self.namespace(mapping), flags)
+            if readonly:
+                # Here, as the kernel locks what a mount namespace of the host's says. What runc
+                # makes read-only in the container's own, its root makes writable again.
+                syscalls.set_attributes(tree, syscalls.MOUNT_ATTR_RDONLY, flags=flags)
             syscalls.attach(tree, target)
         finally:
             os.close(tree)
@@ -154,6 +160,18 @@ class Stage:
         if os.statvfs(target).f_flag & os.ST_RDONLY:
             raise RuntimeRefusal("the kernel made the container's root file system read-only")
         return target
+
+    def cover(self, staged: str, path: str) -> str:
+        """Move what is staged to a path of the host's, for this mount namespace; return the path.
+
+        Whoever opens it elsewhere finds what was there.
+        """
+        target = syscalls.open_without_links(os.path.realpath(path))
+        try:
+            syscalls.move(staged, target)
+        finally:
+            os.close(target)
+        return path
 
     @staticmethod
     def _mount_overlay(layers: str, overlay: Overlay, base: int) -> None:
@@ -245,12 +263,17 @@ class Stage:
         return os.path.join(self.directory, f"m{self._binds}")
 
     def bind(
-        self, source: str, mapping_of: Callable[[int, str], Mapping], *, recursive: bool
+        self,
+        source: str,
+        mapping_of: Callable[[int, str], Mapping],
+        *,
+        recursive: bool,
+        readonly: bool = False,
     ) -> str:
         """Stage the source of a bind mount; return where it is.
 
         `mapping_of` is given a descriptor of what was opened, and its real path. `recursive` takes
-        along what is mounted in it.
+        along what is mounted in it, and `readonly` holds for that, too.
         Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
         """
         try:
@@ -273,7 +296,7 @@ class Stage:
                 os.mkdir(target)
             else:
                 os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-            self._place(fd, target, mapping, recursive=recursive)
+            self._place(fd, target, mapping, recursive=recursive, readonly=readonly)
         except OSError as wrong:
             raise RuntimeRefusal(
                 f"bind source {source}: cannot map ids "

@@ -25,6 +25,7 @@ AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 MOVE_MOUNT_F_EMPTY_PATH = 4
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
 MOUNT_ATTR_RDONLY = 0x00000001
 MOUNT_ATTR_NODEV = 0x00000004
 #: Read-only, nosuid, nodev, noexec.
@@ -121,12 +122,14 @@ def open_without_links(path: str) -> int:
     return _open_path(AT_FDCWD, path, RESOLVE_NO_SYMLINKS)
 
 
-def open_beneath(directory: int, path: str) -> int:
+def open_beneath(directory: int, path: str, *, links: bool = True) -> int:
     """Return an O_PATH descriptor of a path in a directory, which no link and no ".." leaves.
 
-    Raises OSError; its errno is EXDEV where one would.
+    Raises OSError; its errno is EXDEV where one would, and ELOOP for any link where `links` are not
+    followed at all.
     """
-    return _open_path(directory, path, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+    resolve = RESOLVE_BENEATH | (RESOLVE_NO_MAGICLINKS if links else RESOLVE_NO_SYMLINKS)
+    return _open_path(directory, path, resolve)
 
 
 def _open_path(directory: int, path: str, resolve: int) -> int:
@@ -191,6 +194,19 @@ def attach(tree: int, target: str) -> None:
         ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
     )
     _checked(done, f"move_mount to {target}")
+
+
+def move(source: str, target: int) -> None:
+    """Move what is mounted at a path onto what a descriptor names (move_mount(2))."""
+    done = _libc.syscall(
+        ctypes.c_long(_MOVE_MOUNT),
+        ctypes.c_int(AT_FDCWD),
+        _encoded(source),
+        ctypes.c_int(target),
+        b"",
+        ctypes.c_uint(MOVE_MOUNT_T_EMPTY_PATH),
+    )
+    _checked(done, f"move_mount from {source}")
 
 
 def forget_names(path: str) -> None:

@@ -7,7 +7,8 @@ import os
 import shlex
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from containai.work.ui import Progress
 from containai.work.user import User
@@ -21,11 +22,24 @@ MANY_FILES = 4
 Data = TypeVar("Data")
 
 
+class State(StrEnum):
+    """How something that was checked is."""
+
+    OK = "ok"
+    #: It is not there, and only wanted.
+    NONE = "none"
+    WRONG = "wrong"
+    #: It could not be looked at.
+    UNKNOWN = "unknown"
+
+
 class Finding(NamedTuple, Generic[Data]):
     """What a check saw: whether all is right, in a few words what is there or missing, advice.
 
     `optional`: setup tries to make it right, and goes on where that fails.
     `data` is what the plan of the step needs of it; None where there is nothing to plan.
+    `is_unknown`: it could not be looked at, and `seen` says why (see `unknown`).
+    `is_harmless`: this time, making it right interrupts nothing of what its step may.
     """
 
     ok: bool
@@ -33,15 +47,40 @@ class Finding(NamedTuple, Generic[Data]):
     optional: bool = False
     hint: str = ""
     data: Data | None = None
+    is_unknown: bool = False
+    is_harmless: bool = False
+
+    @property
+    def state(self) -> State:
+        """How it is, in a word."""
+        if self.is_unknown:
+            return State.UNKNOWN
+        if self.ok:
+            return State.OK
+        return State.NONE if self.optional else State.WRONG
 
     @property
     def passes(self) -> bool:
         """Whether nothing has to be done about it."""
-        return self.ok or self.optional
+        return self.state in (State.OK, State.NONE)
 
     def told(self) -> dict[str, bool | str]:
         """Return what everybody is told of it."""
-        return {"ok": self.ok, "seen": self.seen, "optional": self.optional, "hint": self.hint}
+        return {
+            "state": self.state.value,
+            "ok": self.ok,
+            "seen": self.seen,
+            "optional": self.optional,
+            "hint": self.hint,
+        }
+
+
+def unknown(why: str, *, hint: str = "", optional: bool = False) -> Finding[Any]:
+    """Return what a check says that could not be made: never that all is right, nor that it is not.
+
+    Setup makes a plan for it; doctor leaves it.
+    """
+    return Finding(False, why, optional=optional, hint=hint, is_unknown=True)
 
 
 class Run(NamedTuple):

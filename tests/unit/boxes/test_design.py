@@ -1,5 +1,6 @@
 import pytest
 
+from containai import kept
 from containai.boxes import design
 from containai.boxes.box import Box, Status
 from containai.boxes.design import Order, Scene
@@ -59,6 +60,7 @@ def test_files_of_a_new_box():
         "etc/ssh/ssh_host_ed25519_key.pub": ("public\n", 0o644),
         "etc/containai/authorized_keys/agent": ("mine\n", 0o644),
         "etc/containai/docker-pools.json": ("{}", 0o644),
+        "etc/containai/kept": (kept.table(), 0o644),
     }
 
 
@@ -103,9 +105,9 @@ def test_a_box_gets_the_limits_that_it_has_not():
 def test_processes_of_an_early_box_are_bounded_too():
     early = BOX._replace(is_bounded=False)
     bounded = ("update", "--pids-limit", "16384", "id")
-    limited = ("update", "--memory", "9", "--memory-swap", "9", "id")
+    limited = ("update", "--pids-limit", "16384", "--memory", "9", "--memory-swap", "9", "id")
     assert design.limiting(early, Limits(), (0,), []) == [bounded]
-    assert design.limiting(early, Limits(9, None), (0,), []) == [bounded, limited]
+    assert design.limiting(early, Limits(9, None), (0,), []) == [limited]
 
 
 def test_a_box_is_removed_with_the_volume_that_an_early_version_named():

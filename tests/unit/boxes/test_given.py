@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from containai.boxes import given
-from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
+from containai.layout import Layout
 
 FILES = {"etc/ssh/key": ("secret", 0o600)}
 
@@ -23,9 +23,9 @@ def engine(tmp_path):
     return Recorder(Layout(str(tmp_path), str(tmp_path), os.getuid(), str(tmp_path)))
 
 
-def test_cai_runc_is_left_them_in_a_file_that_nobody_else_reads(engine):
+def test_the_runtime_is_left_them_in_a_file_that_nobody_else_reads(engine):
     os.makedirs(engine.layout.engine_given)
-    given.give(engine, "c0ffee", RUNTIME, FILES)
+    given.give(engine, "c0ffee", FILES)
     path = os.path.join(engine.layout.engine_given, "c0ffee")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     with open(path, encoding="utf-8") as file:
@@ -36,11 +36,8 @@ def test_cai_runc_is_left_them_in_a_file_that_nobody_else_reads(engine):
     assert os.listdir(engine.layout.engine_given) == []
 
 
-@pytest.mark.parametrize("runtime", [RUNTIME, SYSBOX_RUNC])
-def test_else_the_engine_does_it(engine, runtime):
-    if runtime == SYSBOX_RUNC:
-        os.makedirs(engine.layout.engine_given)
-    given.give(engine, "c0ffee", runtime, FILES)
+def test_else_the_engine_does_it(engine):
+    given.give(engine, "c0ffee", FILES)
     ((name, archive),) = engine.copied
     assert name == "c0ffee"
     assert b"secret" in archive

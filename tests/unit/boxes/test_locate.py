@@ -6,7 +6,7 @@ import pytest
 
 from containai.boxes import locate
 from containai.boxes.target import Target
-from containai.boxes.workspace import box_name
+from containai.boxes.workspace import Workspace, box_name
 from containai.engine.container import Container
 from containai.errors import BoxNotFoundError, NameTakenError, WorkspaceError
 from harness.app import ANOTHER
@@ -35,12 +35,17 @@ def test_below_a_workspace_it_is_that_workspace(app, workspace, monkeypatch):
     assert (located.workspace.path, located.workspace.directory) == (str(workspace), "a/b")
 
 
-def test_a_path_below_a_workspace_is_one_of_its_own(app, workspace):
-    app.add_box(workspace)
+def test_a_path_below_a_workspace_is_of_it_unless_it_is_to_be_its_own(app, workspace):
+    box = app.add_box(workspace)
     below = workspace / "a"
     below.mkdir()
     located = locate.locate(app.engine, Target(str(below)))
-    assert (located.workspace.path, located.box) == (str(below), None)
+    assert (located.name, located.workspace) == (box.name, Workspace(str(workspace), "a"))
+    named = locate.locate(app.engine, Target(str(below), box.name))
+    assert (named.name, named.workspace) == (box.name, Workspace(str(workspace), "a"))
+    for target in (Target(str(below), here=True), Target(str(below), "inner")):
+        located = locate.locate(app.engine, target)
+        assert (located.workspace.path, located.box) == (str(below), None)
 
 
 def test_a_box_of_another_name_is_found_by_its_workspace(app, workspace):

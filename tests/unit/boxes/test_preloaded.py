@@ -8,7 +8,6 @@ from containai.engine.container import State
 from containai.errors import EngineError, ImageError, NoSpaceError
 from containai.host import scripts
 from containai.host.proc import Done
-from containai.layout import SYSBOX_RUNC
 from harness.app import words
 
 LIST = '{"names":["a:1","b:2"],"id":"sha256:1","size":7}\n{"names":null,"id":"sha256:2","size":9}\n'
@@ -143,11 +142,6 @@ def test_a_new_box_gets_its_copy_before_it_first_starts(stored, make, volume):
 def test_without_any_nothing_is_copied(app, make):
     make()
     assert "run" not in words(app.docker.requests)
-
-
-def test_sysbox_has_its_own_way_with_the_volume(stored):
-    preloaded.fill(stored.docker, "api", "i:t", SYSBOX_RUNC, stored.ui.say)
-    assert stored.docker.requests == []
 
 
 def test_a_box_that_cannot_be_filled_is_gone_again(stored, make):

@@ -4,7 +4,7 @@ import pytest
 
 from containai.boxes import limits
 from containai.boxes.limits import Limits
-from containai.boxes.spec import BoxSpec, create_arguments, mount
+from containai.boxes.spec import INIT, BoxSpec, create_arguments, mount
 
 SPEC = BoxSpec(name="api-1", workspace="/srv/api", image="i:t", ssh_port=2301, owner=1000)
 
@@ -49,22 +49,32 @@ def test_loopback_of_ipv6_where_the_host_knows_it():
     assert "--sysctl" not in create_arguments(SPEC)
 
 
-def test_sysbox_needs_no_rights_from_docker():
+def test_the_data_volume_is_the_box_owners_should_the_engine_have_to_make_it():
+    words = create_arguments(SPEC._replace(data="kept", workspace="/srv/a,b"))
+    assert words[words.index("i:t") - 1] == (
+        "type=volume,source=kept,target=/mnt/agent-data,volume-nocopy=true"
+        ",volume-label=containai.managed=true,volume-label=containai.owner=1000"
+        ',"volume-label=containai.workspace=/srv/a,b",volume-label=containai.kind=data'
+    )
+
+
+def test_a_box_is_the_same_for_every_runtime():
     ours = create_arguments(SPEC)
     sysbox = create_arguments(SPEC._replace(runtime="sysbox-runc"))
-    start = ours.index("--cap-add")
-    rights = ours[start : start + 8]
-    assert rights[::2] == ["--cap-add", "--security-opt", "--security-opt", "--tmpfs"]
-    assert ours[:start] + ours[start + 8 :] == [
-        "cai-runc" if each == "sysbox-runc" else each for each in sysbox
-    ]
+    assert ours == ["cai-runc" if each == "sysbox-runc" else each for each in sysbox]
 
 
 def test_limits():
     words = create_arguments(SPEC._replace(limits=Limits(1 << 30, 1.5), cpuset="0,2"))
-    start = words.index("--memory")
-    assert words[start : start + 8] == limits.arguments(Limits(1 << 30, 1.5), "0,2")
+    start = words.index("--pids-limit")
+    assert words[start : start + 10] == limits.creating(Limits(1 << 30, 1.5), "0,2")
     assert "--memory" not in create_arguments(SPEC)
+
+
+def test_a_limit_on_disk_is_its_own_dockers_too():
+    words = create_arguments(SPEC._replace(limits=Limits(disk=1 << 30)))
+    assert words[words.index("--storage-opt") + 1] == f"size={1 << 30}"
+    assert words[-3 - len(INIT) + 1].endswith(f",volume-opt=size={1 << 30}")
 
 
 def test_nothing_is_privileged_and_no_socket_is_shared():

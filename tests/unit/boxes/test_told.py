@@ -2,7 +2,7 @@
 
 import pytest
 
-from containai.boxes import around
+from containai.boxes import around, telling
 from containai.boxes.workspace import Workspace
 from containai.engine.container import State
 from containai.errors import ContainAIError
@@ -63,10 +63,10 @@ def test_a_stopped_box_finds_it_when_it_boots(app, make, workspace):
 
 
 def test_what_is_no_certificate_is_said_before_a_box_is_made(app, make, monkeypatch):
-    def damaged(name):
+    def damaged(host, name):
         raise ContainAIError("bad.crt is no certificate")
 
-    monkeypatch.setattr(app.boxes, "told", damaged)
+    monkeypatch.setattr(telling, "told", damaged)
     with pytest.raises(ContainAIError, match="is no certificate"):
         make()
     assert app.docker.container("api") is None
@@ -83,4 +83,4 @@ def test_a_box_is_not_warm_with_another_network(app, make, workspace, monkeypatc
 
 def test_proxies_are_in_it(app):
     app.machine.surroundings = Surroundings((), Proxies("http://p"))
-    assert app.boxes.told("api").startswith("http_proxy=http://p\nno_proxy=localhost,")
+    assert telling.told(app.host, "api").startswith("http_proxy=http://p\nno_proxy=localhost,")

@@ -6,8 +6,9 @@ import types
 import pytest
 
 from containai.boxes import workspace
-from containai.boxes.workspace import Workspace, box_name, resolve
+from containai.boxes.workspace import Moved, Workspace, box_name, moved, resolve
 from containai.errors import WorkspaceError
+from containai.ssh import session
 
 
 @pytest.mark.parametrize(
@@ -150,9 +151,51 @@ def test_below_a_box(layout, tmp_path, monkeypatch, below):
     assert resolve(layout, None) == Workspace(str(tmp_path), "")
 
 
-def test_below_a_box_but_named(layout, monkeypatch, below):
+def test_below_a_box_by_a_path(layout, tmp_path, monkeypatch, below):
     monkeypatch.chdir(below)
-    assert resolve(layout, ".") == Workspace(str(below))
+    assert resolve(layout, ".") == Workspace(str(tmp_path / "top"), "a/b")
+    assert resolve(layout, str(tmp_path / "top/a")) == Workspace(str(tmp_path / "top"), "a")
+    assert resolve(layout, ".", exact=True) == Workspace(str(below))
+
+
+def write_block(layout, name, workspace, inode="1:2"):
+    os.makedirs(layout.ssh_blocks, exist_ok=True)
+    text = (
+        f"# Box {name}, written by cai.\n{session.identity(str(workspace), inode)}\nHost {name}\n"
+    )
+    with open(layout.ssh_block(name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_the_nearest_workspace_counts_whatever_its_box_is_called(layout, tmp_path, below):
+    write_block(layout, "inner", tmp_path / "top/a")
+    assert resolve(layout, str(below)) == Workspace(str(tmp_path / "top/a"), "b")
+    assert resolve(layout, str(tmp_path / "top/a")) == Workspace(str(tmp_path / "top/a"))
+    # A name that only begins like it.
+    assert resolve(layout, str(tmp_path)) == Workspace(str(tmp_path))
+
+
+def test_a_workspace_that_moved(layout, tmp_path):
+    there = tmp_path / "new"
+    there.mkdir()
+    workspace = Workspace(str(there))
+    assert moved(layout, workspace) is None
+    write_block(layout, "api", "/old 'one'", workspace.inode)
+    assert moved(layout, workspace) == Moved("api", "/old 'one'")
+    # Something is there: another name of it, or a copy.
+    write_block(layout, "api", tmp_path, workspace.inode)
+    assert moved(layout, workspace) is None
+    write_block(layout, "api", "/old", "1:2")
+    assert moved(layout, workspace) is None
+
+
+def test_a_directory_with_the_inode_of_one_that_is_gone_is_not_that(layout, tmp_path):
+    workspace = Workspace(str(tmp_path))
+    write_block(layout, "api", "/old", workspace.inode)
+    assert moved(layout, workspace) == Moved("api", "/old")
+    # Written before there was this directory.
+    os.utime(layout.ssh_block("api"), (1, 1))
+    assert moved(layout, workspace) is None
 
 
 def test_below_a_box_of_another_user(layout, monkeypatch, below):

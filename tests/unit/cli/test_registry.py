@@ -10,13 +10,14 @@ from containai.errors import UsageError
 
 ROWS = registry.every()
 #: What there is nothing to show of.
-TRIVIAL = {"version", "engine start", "engine stop", "engine status"}
+TRIVIAL = {"engine start", "engine stop", "engine status"}
 by_path = pytest.mark.parametrize("row", ROWS, ids=[row.path for row in ROWS])
 
 
 @by_path
 def test_run_gets_what_the_row_names(row):
     rest = [each.name for each in row.arguments if each.required]
+    rest += ["api" for each in row.arguments if each.last]
     rest += ["--", "true"] if row.remainder else []
     asked = command.parse(row, rest)
     first, *others = inspect.signature(row.run).parameters
@@ -70,3 +71,8 @@ def test_what_is_no_command_is_said_to_be_none(words, said):
     with pytest.raises(UsageError) as raised:
         registry.find(words)
     assert said in str(raised.value)
+
+
+@by_path
+def test_help_fits_into_its_width(row):
+    assert max(map(len, command.overview(row).splitlines())) <= command.WIDTH

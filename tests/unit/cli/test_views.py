@@ -3,54 +3,91 @@
 Every command is run over a machine on which all of that is called so.
 """
 
+import importlib
 import io
 import json
 import os
 import shlex
+from typing import Any
 
 import pytest
 
+from containai import trust
 from containai.attack import facts, report
 from containai.attack.probe import INSIDE
-from containai.boxes import archives
+from containai.boxes import archives, saved
+from containai.boxes.spec import data_labels
 from containai.boxes.target import Target
 from containai.cli import main, registry
 from containai.cli.commands import (
     _preload,
-    _trust,
+    code,
+    completion,
     config,
+    cp,
+    docker,
     doctor,
     engine,
+    export,
     image,
+    keep,
+    limit,
+    logs,
     ls,
     reclaim,
+    rename,
     restart,
+    restore,
     rm,
     setup,
     shell,
     start,
     stop,
     uninstall,
+    update,
+    volume,
 )
 from containai.cli.commands import exec as exec_
+from containai.cli.commands import help as help_command
+from containai.cli.commands import prune as prune_
 from containai.cli.commands import run as run_
+from containai.cli.commands import trust as trust_command
 from containai.cli.output import Output
 from containai.cli.terminal import Terminal
-from containai.engine.container import Image, State
+from containai.engine.container import Image, Mount, State
 from containai.errors import EngineError
-from containai.images import trust
+from containai.flows import update as update_flow
+from containai.host import releases
 from containai.images.labels import LABEL_IMAGE
-from containai.images.trust import Trusted
-from containai.layout import IMAGE_REPOSITORY, LABEL_RECIPE
+from containai.layout import DATA_IN_BOX, IMAGE_REPOSITORY, LABEL_PART_OF, LABEL_RECIPE
+from containai.trust import Trusted
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
+from unit.cli import of_jobs, of_running
+from unit.cli.of_running import EVIL, GOOD
 from unit.flows.steps import Switch
 
-#: What would steer a terminal: controls of both sets, and a mark that turns the direction of
-#: writing (UAX #9). A path can hold it.
-EVIL = "a\x1b[2J\x9b1m\r\x07\u202e\x7fb"
-#: The box that can be entered.
-GOOD = f"{EVIL}-2"
+#: How a box is made.
+MADE: dict = {"force": True, "skip_mounts": False}
+
+
+def _update(app):
+    release = releases.Release("9.9", "0" * 64, b"", EVIL)
+    seen = update_flow.Update("0.1", "9.9", True, EVIL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(update_flow, "look", lambda app, **words: (seen, release))
+        return update.run(app, check=False, dry_run=True, version=None, releases=None)
+
+
+def _completion(app):
+    app.environ = {"XDG_DATA_HOME": f"{app.layout.home}/{EVIL}"}
+    return completion.run(app, shell="zsh", install=True, remove=False)
+
+
+def _said(app, **options):
+    app.docker.outputs |= {"exec": f"{EVIL}\n", "logs": f"{EVIL}\n"}
+    nothing: dict[str, Any] = {"since": None, "lines": 1, "unit": None, "boot": False}
+    return logs.run(app, Target(name=GOOD), **nothing | options)
 
 
 def _exec(app):
@@ -70,8 +107,19 @@ def _dry_run(app):
     return run_.run(app, Target(), [EVIL], force=True, skip_mounts=False, dry_run=True, fresh=False)
 
 
-def _shell(app):
-    return shell.run(app, Target(name=EVIL), force=True, skip_mounts=False)
+def _cp(app):
+    """Have a box say something that is called so."""
+    app.machine.beside = ["sh", "-c", 'printf %s "$1" >&2; exit 3', "sh", EVIL]
+    return cp.run(app, src=":x", dst="y", follow_links=False)
+
+
+def _pruned(app, *, dry_run):
+    """Have parts of boxes that are gone."""
+    found = (f"label={LABEL_PART_OF}", "dangling=true")
+    app.docker.by_filters[found] = [EVIL]
+    app.docker.named_volumes = {EVIL}
+    app.docker.volume_labels[EVIL] = {LABEL_PART_OF: f"{app.layout.uid}:{EVIL}"}
+    return prune_.run(app, older_than=None, all=True, data=True, dry_run=dry_run)
 
 
 def _attack(app):
@@ -80,6 +128,25 @@ def _attack(app):
     app.machine.answer("ssh", out=said)
     app.machine.answer(*app.engine.argv("exec"), out=said)
     return doctor.run(app, fix=False, attack=GOOD)
+
+
+def _import(app):
+    """Have a link called so, and what a box says."""
+    from containai import layout as layouts
+    from containai.engine import container as engine_container
+
+    os.makedirs(f"{app.layout.home}/.vim")
+    os.symlink("nowhere", f"{app.layout.home}/.vim/x")
+    with open(f"{app.layout.home}/.gitconfig", "w", encoding="utf-8") as file:
+        file.write("[user]\nname = x\n")
+    mount = engine_container.Mount("volume", "data", layouts.DATA_IN_BOX)
+    box = app.docker.container(GOOD)
+    app.docker.add(box._replace(state=State.RUNNING, running=True, mounts=(*box.mounts, mount)))
+    said = json.dumps({"new": [], "replaced": [], "same": [], "failed": [[EVIL, EVIL]]})
+    app.machine.answer(*app.engine.argv("exec"), out=said)
+    given = {"from_": None, "include": None, "exclude": None, "no_secrets": False}
+    run = importlib.import_module("containai.cli.commands.import").run
+    return run(app, Target(name=GOOD), **given, with_rotating=False, dry_run=False)
 
 
 def _of_another(act):
@@ -121,6 +188,51 @@ def _uninstall(app, *, dry_run=False):
     )
 
 
+def _volumes(app):
+    app.docker.make_volume(EVIL, data_labels(app.layout.uid, f"/{EVIL}"))
+    return volume.ls(app, sizes=True)
+
+
+def _volume_rm(app):
+    app.docker.make_volume(EVIL, data_labels(app.layout.uid, f"/{EVIL}"))
+    return volume.rm(app, volume=[EVIL])
+
+
+def _file(app):
+    return f"{app.layout.home}/{EVIL}"
+
+
+def _export(app):
+    _have_data(app)
+    return export.run(app, Target(name=GOOD), output=_file(app))
+
+
+def _backup(app):
+    _have_data(app)
+    return volume.backup(app, volume="data", file=_file(app))
+
+
+def _have_data(app):
+    """Have a data volume of the box, and a file of one."""
+    app.docker.make_volume("data", data_labels(app.layout.uid, f"/{EVIL}"))
+    box = app.docker.container(GOOD)
+    mounts = (*box.mounts, Mount("volume", "data", DATA_IN_BOX))
+    app.docker.add(box._replace(mounts=mounts, state=State.RUNNING, running=True))
+    with open(_file(app), "w+b") as file:
+        box = {"name": EVIL, "image": EVIL, "limits": {EVIL: EVIL}}
+        saved.Packer(file, print).finish(saved.Manifest(EVIL, EVIL, "data", EVIL, box))
+
+
+def _restore_volume(app):
+    _have_data(app)
+    return volume.restore(app, file=_file(app), volume="data")
+
+
+def _restore(app):
+    _have_data(app)
+    return restore.run(app, Target(name=GOOD), file=_file(app))
+
+
 def _image(app):
     """Have another image with the label of one."""
     made = Image(EVIL, ((LABEL_RECIPE, EVIL), (EVIL, EVIL)), (f"{IMAGE_REPOSITORY}/{EVIL}:x",))
@@ -160,10 +272,12 @@ def _preloaded(app):
 
 def _trusted(app):
     trust.keep(app.layout, Trusted(f"/srv/{EVIL}", EVIL))
-    return _trust.run(app, path=None, list=True, remove=False)
+    return trust_command.run(app, path=None, list=True, remove=False)
 
 
 CASES = [
+    *of_jobs.CASES,
+    *of_running.CASES,
     ("ls", lambda app: ls.run(app, all=False), True),
     ("ls", lambda app: ls.run(app, all=True), True),
     ("stop", lambda app: stop.run(app, Target(name=GOOD), all=False), True),
@@ -174,12 +288,26 @@ CASES = [
     ("rm", lambda app: rm.run(app, Target(), all=True), True),
     ("start", lambda app: start.run(app, Target(name=EVIL), all=False), True),
     ("restart", lambda app: restart.run(app, Target(name=EVIL)), True),
+    ("ls", lambda app: ls.run(app, all=True, size=True, load=True), True),
+    ("limit", lambda app: limit.run(app, Target(name=EVIL)), True),
     ("exec", _exec, True),
     ("run", _run, True),
     ("run", _dry_run, True),
-    ("shell", _shell, True),
+    ("shell", lambda app: shell.run(app, Target(name=EVIL), **MADE), True),
+    ("code", lambda app: code.run(app, Target(name=EVIL), **MADE, show=True), True),
+    ("cp", _cp, True),
+    ("keep", lambda app: keep.run(app, Target(name=EVIL), off=False), True),
+    ("prune", lambda app: _pruned(app, dry_run=False), True),
+    ("prune", lambda app: _pruned(app, dry_run=True), True),
+    ("rename", lambda app: rename.run(app, Target(name=EVIL), new="api"), True),
     ("reclaim", _reclaim, True),
     ("reclaim", _refused, True),
+    ("completion", _completion, True),
+    ("help", lambda app: help_command.run(app, topic=[EVIL], install=False, remove=False), True),
+    ("update", lambda app: _update(app), True),
+    ("docker", _of_another(lambda app: docker.run(app, [EVIL])), True),
+    ("logs", lambda app: _said(app, follow=False, console=False), True),
+    ("logs", lambda app: _said(app, follow=True, console=False), True),
     ("setup", _setup, True),
     ("setup", lambda app: _setup(app, dry_run=True), True),
     ("uninstall", _uninstall, True),
@@ -191,14 +319,20 @@ CASES = [
     ("image show", lambda app: image.show(_image(app), image=EVIL), True),
     ("image show", lambda app: image.show(app, image=EVIL), True),
     ("image preload", _preloaded, True),
-    ("image trust", _trusted, True),
-    ("image trust", lambda app: _trust.run(app, path=EVIL, list=False, remove=True), True),
+    ("trust", _trusted, True),
+    ("trust", lambda app: trust_command.run(app, path=EVIL, list=False, remove=True), True),
     ("image build", lambda app: image.build(app, layer=EVIL, no_cache=False), True),
     ("image pull", lambda app: image.pull(_image(app), reference=f"{EVIL}:b"), True),
     ("image push", lambda app: image.push(_image(app), reference="a/b:c", image=f"{EVIL}x"), True),
     ("image export", lambda app: image.export(app, file=f"/nowhere/{EVIL}"), True),
     ("image import", lambda app: image.import_(app, file=f"/nowhere/{EVIL}"), True),
     ("image prune", _prune, True),
+    ("volume ls", _volumes, True),
+    ("volume rm", _volume_rm, True),
+    ("volume backup", _backup, True),
+    ("volume restore", _restore_volume, True),
+    ("export", _export, True),
+    ("restore", _restore, True),
     ("config list", _listed, True),
     ("config get", lambda app: config.get(app, key=EVIL), True),
     ("config set", lambda app: config.set_(app, key="box.memory", value=[EVIL]), True),
@@ -209,6 +343,7 @@ CASES = [
     ("engine stop", _of_another(engine.stop), True),
     ("engine status", _of_another(engine.status), True),
     ("engine logs", _logs, True),
+    ("import", _import, True),
     ("version", lambda app: registry.find(["version"])[0].run(app), False),
 ]
 
@@ -230,7 +365,7 @@ def parts(layout, workspace, have_steps, monkeypatch):
         app.docker.add(each._replace(image=EVIL, created=EVIL, error=EVIL, labels=labels))
     rows = [Switch(EVIL, fails=EVIL), Switch(f"{EVIL}-2", right=True)]
     have_steps(*rows)
-    monkeypatch.setattr(facts, "gather", lambda engine, name: known())
+    monkeypatch.setattr(facts, "gather", lambda engine, name, asked: known())
     monkeypatch.setattr(report, "from_host", lambda known: [])
     return app, output, out, err
 
@@ -244,7 +379,7 @@ def test_no_command_lets_a_name_steer_the_terminal(parts, case, as_json):
     shown = out.getvalue() + err.getvalue()
     assert not [c for c in shown if not c.isprintable() and c not in "\n\t"]
     # What has no view is told to machines alone.
-    silent = case[0] in ("stop", "rm") and not as_json and not shown
+    silent = case[0] in ("stop", "rm", "keep", "kill") and not as_json and not shown
     assert silent or ("[2J" in shown) == is_said
 
 

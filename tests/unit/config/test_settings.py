@@ -1,7 +1,11 @@
+import json
+
 import pytest
 
-from containai.config import settings
-from containai.config.settings import Origin, Settings, Source
+from containai.config import amounts, settings
+from containai.config.amounts import NONE, Amount
+from containai.config.setting import Origin, Source
+from containai.config.settings import Settings
 from containai.config.values import PortRange
 from containai.errors import ContainAIError, UsageError
 
@@ -26,7 +30,7 @@ DEFAULTS = known(Settings())
 def test_defaults(path):
     assert known(Settings.load(str(path), {})) == DEFAULTS
     assert known(load(path, "")) == DEFAULTS
-    assert Settings().box_memory == 0
+    assert Settings().box_memory == amounts.AUTO
     assert Settings().ssh_port_range == PortRange(2300, 2500)
     assert Settings().host_path == ()
     assert Settings().network_host_ports is None
@@ -43,11 +47,13 @@ def test_rows():
 
 def test_flags():
     assert settings.flags("run")[0] is Settings.agent_default
-    assert settings.flags("shell") == [Settings.box_memory, Settings.box_cpus]
+    own = [Settings.box_disk, Settings.box_data_volume]
+    assert settings.flags("shell") == [*settings.flags("limit"), *own]
     assert settings.flags("setup") == [Settings.engine_runtime]
     assert settings.flags("image build") == [Settings.image_source]
     assert settings.flags("ls") == []
-    assert Settings.box_memory.help == "memory of the box: 512m, 4g or none; at least 256m"
+    assert settings.flags("limit")[0] is Settings.box_memory
+    assert Settings.image_name.help.startswith("the image of new boxes: base, sdks")
 
 
 def test_what_the_environment_cannot_say(path):
@@ -84,8 +90,8 @@ def test_where_a_value_is_from(path):
 def test_flags_win_and_are_known_from_settings(path):
     found = load(path, 'box.memory = "1g"', CONTAINAI_BOX_MEMORY="2g")
     asked = found.over({"box.memory": "none"})
-    assert (asked.box_memory, asked.flagged(Settings.box_memory)) == (0, 0)
-    assert (found.box_memory, found.flagged(Settings.box_memory)) == (2 << 30, None)
+    assert (asked.box_memory, asked.flagged(Settings.box_memory)) == (NONE, NONE)
+    assert (found.box_memory, found.flagged(Settings.box_memory)) == (Amount(2 << 30), None)
     with pytest.raises(UsageError, match=r"box\.memory = 'x' in the flag \(--memory\)"):
         found.over({"box.memory": "x"})
 
@@ -108,18 +114,56 @@ def test_line(path, text, line):
     assert found.source(Settings.image_name).line == line
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("512m", 512 << 20), ("4g", 4 << 30), ("1T", 1 << 40), ("none", 0)]
-)
-def test_memory(path, text, value):
-    assert load(path, f'box.memory = "{text}"').box_memory == value
+GOOD: dict[str, dict[object, Amount]] = {
+    "box.memory": {
+        "512m": Amount(512 << 20), "4g": Amount(4 << 30), "1T": Amount(1 << 40),
+        "50%": Amount(percent=50), "0.5%": Amount(percent=0.5), "none": NONE,
+        "auto": amounts.AUTO, 0: NONE,
+    },
+    "box.swap": {"1m": Amount(1 << 20), "100%": Amount(percent=100), "all": amounts.ALL, "0": NONE},
+    "box.cpus": {
+        2: Amount(2), 1.5: Amount(1.5), "0.25": Amount(0.25), "25%": Amount(percent=25),
+        "none": NONE, 0: NONE, "auto": amounts.AUTO,
+    },
+    "box.pids": {256: Amount(256), "4096": Amount(4096), "10%": Amount(percent=10), "none": NONE},
+    "box.disk": {"1g": Amount(1 << 30), "12.5%": Amount(percent=12.5), "none": NONE},
+}  # fmt: skip
+#: What is wrong for every limit, and for one.
+BAD_WORDS = [
+    "", "x", "-1", "-4g", "+2", " 2", "2 ", "4k", "4gb", "4.5g", "1e3", "1_0", "٣", "²", "nan",
+    "inf", "0%", "101%", "-5%", "5 %", "%", "50.123%", "9999999999t", "None", "NONE", "unlimited",
+]  # fmt: skip
+BAD_VALUES = [True, False, -1, [], ["4g"], 2.5e300]
+BAD = {
+    "box.memory": ["255m", "4", "all", 4],
+    "box.swap": ["auto", "4", 1],
+    "box.cpus": ["0.05", 0.05, "4g", "all", "1.234", "123456"],
+    "box.pids": ["255", 255, "4194304", "auto", "all", "4g", "1.5", 1.5],
+    "box.disk": ["1023m", "auto", "all", "4", 4],
+}
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("2", 2.0), ("1.5", 1.5), ('"0.25"', 0.25), ('"none"', 0.0), ("0", 0.0)]
+    ("key", "said", "value"),
+    [(key, *pair) for key, pairs in GOOD.items() for pair in pairs.items()],
 )
-def test_processors(path, text, value):
-    assert load(path, f"box.cpus = {text}").box_cpus == value
+def test_limits(path, key, said, value):
+    row = next(row for row in Settings.rows() if row.key == key)
+    assert load(path, f"{key} = {json.dumps(said)}").value(row) == value
+    assert row.checked(str(said)) == str(said)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [(key, said) for key, own in BAD.items() for said in BAD_WORDS + own + BAD_VALUES],
+)
+def test_what_is_no_limit(path, key, said):
+    with pytest.raises(UsageError, match=key) as caught:
+        load(path, f"{key} = {json.dumps(said)}")
+    assert caught.value.hint.startswith("expected")
+    if isinstance(said, str):
+        with pytest.raises(UsageError, match=f"{key} .* flag"):
+            Settings().over({key: said})
 
 
 @pytest.mark.parametrize(
@@ -146,10 +190,10 @@ def test_environment_overrides_the_file(path):
         path,
         '[ssh]\nport_range = "3000-3001"\n',
         CONTAINAI_SSH_PORT_RANGE="4000-4001",
-        CONTAINAI_SSH_FORWARD_AGENT="true",
+        CONTAINAI_NETWORK_PROXIES="false",
     )
     assert found.ssh_port_range == PortRange(4000, 4001)
-    assert found.ssh_forward_agent is True
+    assert found.network_proxies is False
 
 
 def test_environment_may_not_be_nonsense(path):
@@ -194,19 +238,6 @@ def test_unknown_key_has_a_line_and_a_neighbour(path):
         'agent.default = "nul\\u0000"',
         'agent.default = "escape\\u001b"',
         "image.name = []",
-        "box.memory = 4",
-        'box.memory = "4"',
-        'box.memory = "4k"',
-        'box.memory = "-4g"',
-        'box.memory = "255m"',
-        'box.memory = "9999999999t"',
-        'box.memory = ""',
-        "box.cpus = true",
-        "box.cpus = -1",
-        "box.cpus = 0.05",
-        'box.cpus = "nan"',
-        'box.cpus = "1_0"',
-        'box.cpus = "two"',
     ],
 )
 def test_wrong_value(path, text):

@@ -28,6 +28,9 @@ FOUND = {
             {"Type": "volume", "Target": "/var/lib/docker"},
         ],
     },
+    "NetworkSettings": {
+        "Networks": {"own": {"IPAddress": "10.1.0.2"}, "bridge": {"IPAddress": "10.203.0.2"}}
+    },
 }
 #: What JSON can have, with what Python takes for something else.
 ODD = [
@@ -61,7 +64,16 @@ def test_all_of_one():
         cpuset="0-2,5",
         processes=16384,
         image_id="sha256:2",
+        address="10.203.0.2",
     )
+
+
+@pytest.mark.parametrize(
+    "said", ["", "::1", "10.0.0.2 %h", "10.0.0", "-oProxy", "1\u0660.0.0.2", 7]
+)
+def test_what_is_no_address_of_ipv4_is_none(said):
+    settings = {"Networks": {"bridge": {"IPAddress": said}}}
+    assert Container.from_inspect({"NetworkSettings": settings}).address == ""
 
 
 def test_what_is_asked_of_one():
@@ -147,7 +159,8 @@ def kinds_are_right(seen):
         assert type(value) is type(default)
     assert min(seen.pid, seen.exit_code, seen.restart_count, seen.memory, seen.cpus) >= 0
     assert all(0 < port.number < 65536 for port in seen.ports)
-    assert all(isinstance(part, str) for row in (*seen.mounts, *seen.labels) for part in row)
+    texts = [part for row in (*seen.mounts, *seen.labels) for part in row if part is not True]
+    assert all(isinstance(part, str) for part in texts if part is not False)
 
 
 def test_every_value_may_be_any_other():

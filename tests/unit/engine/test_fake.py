@@ -5,14 +5,16 @@ import pytest
 from containai.boxes.box import Box, Status, is_box
 from containai.boxes.limits import Limits
 from containai.boxes.lookup import every, find
+from containai.boxes.places import Mount as Bind
 from containai.boxes.spec import INIT, BoxSpec, create_arguments
 from containai.engine.container import Container, Image, Mount, Port, State
 from containai.engine.fake import FakeEngine
 from containai.errors import EngineError, NoSpaceError
 
+WORKSPACE = '/srv/a,b "c"=d'
 SPEC = BoxSpec(
     name="api-1",
-    workspace='/srv/a,b "c"=d',
+    workspace=WORKSPACE,
     image="example.com/it:tag",
     ssh_port=2301,
     owner=1000,
@@ -21,7 +23,12 @@ SPEC = BoxSpec(
     limits=Limits(1 << 30, 1.5),
     cpuset="0,2",
     skip_mounts=True,
+    read_only=True,
+    mounts=(Bind(WORKSPACE, WORKSPACE),),
+    start=WORKSPACE,
     ipv6=True,
+    data="kept",
+    sharing=("web",),
 )
 
 
@@ -47,16 +54,20 @@ def test_what_every_field_of_a_box_becomes(engine):
             ("containai.workspace", SPEC.workspace),
             ("containai.ssh-port", "2301"),
             ("containai.owner", "1000"),
+            ("containai.start", WORKSPACE),
         ),
         mounts=(
-            Mount("bind", SPEC.workspace, "/home/agent/workspace"),
+            Mount("bind", SPEC.workspace, "/home/agent/workspace", read_only=True),
+            Mount("bind", SPEC.workspace, WORKSPACE),
             Mount("volume", "", "/var/lib/docker"),
+            Mount("volume", "kept", "/mnt/agent-data"),
         ),
         ports=(Port("22/tcp", "127.0.0.1", 2301),),
         memory=1 << 30,
         cpus=1.5,
         cpuset="0,2",
         processes=16384,
+        memory_and_swap=1 << 30,
     )
     assert is_box(made)
 
@@ -72,7 +83,7 @@ def test_a_workspace_survives(engine, workspace):
 def test_a_plain_box_has_no_limits(engine):
     engine.docker(*create_arguments(BoxSpec("a", "/w", "i:t", 1, 0)))
     [box] = every(engine)
-    assert (box.limits, box.cpuset, box.is_bounded) == (Limits(0, 0.0), "", True)
+    assert (box.limits, box.cpuset, box.is_bounded) == (Limits(0, 0.0, 0, 16384, 0), "", True)
     assert engine.container("a").runtime == "cai-runc"
     assert engine.container("a").image == "i:t"
 

@@ -49,6 +49,16 @@ def test_who_took_a_subnet():
     assert network.user_of(wider, "10.203.0.0/21", "cai0") is None
 
 
+def test_the_bridge_tells_its_subnet():
+    own = [
+        {"dst": "10.203.0.0/21", "dev": "cai0"},
+        {"dst": "10.203.0.1", "dev": "cai0"},
+        {"dst": "10.204.0.0/21", "dev": "cai1"},
+    ]
+    assert network.of_bridge(json.dumps(own), "cai0") == "10.203.0.0/21"
+    assert network.of_bridge(json.dumps(own[1:]), "cai0") is None
+
+
 def pool(*args):
     (found,) = network.nested(*args)["default-address-pools"]
     assert found["size"] == 24

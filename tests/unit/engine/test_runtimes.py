@@ -37,7 +37,7 @@ def test_sysbox_is_registered_where_it_is(layout):
     ours = {"cai-runc": layout.runtime_program}
     assert runtimes.programs(layout) == ours
     write(layout.sysbox_program)
-    assert runtimes.programs(layout) == ours | {"sysbox-runc": layout.sysbox_program}
+    assert runtimes.programs(layout) == ours | {"sysbox-runc": layout.sysbox_wrapper}
 
 
 def test_the_sysbox_of_the_host_is_for_the_machines_own_only(layout, tmp_path, monkeypatch):

@@ -1,16 +1,18 @@
 """Steps that are not really of a machine."""
 
 from containai.errors import ContainAIError
+from containai.provision.step import Area, Described
 from containai.work.actions import Do, Finding
 
 
-class Switch:
+class Switch(Described):
     """A step that is right once it was made so; it counts how often it is looked at.
 
     `breaks` is another that making this one right makes wrong.
     """
 
-    holds = otherwise = ""
+    area = Area.HOST
+    holds = otherwise = looks = means = ""
 
     def __init__(self, title, *, right=False, fails="", breaks=None):
         self.title, self.right, self.fails, self.breaks = title, right, fails, breaks

@@ -1,19 +1,31 @@
 """A box made anew: the one that is there goes only once the new one can be entered."""
 
+import os
+
 import pytest
 
-from containai.boxes import archives, design
+from containai.boxes import design
+from containai.boxes.box import Box
+from containai.boxes.spec import data_labels
 from containai.boxes.target import Target
 from containai.boxes.workspace import box_name
 from containai.cli.commands import ls
-from containai.engine.container import Image, State
-from containai.errors import BoxStartError, ContainAIError, EngineError
+from containai.engine.container import Image, Mount, State
+from containai.errors import (
+    BoxStartError,
+    ContainAIError,
+    EngineError,
+    NameTakenError,
+    UsageError,
+)
 from containai.flows import enter
 from containai.flows.preview import preview
 from containai.host import files
+from containai.host.background import Background
 from containai.images import recipe
+from containai.layout import DATA_IN_BOX
 from containai.ssh import hosts
-from harness.app import words
+from harness.app import ANOTHER, FakeApp, words
 
 UNAME = ["uname"]
 FRESH = enter.Wanted(fresh=True)
@@ -104,12 +116,37 @@ def test_one_that_was_renamed_when_cai_was_killed_has_its_name_again(app, old, w
     left = old._replace(id="left", state=State.CREATED, running=False)
     app.docker.by_id = {each.id: each for each in ((renamed, left) if is_left else (renamed,))}
     # Its pinned key went with what was left.
-    public = archives.tar({"key.pub": (OLD_KEY, 0o644)}).decode()
-    app.machine.answer(*app.engine.argv("cp"), out=public)
+    app.machine.answer(*app.engine.argv("exec"), out=OLD_KEY)
     enter.made(app, Target(), UNAME, enter.Wanted())
     assert list(app.docker.by_id) == ["old"]
     assert app.docker.by_id["old"].name == box_name(str(workspace), app.layout.uid)
     assert "create" not in words(app.docker.requests)
+
+
+@pytest.mark.parametrize("name", ["", "api"], ids=["own name", "chosen name"])
+@pytest.mark.parametrize("by_name", [False, True], ids=["path", "name"])
+@pytest.mark.parametrize("request_", ["create", "start"])
+def test_whoever_enters_one_that_is_made_anew_waits_for_the_new_one(
+    app, old, workspace, by_name, name, request_
+):
+    own = name or old.name
+    if name:
+        app.docker.by_id = {old.id: old._replace(name=name)}
+        hosts.pin(app.layout, name, OLD_KEY)
+    target = Target(name=own) if by_name else Target(str(workspace))
+    entered = []
+
+    def enter_too():
+        if not entered:
+            entered.append(Background(lambda: enter.existing(app, target, UNAME)))
+            assert not entered[0].ends_within(0.2)
+
+    app.docker.before(request_, enter_too)
+    enter.made(app, target, UNAME, enter.Wanted(fresh=True))
+    argv = entered[0].result()
+    assert own in argv
+    (container,) = app.docker.by_id.values()
+    assert (container.name, container.id == old.id) == (own, False)
 
 
 def test_what_a_killed_end_left_goes_with_the_box(app, old, workspace):
@@ -140,3 +177,121 @@ def test_ls_says_which_are_of_an_older_image(app, old, workspace, elsewhere):
     (note,) = report.notes
     assert note.text == f"made from an older image than new boxes: again, {old.name}"
     assert note.hint == "make it anew, which asks first: cai run --fresh --name again"
+
+
+RESET = enter.Wanted(fresh=True, reset=True)
+
+
+def data_of(app, name):
+    return Box.from_container(app.docker.container(name)).data
+
+
+def test_the_data_volume_stays(app, workspace):
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    name = box_name(str(workspace), app.layout.uid)
+    assert data_of(app, name) == name
+    enter.made(app, Target(), UNAME, FRESH)
+    assert (data_of(app, name), [*app.docker.volume_labels]) == (name, [name])
+
+
+def test_with_reset_it_is_another_and_the_old_one_goes_last(app, workspace):
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    name = box_name(str(workspace), app.layout.uid)
+    there = []
+    app.docker.before("start", lambda: there.append({*app.docker.volume_labels}))
+    for old, new in ((name, f"{name}.2"), (f"{name}.2", name)):
+        seen = preview(app, Target(), UNAME, RESET)
+        assert seen.actions[-1].title == f"remove the data volume {old}"
+        enter.made(app, Target(), UNAME, RESET)
+        assert (data_of(app, name), [*app.docker.volume_labels]) == (new, [new])
+        assert there.pop() == {old, new}
+    assert f"its data volume '{name}' goes: logins, settings and history" in app.user.asked[0]
+
+
+def test_with_reset_and_no_box_the_volume_is_new_all_the_same(app, workspace):
+    name = box_name(str(workspace), app.layout.uid)
+    app.docker.make_volume(name, data_labels(app.layout.uid, str(workspace)))
+    enter.made(app, Target(), UNAME, RESET)
+    assert (data_of(app, name), [*app.docker.volume_labels]) == (f"{name}.2", [f"{name}.2"])
+    assert app.user.asked[0].startswith(f"The data volume '{name}' goes")
+
+
+def test_a_reset_that_fails_loses_nothing(app, workspace):
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    name = box_name(str(workspace), app.layout.uid)
+    app.docker.fail("start", EngineError("no"))
+    with pytest.raises(EngineError):
+        enter.made(app, Target(), UNAME, RESET)
+    assert (data_of(app, name), [*app.docker.volume_labels]) == (name, [name])
+
+
+def test_a_reset_that_was_killed_is_undone_with_its_volume(app, workspace):
+    made = app.add_box(workspace)
+    name = made.name
+    # As it is when the new one was made and not started.
+    for volume, box in (
+        (name, made._replace(name=design.kept(name))),
+        (f"{name}.2", made._replace(id="new", state=State.CREATED, running=False)),
+    ):
+        app.docker.make_volume(volume, data_labels(app.layout.uid, str(workspace)))
+        app.docker.add(box._replace(mounts=(*made.mounts, Mount("volume", volume, DATA_IN_BOX))))
+    app.machine.answer(*app.engine.argv("exec"), out=OLD_KEY)
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    assert (data_of(app, name), [*app.docker.volume_labels]) == (name, [name])
+
+
+def test_a_volume_that_was_chosen_or_is_anothers_too_is_not_made_anew(app, workspace):
+    app.flags = {"box.data_volume": "chosen"}
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    app.flags = {}
+    with pytest.raises(UsageError, match="was chosen by its name"):
+        enter.made(app, Target(), UNAME, RESET)
+    name = box_name(str(workspace), app.layout.uid)
+    box = app.docker.container(name)
+    others = [mount for mount in box.mounts if mount.target != DATA_IN_BOX]
+    mounts = (*others, Mount("volume", name, DATA_IN_BOX))
+    app.docker.add(box._replace(mounts=mounts))
+    app.docker.add(box._replace(id="other", name="other", mounts=mounts))
+    with pytest.raises(NameTakenError, match="also that of other"):
+        enter.made(app, Target(), UNAME, RESET)
+
+
+def test_another_volume_takes_a_box_made_anew(layout, workspace):
+    layout.uid = os.getuid()
+    app = FakeApp(layout, flags={"box.data_volume": "chosen"}).set_up()
+    app.add_box(workspace)
+    for act in (enter.made, preview):
+        with pytest.raises(UsageError, match="only a new one can have another") as raised:
+            act(app, Target(), UNAME, enter.Wanted())
+        assert raised.value.hint == "make it anew: cai run --fresh --data-volume chosen"
+    enter.made(app, Target(), UNAME, FRESH)
+    assert data_of(app, box_name(str(workspace), app.layout.uid)) == "chosen"
+
+
+def test_that_others_have_the_volume_is_said(layout, workspace):
+    layout.uid = os.getuid()
+    app = FakeApp(layout, flags={"box.data_volume": "chosen"}).set_up()
+    other = app.add_box("/elsewhere", name="web")
+    app.docker.add(other._replace(mounts=(*other.mounts, Mount("volume", "chosen", DATA_IN_BOX))))
+    said = "the data volume chosen is also that of web: each can run code in the others"
+    assert f"say: {said}" in preview(app, Target(), UNAME, enter.Wanted()).describe()
+    enter.made(app, Target(), UNAME, enter.Wanted())
+    assert said in app.user.said
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ({}, "no data volume of ContainAI's"),
+        (data_labels(0, "/w") | {"containai.kind": "other"}, "no data volume of ContainAI's"),
+        (data_labels(ANOTHER, "/w"), "belongs to user 54321"),
+    ],
+)
+def test_a_volume_that_is_not_ones_own_is_refused(layout, workspace, labels, why):
+    layout.uid = os.getuid()
+    app = FakeApp(layout, flags={"box.data_volume": "chosen"}).set_up()
+    app.docker.make_volume("chosen", labels)
+    for act in (preview, enter.made):
+        with pytest.raises(NameTakenError, match=why):
+            act(app, Target(), UNAME, enter.Wanted())
+    assert app.docker.requests == []

@@ -12,7 +12,9 @@ from containai.boxes.workspace import box_name
 from containai.engine.container import State
 from containai.errors import NameTakenError, UsageError, WorkspaceError
 from containai.flows import enter
+from containai.flows.outline import Fate
 from containai.flows.preview import Preview, Shown, preview
+from containai.ssh import session
 from containai.work.actions import Run
 from harness.app import ANOTHER, PUBLIC_KEY, FakeApp
 from unit.flows.steps import Switch
@@ -37,7 +39,7 @@ def requests(app, seen):
 
 def done_by(app, target=BOX):
     """Return the requests of the run itself; the files it gives a box have no command."""
-    argv = enter.made(app, target, UNAME, enter.Wanted())
+    argv = enter.made(app, target, UNAME, enter.Wanted()).argv
     done = [words for words in app.docker.requests if words[0] not in ("cp", "ps")]
     return [os.fsdecode(word) for word in argv], done
 
@@ -84,6 +86,31 @@ def test_a_new_box(app, workspace):
     assert text.splitlines()[-1].endswith("'cd -- /home/agent/workspace && exec uname -a'")
 
 
+def test_the_head_says_what_the_run_makes_and_keeps(app, workspace):
+    made = seen_in(app).outline
+    enter.made(app, BOX, UNAME, enter.Wanted())
+    there = seen_in(app).outline
+    fates = (made.fate, made.data, there.fate, there.data)
+    assert fates == (Fate.CREATED, Fate.CREATED, Fate.KEPT, Fate.KEPT)
+    assert there._replace(fate=made.fate, data=made.data) == made
+    anew = seen_in(app, fresh=True).outline
+    assert anew._replace(ssh_port=made.ssh_port) == there._replace(fate=Fate.ANEW)
+
+
+def test_the_head_as_people_read_it(app, workspace):
+    seen = seen_in(app)
+    assert seen.describe(UNAME).splitlines()[:8] == [
+        "box          api (created)",
+        f"image        {seen.outline.image}",
+        f"workspace    {workspace}",
+        f"mount        {workspace}",
+        f"data volume  {seen.outline.data_volume} (created)",
+        f"limits       {seen.outline.limits.described()}",
+        f"ssh          127.0.0.1:{app.settings.ssh_port_range.first}",
+        "command      uname -a",
+    ]
+
+
 def test_the_files_of_a_new_box_are_those_that_it_is_given(app, workspace):
     # Where cai leaves them for the runtime.
     os.makedirs(app.layout.engine_given)
@@ -103,7 +130,8 @@ def test_the_files_of_a_new_box_are_those_that_it_is_given(app, workspace):
     # As does what ssh has of it then.
     block = app.layout.ssh_block("api")
     with open(block) as file:
-        assert file.read() == said[f"$ write {block} (mode 600)"]
+        written = session.without_variables(file.read())
+    assert written == said[f"$ write {block} (mode 600)"]
 
 
 def test_the_users_key_is_said_where_it_is_there(app, workspace):
@@ -123,8 +151,10 @@ def test_a_warm_box_is_a_session_only(app, workspace):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(app.layout.control_socket("api"))
     listener.listen()
-    argv = [os.fsdecode(word) for word in enter.made(app, BOX, UNAME, enter.Wanted())]
-    assert seen_in(app) == Preview("api", Status.RUNNING, (), argv)
+    argv = [os.fsdecode(word) for word in enter.made(app, BOX, UNAME, enter.Wanted()).argv]
+    seen = seen_in(app)
+    assert seen._replace(outline=None) == Preview("api", Status.RUNNING, (), argv)
+    assert seen.outline.fate is Fate.KEPT
     assert app.docker.requests == []
     listener.close()
 
@@ -186,3 +216,37 @@ def test_an_engine_that_is_stopped_is_started_first(app, workspace):
     assert "(known only later: which box it is" in text
     assert (seen.name, seen.argv) == (None, None)
     assert not os.path.exists(app.layout.engine_socket)
+
+
+def test_a_box_is_made_with_the_settings_of_its_workspace(app, workspace):
+    os.makedirs(app.layout.config_dir, exist_ok=True)
+    with open(app.layout.config_file, "w", encoding="utf-8") as file:
+        file.write(f"box.cpus = 1\n[workspace.'{workspace}']\nbox.memory = '1g'\n")
+    (workspace / ".containai").mkdir()
+    (workspace / ".containai" / "config.toml").write_text("box.memory = '2g'\nbox.cpus = 0.5\n")
+    create = seen_in(app, Target(str(workspace))).create
+    assert create[create.index("--memory") + 1] == str(1 << 30)
+    assert create[create.index("--cpus") + 1] == "0.5"
+
+
+def test_a_dry_run_shows_the_names_of_variables_and_no_value(app, workspace):
+    os.makedirs(app.layout.config_dir, exist_ok=True)
+    with open(app.layout.config_file, "w", encoding="utf-8") as file:
+        file.write("[env]\nimport = 'NPM_TOKEN'\nset.EDITOR = 'secret-vi'\n")
+    app.environ = {"NPM_TOKEN": "secret-token"}
+    said = seen_in(app).describe()
+    assert "write in the box /etc/containai/variables (mode 600)" in said
+    assert "NPM_TOKEN=(not shown)" in said
+    assert "EDITOR=(not shown)" in said
+    assert "secret-" not in said
+    assert "# variables=" not in said
+    enter.made(app, BOX, UNAME, enter.Wanted())
+    # It knows them, and is told of others.
+    app = app.at("")
+    app.environ = {}
+    (place,) = [
+        action
+        for action in seen_in(app).actions
+        if isinstance(action, Shown) and "/usr/local/lib/containai/variables place" in action.title
+    ]
+    assert place.details == "EDITOR=(not shown)\n"

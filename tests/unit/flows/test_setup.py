@@ -33,7 +33,7 @@ def test_setup_looks_once_more_for_what_it_shows_beforehand(host):
     wanted, plan = ui.told
     assert "missing  a: looked at 1 times\nok       b:" in wanted
     assert plan == "What will be done (# as root):\n  make a right\n"
-    assert ui.said == ["[1/2] a"]
+    assert ui.said == ["looking at this machine", "[1/2] a", "make a right"]
 
 
 def test_fix_checks_as_often_and_sees_what_mending_another_broke(host):

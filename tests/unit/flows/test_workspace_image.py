@@ -8,15 +8,16 @@ import sys
 
 import pytest
 
+from containai import trust
 from containai.boxes.target import Target
 from containai.cli.commands import ls
 from containai.engine.container import Image, State
-from containai.errors import ContainAIError, ImageError, UntrustedError
+from containai.errors import ContainAIError, ImageError, UntrustedError, WorkspaceError
 from containai.flows import enter, images, workspace_image
 from containai.flows.preview import preview
 from containai.flows.workspace_image import Trust
-from containai.images import dockerfile, recipe, trust
-from containai.images.trust import Trusted
+from containai.images import dockerfile, recipe
+from containai.trust import Trusted
 from harness.app import FakeApp, words
 
 TEXT = "ARG CONTAINAI_BASE\nFROM ${CONTAINAI_BASE}\nRUN true\n"
@@ -100,7 +101,7 @@ def test_without_agreement_nothing_is_made(doubtful, workspace):
     write(workspace)
     with pytest.raises(UntrustedError, match="is not trusted yet") as raised:
         made(doubtful)
-    assert f"cai image trust {workspace}" in raised.value.hint
+    assert f"cai trust {workspace}" in raised.value.hint
     assert (doubtful.docker.requests, trust.every(doubtful.layout)) == ([], [])
 
 
@@ -166,7 +167,7 @@ def test_what_is_no_plain_file_is_refused_and_nothing_waits(app, workspace, kind
             os.mkfifo(path)
         else:
             path.write_text(TEXT + "#" * dockerfile.LIMIT)
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises((ImageError, WorkspaceError), match="cannot be read"):
         made(app)
     assert (app.docker.requests, app.user.asked) == ([], [])
 
@@ -240,7 +241,7 @@ def test_a_dry_run_says_it_and_asks_nothing(app, workspace):
     write(workspace)
     text = preview(app, Target(), UNAME, enter.Wanted()).describe()
     assert (app.user.asked, app.docker.requests, trust.every(app.layout)) == ([], [], [])
-    assert text.startswith(
+    assert text.partition("\n\n")[2].startswith(
         "ask whether .containai/Dockerfile is trusted\n"
         "build .containai/Dockerfile, which is on stdin\n    $ docker --host "
     )
@@ -274,6 +275,9 @@ def test_images_of_trusted_files_are_current_until_these_change(app, workspace):
         return [row.status for row in images.listed(app) if row.name == "workspace"]
 
     assert status() == [images.CURRENT]
+    (workspace / ".containai" / "config.toml").write_text("box.cpus = 1\n", encoding="utf-8")
+    trust.keep(app.layout, Trusted(str(workspace), "box.cpus = 1\n", trust.CONFIG))
+    assert (status(), len(workspace_image.current(app))) == ([images.CURRENT], 1)
     write(workspace, "FROM debian\n")
     assert status() == [images.OLDER]
 

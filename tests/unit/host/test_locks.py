@@ -54,14 +54,14 @@ def test_everybody_may_hold_them_and_nobody_write_or_replace_them(layout, direct
     hold(layout, locks.of_box("api"), "api")
     assert stat.S_IMODE(os.stat(directory).st_mode) == 0o755
     names = os.listdir(directory)
-    assert len(names) == locks.BOX_LOCKS + 4
+    assert len(names) == locks.BOX_LOCKS + 5
     assert {stat.S_IMODE(os.stat(f"{directory}/{each}").st_mode) for each in names} == {0o644}
 
 
 def test_boxes_have_locks_that_are_there(layout, directory):
     for number in range(1000):
         hold(layout, locks.of_box(f"box-{number}"), "x")
-    assert len(os.listdir(directory)) == locks.BOX_LOCKS + 4
+    assert len(os.listdir(directory)) == locks.BOX_LOCKS + 5
 
 
 def test_a_lock_that_is_lost_is_made_again_and_the_others_stay(layout, directory):
@@ -100,9 +100,8 @@ def test_a_link_is_not_followed(layout, directory, tmp_path):
     os.makedirs(directory)
     (tmp_path / "victim").write_text("kept", encoding="utf-8")
     os.symlink(tmp_path / "victim", f"{directory}/setup")
-    with pytest.raises(ContainAIError, match=r"setup cannot be opened") as seen:
-        hold(layout, locks.SETUP, "x")
-    assert directory in seen.value.hint
+    hold(layout, locks.SETUP, "x")
+    assert not os.path.islink(f"{directory}/setup")
     assert (tmp_path / "victim").read_text(encoding="utf-8") == "kept"
 
 
@@ -117,3 +116,18 @@ def test_where_root_cannot_be_had(host, directory):
     ):
         pass
     assert [words[0].removeprefix("#") or words[1] for words in host.ran] == ["sh"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_lock_is_replaced(layout, directory, make):
+    os.makedirs(directory)
+    make(f"{directory}/setup")
+    hold(layout, locks.SETUP, "x")
+    assert os.path.isfile(f"{directory}/setup")
+
+
+def test_a_directory_of_locks_that_is_none_is_replaced(layout, directory, tmp_path):
+    os.makedirs(os.path.dirname(directory))
+    os.symlink(tmp_path, directory)
+    hold(layout, locks.SETUP, "x")
+    assert not os.path.islink(directory)

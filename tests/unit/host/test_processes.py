@@ -105,8 +105,8 @@ def test_roots_in_a_container_is_not_ours(program):
 
 
 def cmdline(pid):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
-        return file.read().split("\0")
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return os.fsdecode(file.read()).split("\0")
     return []
 
 

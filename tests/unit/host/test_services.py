@@ -12,6 +12,7 @@ from containai.host.service import MAIN_PID, Kind, Service
 from containai.host.services import Background, Units
 from containai.layout import Layout
 from harness.host import HOST
+from harness.waiting import until
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="services are root's")
 
@@ -60,6 +61,12 @@ def test_start_and_stop(script):
     assert it.find() == []
 
 
+def _whole(path, count):
+    """Return the lines of a file once there are so many."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return lines if len(lines) == count and path.read_text().endswith("\n") else []
+
+
 @ROOT
 def test_what_it_is_started_with(script, tmp_path):
     seen = tmp_path / "seen"
@@ -79,7 +86,8 @@ def test_what_it_is_started_with(script, tmp_path):
     Background(HOST).start(it._replace(**cleared, prepare=(("touch", str(tmp_path / "prepared")),)))
     assert order == ["wanted", "cleared"]
     assert (tmp_path / "prepared").exists()
-    core, given, ignored = seen.read_text().splitlines()
+    # It is taken for started before it has written all.
+    core, given, ignored = until(lambda: _whole(seen, 3))
     # In blocks of 512 bytes.
     assert (core, given) == ("0", "b c d!&%e C")
     interrupt = 1 << (signal.SIGINT - 1)
@@ -138,6 +146,17 @@ def test_a_one_shot_and_its_companions(tmp_path):
     assert not os.path.exists(path)
 
 
+def test_units_that_somebody_disabled(tmp_path, monkeypatch):
+    monkeypatch.setattr(Layout, "unit_file", lambda self, unit: str(tmp_path / unit))
+    manager = Units(FakeMachine(Layout("/", "/h", 1000)))
+    one = Service("it", "it.service", "/log", 1.0, 1.0)
+    boot = one._replace(unit="boot.service", at_boot=True)
+    assert manager.off_at_boot([one, boot]) == ["boot.service"]
+    (tmp_path / "multi-user.target.wants").mkdir()
+    (tmp_path / "multi-user.target.wants" / "boot.service").symlink_to("/nowhere")
+    assert manager.off_at_boot([one, boot]) == []
+
+
 def test_units():
     host = FakeMachine(Layout("/", "/h", 1000))
     manager = Units(host)
@@ -149,6 +168,8 @@ def test_units():
     manager.renew(it)
     manager.stop_companions(it._replace(wants=(boot, it)))
     assert host.ran == [
+        # Else one that failed five times in a minute is not started.
+        ("#", "systemctl", "reset-failed", "it.service"),
         ("#", "systemctl", "start", "it.service"),
         ("#", "systemctl", "stop", "it.service"),
         ("#", "systemctl", "restart", "it.service"),

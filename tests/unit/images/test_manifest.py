@@ -1,9 +1,11 @@
 import json
+import os
+import subprocess
 
 import pytest
 
 from containai.boxes.archives import tar
-from containai.engine.container import Image
+from containai.engine.container import Container, Image
 from containai.engine.fake import FakeEngine
 from containai.errors import ImageError
 from containai.images import manifest
@@ -51,11 +53,23 @@ def test_it_is_read_through_a_container_that_goes_again(host):
     host.answer(*engine.argv("cp"), out=text)
     assert [each.content for each in manifest.read(engine, Image("sha256:1"))] == [BASE]
     create, rm = engine.requests
-    assert create == ("create", "--label", f"{LABEL_LOOK}=true", "--network", "none", "sha256:1",
-                      "look")  # fmt: skip
+    label = f"{LABEL_LOOK}={os.getpid()}"
+    assert create == ("create", "--label", label, "--network", "none", "sha256:1", "look")
     assert rm == ("rm", "--force", "--volumes", f"{1:064x}")
     copied = [argv for argv in host.ran if "cp" in argv]
     assert copied == [tuple(engine.argv("cp", f"{1:064x}:{manifest.DIRECTORY}", "-"))]
+
+
+def test_containers_of_those_who_were_killed_go_at_the_next_look(host):
+    engine = FakeEngine(host)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name, who in (("gone", ended.pid), ("older", "true"), ("large", "9" * 30), ("here", 1)):
+        engine.add(Container(name, labels=((LABEL_LOOK, str(who)),)))
+    engine.add(Container("a-box"))
+    host.answer(*engine.argv("cp"), code=1, err="no such")
+    manifest.read(engine, Image("sha256:1"))
+    assert engine.by_id.keys() == {"here", "a-box"}
 
 
 def test_an_image_without_one(host):

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from containai.errors import ContainAIError, UnsupportedError
+from containai.host import download
 from containai.provision import providers
 from containai.work.actions import Fetch, Run, WriteFile
 
@@ -11,7 +12,7 @@ from containai.work.actions import Fetch, Run, WriteFile
 @pytest.fixture
 def machine(host, monkeypatch):
     """Return a machine without Docker's packages that has a way to Docker's archive."""
-    monkeypatch.setattr(providers.download, "answers", lambda url, timeout: True)
+    monkeypatch.setattr(download, "answers", lambda url, timeout: True)
     monkeypatch.setattr(providers, "_sources", list)
     return host
 
@@ -23,7 +24,7 @@ def test_auto_takes_the_first_that_can_be_reached(machine, monkeypatch):
     machine.release = {"ID": "ubuntu", "VERSION_CODENAME": "noble"}
     assert providers.choose(machine, "auto") is providers.DOCKER_CE
     asked = []
-    monkeypatch.setattr(providers.download, "answers", lambda url, timeout: asked.append(url))
+    monkeypatch.setattr(download, "answers", lambda url, timeout: asked.append(url))
     assert providers.choose(machine, "auto") is providers.DISTRO
     assert asked == [f"{providers.ARCHIVE}/ubuntu/dists/noble/Release"]
 

@@ -12,9 +12,9 @@ from containai.host.perform import perform
 from containai.layout import Layout
 from containai.provision import apply as going
 from containai.provision import record
-from containai.provision.step import Scope
+from containai.provision.step import Area, Described, Scope
 from containai.provision.steps import boxes, engine, platform, user
-from containai.work.actions import Do, Finding, Run, WriteFile
+from containai.work.actions import Do, Finding, Run, WriteFile, unknown
 from containai.work.user import User
 from harness.host import HOST
 
@@ -32,7 +32,16 @@ def test_system(host, systemd, wsl):
     found = platform.System().check(host)
     assert found.ok
     assert ("background process" in found.seen) == (not systemd)
-    assert ("WSL" in found.seen) == (wsl and not systemd)
+    assert ("in WSL" in found.seen) == wsl
+    assert ("not on a drive of Windows" in found.hint) == wsl
+    assert ("systemd=true in /etc/wsl.conf" in found.hint) == (wsl and not systemd)
+
+
+def test_the_first_wsl_has_no_kernel_of_its_own(host):
+    host.wsl, host.version = True, (4, 4)
+    with pytest.raises(UnsupportedError, match=r"kernel 4\.4: this is WSL 1") as refused:
+        platform.Kernel().check(host)
+    assert "wsl --set-version" in refused.value.hint
 
 
 def test_selinux_that_enforces(host):
@@ -160,7 +169,7 @@ def silent(host):
 def test_what_cannot_be_verified_is_not_stale(silent):
     write(silent.layout.ssh_block("gone"))
     found = user.Entries().check(silent)
-    assert found == Finding(False, "not checked: the engine does not answer")
+    assert found == unknown("the engine does not answer")
     assert user.Entries().plan(silent, found) == []
 
 
@@ -176,8 +185,9 @@ def test_uninstall_sees_boxes_behind_a_silent_engine(silent, monkeypatch):
     assert raised.value.hint.endswith("--purge alone")
 
 
-class Fixed:
-    holds = otherwise = ""
+class Fixed(Described):
+    area = Area.HOST
+    holds = otherwise = looks = means = ""
 
     def __init__(self, title, finding=None, error=None, actions=()):
         self.title, self.finding, self.error, self.actions = title, finding, error, actions

@@ -27,6 +27,7 @@ def set_up(host, *steps):
                 os.makedirs(os.path.dirname(action.path), exist_ok=True)
                 with open(action.path, "w", encoding="utf-8") as file:
                     file.write(action.text)
+                os.chmod(action.path, action.mode)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ def launcher(tmp_path):
     with open(source, encoding="utf-8") as file:
         text = file.read()
     for placeholder, value in (
+        ("@NAME@", "cai-any-runc"),
         ("@RUNC@", tmp_path / "runc"),
         ("@PYTHON@", sys.executable),
         ("@LIB@", tmp_path),
@@ -33,10 +34,10 @@ def launcher(tmp_path):
     library.mkdir()
     (library / "__init__.py").touch()
     (library / "main.py").write_text(
-        "def main(words, library):\n"
+        "def main(words, library, name):\n"
         "    print('python')\n"
         "    print(*words, '', sep='\\0', end='')\n"
-        f"    return 7 if library == {str(tmp_path)!r} else 1\n",
+        f"    return 7 if (library, name) == ({str(tmp_path)!r}, 'cai-any-runc') else 1\n",
         encoding="utf-8",
     )
     for name in ("runc", "launcher"):

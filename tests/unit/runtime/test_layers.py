@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from containai.runtime import idmap, main, ranges, staging, syscalls
+from containai.runtime import create, idmap, ranges, staging, syscalls
+from containai.runtime.config import Config
 from containai.runtime.errors import RuntimeRefusal
 
 NAMES = [
@@ -154,7 +155,7 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     stage = staging.Stage.__new__(staging.Stage)
     stage.directory, stage._binds = str(tmp_path), 0
     monkeypatch.setattr(
-        stage, "_place", lambda fd, target, mapping, recursive: mapped.append(mapping)
+        stage, "_place", lambda fd, target, mapping, recursive, readonly: mapped.append(mapping)
     )
     opened = syscalls.open_without_links
 
@@ -167,9 +168,9 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     engine = str(tmp_path / "engine")
     mountinfo = f"20 1 8:1 / / rw - ext4 /dev/x rw\n21 20 8:1 /e {engine} rw - ext4 /dev/x rw\n"
     base, size = 0x70000000, 262144
-    config = main.Config("", "", base, size, engine, base + size, "")
+    config = Config("", "", base, size, engine, base + size, "")
     mine = ranges.Range("a", base, "", "", config.id_stored)
-    place = main._place(stage, "/", mine, config, mountinfo)
+    place = create._place(stage, "/", mine, config, mountinfo)
     place({"source": str(source)})
     assert mapped == [idmap.owned(1234, 1234, base, size, base + size)]
     monkeypatch.setattr(staging.syscalls, "open_without_links", opened)

@@ -4,6 +4,7 @@ import pytest
 
 from containai.runtime import cgroup
 from containai.runtime import main as runtime
+from containai.runtime.config import Config
 from containai.runtime.main import Call, parse
 
 TASK = "/run/containerd/io.containerd.runtime.v2.task/moby/c0ffee"
@@ -137,7 +138,7 @@ def test_damaged_bundle_is_refused(tmp_path, library, capsys, text):
 
 
 def test_delete_removes_the_cgroups_that_are_left(tmp_path, library, monkeypatch):
-    config = runtime.Config(**json.loads((tmp_path / "runtime.json").read_text(encoding="utf-8")))
+    config = Config.read(str(tmp_path))
     config.ranges.allocate("a", str(tmp_path), "docker/a")
     removed = []
     monkeypatch.setattr(cgroup, "remove", removed.append)
@@ -147,7 +148,7 @@ def test_delete_removes_the_cgroups_that_are_left(tmp_path, library, monkeypatch
 
 
 def test_ranges(tmp_path, library, capsys):
-    config = runtime.Config(**json.loads((tmp_path / "runtime.json").read_text(encoding="utf-8")))
+    config = Config.read(str(tmp_path))
     config.ranges.allocate("a", str(tmp_path), "")
     base = config.ranges.get("a").base
     assert runtime.main(["ranges", "--json"], library) == 0

@@ -28,7 +28,6 @@ def shared(tmp_path, monkeypatch):
     home.mkdir()
     found = Layout(str(tmp_path), str(home), os.getuid())
     assert found.control_dir == path
-    assert found.control_dir_is_shared
     yield found
     if os.path.islink(found.control_dir):
         os.unlink(found.control_dir)
@@ -76,16 +75,19 @@ def test_what_somebody_else_made_is_used_for_nothing(shared, tmp_path, make):
     assert named == (make is a_link)
 
 
-def test_ssh_itself_is_not_led_there(shared):
+def test_plain_ssh_is_led_to_no_socket_and_cai_to_its_own(shared, layout):
     words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
-    assert "\n    ControlPath none\n" in hosts.host_block(shared, "box", **words)
-    option = f"ControlPath={shared.control_socket('box')}"
-    assert option in session.ssh_argv(shared, "box", [], terminal=False)
-    assert option in connect.master_argv(shared, "box", "/log")
+    for each in (shared, layout):
+        assert each.control_dir not in hosts.host_block(each, "box", **words)
+        for argv in (
+            session.ssh_argv(each, "box", [], terminal=False),
+            connect.master_argv(each, "box", "/log"),
+        ):
+            assert argv[argv.index("-S") + 1] == each.control_socket("box")
 
 
-def test_elsewhere_the_host_block_names_the_socket(layout):
-    words: dict[str, Any] = {"port": 1, "workspace": "/w", "inode": "1", "forward_agent": False}
-    assert not layout.control_dir_is_shared
-    assert layout.control_socket("box") in hosts.host_block(layout, "box", **words)
-    assert "-o" not in session.ssh_argv(layout, "box", [], terminal=False)
+def test_a_percent_sign_is_no_token_of_ssh():
+    there = Layout("/", "/home/u", 1000)
+    there._user_runtime_dir = "/run/50%d"
+    (_, path) = session.control_path(there, "box")
+    assert path == there.control_socket("box").replace("50%d", "50%%d")

@@ -2,122 +2,181 @@ import os
 import shutil
 import stat
 import subprocess
+from typing import Any
 
 import pytest
 
 from containai.errors import ContainAIError
-from containai.host import files
+from containai.host import files, openssh
 from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.ssh import hosts, session
+from harness import hostile_ssh
 from harness.host import HOST
-
-BLOCKS = "/home/u/.ssh/containai.d"
-LINE = 'Include "/home/u/.ssh/containai.d/*.conf"\n'
 
 
 def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("", LINE),
-        ("Host a\n  User b\n", LINE + "Host a\n  User b\n"),
-        (LINE, LINE),
-        (LINE + "Host a\n", LINE + "Host a\n"),
-        ("Host a\n" + LINE, LINE + "Host a\n"),
-        (LINE + "Host a\n  " + LINE + LINE, LINE + "Host a\n"),
-        ("# mine, without a newline", LINE + "# mine, without a newline"),
-        ("Host a\r\n", LINE + "Host a\r\n"),
-        ("Include other\n", LINE + "Include other\n"),
-    ],
+#: That of the ssh that these tests run.
+VERSION = openssh.parsed(
+    subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True)
+    .stderr.removeprefix("OpenSSH_")
+    .partition(" ")[0]
 )
-def test_include_is_the_first_line_once(before, after):
-    assert hosts.with_include(before, BLOCKS) == after
-    assert hosts.with_include(after, BLOCKS) == after
 
 
-def test_include_is_removed():
-    assert hosts.without_include(LINE + "Host a\n" + LINE, BLOCKS) == "Host a\n"
-    assert hosts.without_include(hosts.with_include("Host a", BLOCKS), BLOCKS) == "Host a"
+def block(layout, **words):
+    given: dict[str, Any] = {
+        "port": 2301,
+        "workspace": "/w",
+        "inode": "5:7",
+        "forward_agent": False,
+        "version": VERSION,
+    }
+    return hosts.host_block(layout, "api-1", **given | words)
+
+
+def said(config: str, directory, host: str = "api-1") -> dict[str, str]:
+    """Return what ssh makes of a configuration; nothing, where it refuses it."""
+    path = directory / "config"
+    path.write_text(config, encoding="utf-8")
+    argv = ["ssh", "-G", "-F", str(path), host]
+    out = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    pairs = [line.partition(" ") for line in out.splitlines()]
+    # What repeats is in the order in which it counts.
+    return {key.lower(): value for key, _, value in reversed(pairs)}
 
 
 def test_host_block():
     layout = Layout("/", "/home/u", 1000, "/run/user/1000")
-    block = hosts.host_block(
-        layout, "api-1", port=2301, workspace="/srv/a b", inode="5:7", forward_agent=False
-    )
+    head, _, rest = block(layout, workspace="/srv/a b").partition("Host api-1\n")
     assert (
-        block
+        head
         == f"""\
 # Box api-1, written by cai. Changes are lost.
 # workspace='/srv/a b' inode=5:7
 {session.told(session.fingerprint(layout), "none")}
-Host api-1
-    HostName 127.0.0.1
-    ProxyJump none
-    Port 2301
-    User agent
-    HostKeyAlias containai-api-1
-    HostKeyAlgorithms ssh-ed25519
-    StrictHostKeyChecking yes
-    UserKnownHostsFile "/home/u/.config/containai/known_hosts"
-    GlobalKnownHostsFile /dev/null
-    IdentityFile "/home/u/.config/containai/id_containai"
-    IdentitiesOnly yes
-    PreferredAuthentications publickey
-    ControlPath "{layout.control_socket("api-1")}"
-    ForwardAgent no
-    ForwardX11 no
-    LogLevel ERROR
+{session.variables("none", (), ())}
 """
     )
+    lines = rest.splitlines()
+    assert all(line.startswith("    ") for line in lines)
+    assert {
+        "    HostName 127.0.0.1",
+        "    Port 2301",
+        "    User agent",
+        "    Include /home/u/.ssh/containai.d/direct",
+        "    HostKeyAlias containai-api-1",
+        "    UserKnownHostsFile /home/u/.config/containai/known_hosts",
+        "    IdentityFile /home/u/.config/containai/id_containai",
+        "    ForwardAgent no",
+        "    ControlPath none",
+    } <= set(lines)
 
 
-@pytest.mark.parametrize("detour", ["ProxyJump bastion", "ProxyCommand nc bastion 22"])
-def test_a_box_is_reached_directly(tmp_path, detour):
-    layout = Layout("/", "/home/u", 1000, "/run/user/1000")
-    block = hosts.host_block(
-        layout, "api-1", port=2301, workspace="/w", inode="5:7", forward_agent=False
-    )
-    (tmp_path / "config").write_text(f"{block}\nHost *\n    {detour}\n", encoding="utf-8")
-    argv = ["ssh", "-G", "-F", str(tmp_path / "config")]
-    there = subprocess.run([*argv, "api-1"], capture_output=True, text=True, check=True).stdout
-    elsewhere = subprocess.run([*argv, "other"], capture_output=True, text=True, check=True).stdout
-    assert "bastion" not in there
-    assert "bastion" in elsewhere
+@pytest.fixture
+def plain(layout, tmp_path):
+    return said(block(layout), tmp_path)
+
+
+@pytest.mark.parametrize("keyword", hostile_ssh.DECIDING)
+def test_nothing_said_of_every_host_is_for_a_box(layout, tmp_path, plain, keyword):
+    config = hostile_ssh.every_host(keyword)
+    assert said(block(layout) + config, tmp_path) == plain
+    if keyword in hostile_ssh.NEWER and VERSION < (10, 0):
+        pytest.skip("this ssh does not know it")
+    own = {"PubkeyAcceptedAlgorithms": "PubkeyAcceptedKeyTypes", "ProxyJump": "ProxyCommand"}
+    ours = f"    {own.get(keyword, keyword)} "
+    lines = block(layout).splitlines(keepends=True)
+    weaker = "".join(line for line in lines if not line.startswith(ours))
+    assert said(weaker + config, tmp_path) != plain
+
+
+def test_only_what_is_the_users_own_affair_is_for_a_box(layout, tmp_path, plain):
+    seen = said(block(layout) + hostile_ssh.every_host(), tmp_path)
+    others = {key for key in seen if seen[key] != plain.get(key)}
+    assert others <= {keyword.lower() for keyword in hostile_ssh.OTHERS}
+    # It repeats: the box's own comes first.
+    assert seen["identityfile"] == plain["identityfile"]
+
+
+def test_every_keyword_of_ssh_is_looked_at(plain):
+    both = hostile_ssh.DECIDING | hostile_ssh.OTHERS
+    assert set(plain) - {keyword.lower() for keyword in both} == {"host", "ignoreunknown"}
+
+
+@pytest.mark.parametrize("line", ["Match all", "Match final all", "Match final host 127.0.0.1"])
+def test_nor_what_is_said_of_what_matches(layout, tmp_path, line):
+    seen = said(block(layout) + f"{line}\n    ProxyJump bastion\n    User other\n", tmp_path)
+    assert "proxyjump" not in seen
+    assert seen["user"] == "agent"
+
+
+def test_what_ssh_does_not_know_does_no_harm_to_a_box(layout, tmp_path):
+    """As a configuration for other systems, too, has it."""
+    config = block(layout) + "Host *\n    UseKeychain yes\n"
+    assert said(config, tmp_path)["user"] == "agent"
+    assert not said(config, tmp_path, "other")
+
+
+def test_an_ssh_gets_only_what_it_knows(layout):
+    """What it does not know would be an error with every host."""
+    versions = [(0, 0), (8, 6), (8, 7), (9, 9), (10, 0), (11, 1)]
+    lines = [block(layout, version=version).splitlines() for version in versions]
+    assert [len(each) - len(lines[0]) for each in lines] == [0, 0, 6, 6, 7, 7]
+    assert all(each == lines[-1][: len(each)] for each in lines)
+    assert {line.split()[0] for line in lines[-1][len(lines[0]) :]} == {
+        # OpenSSH 8.5 and 8.7
+        *("KnownHostsCommand", "LogVerbose", "PermitRemoteOpen"),
+        *("ForkAfterAuthentication", "SessionType", "StdinNull"),
+        # 10.0, or a little before
+        "ChannelTimeout",
+    }
+
+
+def test_a_block_has_each_keyword_once(layout):
+    lines = block(layout, version=(99, 0)).splitlines()
+    keywords = [line.split()[0] for line in lines if line[0] != "#"]
+    assert len(keywords) == len(set(keywords))
+
+
+def test_readers_that_heed_an_include_have_no_jump(layout, tmp_path):
+    """asyncssh takes a ProxyJump in spite of a ProxyCommand."""
+    os.makedirs(layout.ssh_blocks)
+    files.write(layout.ssh_direct, hosts.DIRECT)
+    detour = "Host *\n    ProxyJump bastion\n"
+    assert "proxyjump" not in said(block(layout) + detour, tmp_path)
+    alone = block(layout).replace("    ProxyCommand none\n", "")
+    assert "proxyjump" not in said(alone + detour, tmp_path)
+    os.unlink(layout.ssh_direct)
+    assert said(alone + detour, tmp_path)["proxyjump"] == "bastion"
 
 
 @pytest.mark.parametrize("home", ["/home/u", "/home/with space", "/home/50%d"])
 def test_ssh_reads_the_host_block(tmp_path, home):
     layout = Layout("/", home, 1000, "/run/user/1000")
-    block = hosts.host_block(
-        layout, "api-1", port=2301, workspace="/srv/\n# x", inode="5:7", forward_agent=True
-    )
-    (tmp_path / "config").write_text(block, encoding="utf-8")
-    argv = ["ssh", "-G", "-F", str(tmp_path / "config"), "api-1"]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {
-        "hostname 127.0.0.1",
-        "port 2301",
-        "user agent",
-        "hostkeyalias containai-api-1",
-        "stricthostkeychecking true",
-        "identitiesonly yes",
-        "forwardagent yes",
-        f"controlpath {layout.control_socket('api-1')}",
-    } <= set(said)
-    for key, path in (("userknownhostsfile", layout.known_hosts), ("identityfile", layout.ssh_key)):
-        assert any(line.replace("%%", "%") == f"{key} {path}" for line in said)
+    seen = said(block(layout, workspace="/srv/\n# x", forward_agent=True), tmp_path)
+    for key, value in {
+        "hostname": "127.0.0.1",
+        "port": "2301",
+        "user": "agent",
+        "hostkeyalias": "containai-api-1",
+        "stricthostkeychecking": "true",
+        "identitiesonly": "yes",
+        "forwardagent": "yes",
+        "controlmaster": "false",
+        "userknownhostsfile": layout.known_hosts,
+        "identityfile": layout.ssh_key,
+    }.items():
+        assert seen[key].replace("%%", "%") == value
 
 
 def test_workspace_cannot_write_into_the_block(layout):
-    block = hosts.host_block(
-        layout, "b", port=1, workspace="/x\nProxyCommand evil", inode="1:1", forward_agent=False
-    )
-    assert not any(line.strip().startswith("ProxyCommand") for line in block.splitlines())
+    lines = block(layout, workspace="/x\nProxyCommand evil").splitlines()
+    commands = [line for line in lines if line.strip().startswith("ProxyCommand")]
+    assert commands == ["    ProxyCommand none"]
 
 
 def test_known_hosts_edits_match_the_alias_exactly():
@@ -132,6 +191,25 @@ def test_known_hosts_edits_match_the_alias_exactly():
     assert hosts.with_host_key(known, "foo", None) == "containai-foo2 ssh-ed25519 B\n"
     assert hosts.with_host_key(known, "fo", None) == known
     assert hosts.with_host_key("no newline", "fo", None) == "no newline\n"
+
+
+def test_a_key_is_pinned_by_the_address_too():
+    """For readers that do not know HostKeyAlias."""
+    known = hosts.with_host_key("", "foo", "ssh-ed25519 A", 2301)
+    assert known == "containai-foo,[127.0.0.1]:2301 ssh-ed25519 A\n"
+    assert hosts.pinned_key(known, "foo") == "ssh-ed25519 A"
+    assert hosts.with_host_key(known, "foo", "ssh-ed25519 A", 2302) == (
+        "containai-foo,[127.0.0.1]:2302 ssh-ed25519 A\n"
+    )
+    # The port of one that is stopped may be another's by now.
+    assert hosts.with_host_key(known, "bar", "ssh-ed25519 B", 2301) == (
+        "containai-foo ssh-ed25519 A\ncontainai-bar,[127.0.0.1]:2301 ssh-ed25519 B\n"
+    )
+
+
+def test_the_port_of_a_block(layout):
+    assert hosts.port_of(block(layout, port=2317)) == 2317
+    assert hosts.port_of("Host a\n") == hosts.port_of("Host a\n  Port x\n") == 0
 
 
 def test_new_key_is_a_pair():
@@ -155,7 +233,7 @@ def test_ensure_user(mine):
         assert mode(directory) == 0o700
     assert mode(mine.ssh_key) == 0o600
     assert mode(mine.ssh_config) == 0o600
-    assert files.read(mine.ssh_config) == f'Include "{mine.ssh_blocks}/*.conf"\n'
+    assert files.read(mine.ssh_config) == f"Include {mine.ssh_blocks}/*.conf\n"
     private = files.read(mine.ssh_key)
     assert hosts.ensure_user(Machine(mine)) == public
     assert files.read(mine.ssh_key) == private
@@ -175,14 +253,13 @@ def test_ensure_user_closes_open_directories(mine):
     assert mode(mine.config_dir) == 0o700
 
 
-def test_config_that_is_a_link_stays_one(mine, tmp_path):
-    target = tmp_path / "dotfiles"
-    target.write_text("Host a\n", encoding="utf-8")
-    os.mkdir(os.path.dirname(mine.ssh_config), 0o700)
-    os.symlink(target, mine.ssh_config)
-    hosts.ensure_user(Machine(mine))
-    assert os.path.islink(mine.ssh_config)
-    assert target.read_text(encoding="utf-8") == (f'Include "{mine.ssh_blocks}/*.conf"\nHost a\n')
+def test_a_configuration_that_cannot_be_changed_is_said_and_no_error(mine):
+    os.makedirs(mine.ssh_config)
+    told = []
+    assert hosts.ensure_user(Machine(mine), told.append).startswith("ssh-ed25519 ")
+    (line,) = told
+    assert "plain ssh" in line
+    assert f"Include {mine.ssh_blocks}/*.conf" in line
 
 
 def test_private_directory_refuses_a_link(tmp_path):

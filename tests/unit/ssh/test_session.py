@@ -77,6 +77,7 @@ def test_ssh_argv():
     assert session.ssh_argv(layout, "api-1", ["ls", "a b"], terminal=False) == [
         "ssh",
         "-F", "/home/u/.ssh/containai.d/api-1.conf",
+        "-S", layout.control_socket("api-1"),
         "-T",
         "--", "api-1",
         b"cd -- /home/agent/workspace && exec ls 'a b'",
@@ -86,7 +87,7 @@ def test_ssh_argv():
 def test_ssh_argv_on_a_terminal_below_the_workspace():
     layout = Layout("/", "/home/u", 1000)
     argv = session.ssh_argv(layout, "api-1", [], terminal=True, directory="src/x y")
-    assert argv[3:] == [
+    assert argv[5:] == [
         "-t",
         "--", "api-1",
         b"""cd -- '/home/agent/workspace/src/x y' && exec "$SHELL" -l""",
@@ -97,8 +98,51 @@ def test_ssh_argv_names_variables_and_has_no_value(monkeypatch):
     monkeypatch.setenv("A_KEY", "secret")
     layout = Layout("/", "/home/u", 1000)
     argv = session.ssh_argv(layout, "b", ["true"], terminal=False, send=["A_KEY", "B_KEY"])
-    assert argv[3:6] == ["-o", "SendEnv=A_KEY B_KEY", "-T"]
+    assert argv[5:8] == ["-o", "SendEnv=A_KEY B_KEY", "-T"]
     assert "secret" not in repr(argv)
+
+
+def supervised(tmp_path, monkeypatch, words, shell="sh"):
+    """Return the arguments that `supervise` gets when the line of a session is run by a shell."""
+    supervise = tmp_path / "supervise"
+    supervise.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n', encoding="utf-8")
+    supervise.chmod(0o755)
+    monkeypatch.setattr(session, "SUPERVISE", str(supervise))
+    found = session.Session(Layout("/", "/home/u", 1000), "b", words, str(tmp_path))
+    done = subprocess.run([shell, "-c", found.line("T")], capture_output=True, check=True)
+    return done.stdout.split(b"\0")[:-1]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_command_is_supervised_with_the_callers_language(tmp_path, monkeypatch, shell):
+    for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LC_TIME", "de_DE.UTF-8 ';x")
+    words = supervised(tmp_path, monkeypatch, ["-a b", "", "'"], shell)
+    assert words == [b"T", b"LC_TIME=de_DE.UTF-8 ';x", b"--", b"-a b", b"", b"'"]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_box_of_an_older_image_runs_it_itself(tmp_path, monkeypatch, shell):
+    monkeypatch.setattr(session, "SUPERVISE", str(tmp_path / "none"))
+    found = session.Session(Layout("/", "/home/u", 1000), "b", ["printf", "a b"], str(tmp_path))
+    done = subprocess.run([shell, "-c", found.line("T")], capture_output=True, check=True)
+    assert done.stdout == b"a b"
+
+
+def test_a_missing_directory_runs_nothing_supervised(tmp_path, monkeypatch):
+    found = session.Session(Layout("/", "/home/u", 1000), "b", ["echo"], str(tmp_path / "gone"))
+    done = subprocess.run(["sh", "-c", found.line("T")], capture_output=True, check=False)
+    assert done.returncode != 0
+    assert done.stdout == b""
+
+
+def test_what_is_too_long_for_a_line_is_kept_whole(monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
+        monkeypatch.delenv(name)
+    found = session.Session(Layout("/", "/home/u", 1000), "b", ["a b", "", "\udcff\n"], "/w x")
+    assert found.kept("T") == b"T\0--\0a b\0\0\xff\n\0"
+    assert found.kept_line("T") == b"cd -- '/w x' && exec %b --kept T" % session.SUPERVISE.encode()
 
 
 def test_block_matches_exactly_one_directory(layout):

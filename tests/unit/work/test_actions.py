@@ -111,5 +111,6 @@ def test_what_is_known_only_later_is_said_and_does_nothing():
 
 def test_a_finding_tells_everybody_the_same_whatever_was_measured():
     told = Finding(False, "gone", hint="h", data=[1]).told()
-    assert told == {"ok": False, "seen": "gone", "optional": False, "hint": "h"}
+    rest = {"ok": False, "seen": "gone", "optional": False, "hint": "h"}
+    assert told == {"state": "wrong", **rest}
     assert Finding(False, "gone", optional=True).passes

@@ -3,7 +3,7 @@
 import os
 
 from containai.attack.inside import look
-from containai.attack.probe import Seen, inside, verdict
+from containai.attack.probe import PLACES, Seen, inside, verdict
 
 #: Where a box has something of the host's disks by design: its workspace, its own Docker's volume,
 #: its data volume, and what Docker itself binds, if the box does not make files of its own of it.
@@ -14,6 +14,13 @@ OWN_POINTS = (
     "/etc/hosts",
     "/etc/hostname",
     "/etc/resolv.conf",
+    # With Sysbox beside the volume of its own Docker (runtime/in_place.py; a test compares them).
+    "/var/lib/kubelet",
+    "/var/lib/k0s",
+    "/var/lib/rancher/k3s",
+    "/var/lib/rancher/rke2",
+    "/var/lib/buildkit",
+    "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs",
 )
 #: File systems that hold nothing of a disk.
 VIRTUAL = frozenset(
@@ -34,7 +41,8 @@ def _below(path: str, tops: tuple[str, ...]) -> bool:
 @inside(
     "host-disks",
     stands_for="CIS 5.6; SandboxEscapeBench writable host mount; CDK mount escape; deepce mounts",
-    looks_at="/proc/self/mountinfo: no file system on a disk but the workspace and volumes",
+    looks_at="/proc/self/mountinfo: no file system on a disk but the workspace, what "
+    "belongs to it, and volumes",
     remedy="start it without --volume and --mount of host directories",
 )
 def host_disks() -> Seen:
@@ -42,7 +50,7 @@ def host_disks() -> Seen:
     bad = [
         f"{mount.point} is {mount.root} of {mount.source}"
         for mount in look.own_mounts()
-        if mount.kind not in VIRTUAL and not _below(mount.point, OWN_POINTS)
+        if mount.kind not in VIRTUAL and not _below(mount.point, (*OWN_POINTS, *PLACES))
     ]
     return verdict(bad, "only the workspace and volumes")
 

@@ -4,7 +4,9 @@ import os
 
 from containai.attack.facts import Facts
 from containai.attack.probe import Seen, fine, found, outside, verdict
-from containai.layout import LABEL_SSH_PORT, RUNTIME
+from containai.config.amounts import MOST_PROCESSES
+from containai.layout import LABEL_SSH_PORT
+from containai.machine_layout import RUNTIME
 
 #: Runtimes with a user namespace of its own for every box.
 RUNTIMES = (RUNTIME, "sysbox-runc")
@@ -54,12 +56,14 @@ def privileged(facts: Facts) -> Seen:
     "process-limit",
     stands_for="CIS 5.29; a fork bomb takes every process id of the machine",
     looks_at="HostConfig.PidsLimit",
-    remedy="enter it with cai run, which sets the limit",
+    remedy="give it a limit: cai limit --pids 16384",
 )
 def process_limit(facts: Facts) -> Seen:
     """Its processes are limited."""
     limit = facts.container["HostConfig"].get("PidsLimit") or 0
-    return fine(str(limit)) if limit > 0 else found("there is none")
+    # More than a kernel has is what `--pids none` gives.
+    is_one = 0 < limit < MOST_PROCESSES
+    return fine(str(limit)) if is_one else found("there is none")
 
 
 @outside(
@@ -85,26 +89,34 @@ def sensitive_directories(facts: Facts) -> Seen:
 @outside(
     "only-the-workspace",
     stands_for="CIS 5.6; the promise that of the host a box has its workspace",
-    looks_at="Mounts: every bind is the workspace of the label",
+    looks_at="Mounts: every bind is the workspace of the label, or what cai gives a box of it",
     remedy="start it without further --volume and --mount",
 )
 def only_the_workspace(facts: Facts) -> Seen:
-    """Nothing but the workspace was handed in."""
+    """Nothing but the workspace, and what belongs to it, was handed in."""
     workspace = (facts.container["Config"]["Labels"] or {}).get("containai.workspace")
-    binds = [mount["Source"] for mount in facts.container["Mounts"] if mount["Type"] == "bind"]
-    return verdict([path for path in binds if path != workspace], "only the workspace")
+    binds = [mount for mount in facts.container["Mounts"] if mount["Type"] == "bind"]
+    bad = [
+        mount["Source"]
+        for mount in binds
+        if mount["Source"] != workspace
+        and (mount["Source"], mount["Destination"]) not in facts.asked
+    ]
+    return verdict(bad, "only the workspace and what belongs to it")
 
 
 @outside(
     "nested-mounts",
     stands_for="CVE-2021-30465: the place of a mount, inside another, exchanged for a link",
-    looks_at="Mounts: no destination below that of another bind or volume",
+    looks_at="Mounts: no destination below that of another bind or volume, but what cai-runc puts "
+    "there before the box has it, through no link",
     remedy="start it without a volume inside another",
 )
 def nested_mounts(facts: Facts) -> Seen:
     """No mount is made inside what another container may be changing."""
     points = [mount["Destination"].rstrip("/") for mount in facts.container["Mounts"]]
-    bad = [a for a in points for b in points if a != b and a.startswith(b + "/")]
+    asked = {target for _, target in facts.asked}
+    bad = [a for a in points for b in points if a != b and a.startswith(b + "/") and a not in asked]
     return verdict(bad, "none inside another")
 
 

@@ -166,7 +166,8 @@ _DEVICES = {"null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun
     "host-paths",
     stands_for="CIS 5.6; SandboxEscapeBench writable host mount; CDK mount escape",
     looks_at="mountinfo of its first process, each mount traced to its path on the host: only the "
-    "workspace, the engine's own files of this container, lxcfs and harmless devices",
+    "workspace and what belongs to it, the engine's own files of this container, lxcfs and "
+    "harmless devices",
     remedy="start it without --volume and --mount of host directories",
 )
 def host_paths(facts: Facts) -> Seen:
@@ -179,6 +180,9 @@ def host_paths(facts: Facts) -> Seen:
     return verdict(bad, "only the workspace and the engine's own files")
 
 
+#: The directory beside a volume's data for what lives as long (runtime/in_place.py, BESIDE; a test
+#: compares them).
+_BESIDE = "places"
 #: Kinds whose content is the namespace's own, whichever path shows it.
 _OWN_KINDS = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "binfmt_misc"}
 
@@ -212,11 +216,12 @@ def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
     volumes = [
         volume["Source"] for volume in facts.container["Mounts"] if volume["Type"] == "volume"
     ]
-    own = os.path.join(facts.engine_data, "containers", facts.container["Id"])
-    if path in workspaces:
+    beside = [os.path.join(os.path.dirname(source), _BESIDE) for source in volumes]
+    own = [os.path.join(facts.engine_data, "containers", facts.container["Id"]), *beside]
+    if path in workspaces or path in [source for source, _ in facts.asked]:
         return True
     if path.startswith("/dev/"):
         return path.removeprefix("/dev/") in _DEVICES
     if "lxcfs" in (mount.source, mount.kind.removeprefix("fuse.")):
         return mount.root.startswith(("/proc/", "/sys/devices/system/cpu"))
-    return path in volumes or _is_below(path, own)
+    return path in volumes or any(_is_below(path, top) for top in own)

@@ -5,63 +5,96 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
-from containai.cli.command import Argument, Command, Example
+from containai.cli.command import PATH, Argument, Command, Example
 from containai.cli.report import Become, Note, Report, Table
 from containai.errors import ContainAIError, UsageError
 
 if TYPE_CHECKING:
-    from containai.config.settings import Setting
+    from containai.config.setting import Setting
+    from containai.config.settings import Ignored
 
 #: Debian's choice, which its alternatives(1) have.
 _EDITOR = "editor"
+_SETTINGS = "docs/reference/settings.md"
 #: What an editor with windows shows itself by.
 _EDITORS_OWN = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY")
 
 
-def list_all(app: App, *, changed: bool) -> Report:
+def list_all(app: App, *, changed: bool, path: str | None = None) -> Report:
     """List the settings, each with its value and what said it."""
-    from containai.config.settings import Origin
+    from containai.config.setting import Origin
 
-    settings = app.settings
+    settings = _at(app, path).settings
+    ignored = {each.key: each for each in settings.ignored}
     rows = [(row, settings.source(row)) for row in settings.rows()]
     if changed:
-        rows = [(row, source) for row, source in rows if source.origin is not Origin.DEFAULT]
+        rows = [
+            (row, source)
+            for row, source in rows
+            if source.origin is not Origin.DEFAULT or row.key in ignored
+        ]
     value = [
-        {"key": row.key, "value": settings.text(row), "default": row.default}
+        {"key": row.key, "value": settings.told(row), "default": row.default}
         | {"origin": source.origin, "source": source.name, "line": source.line}
+        | {"ignored": _left_out(ignored.get(row.key))}
         for row, source in rows
     ]
     cells = [[row.key, settings.text(row) or "-", str(source)] for row, source in rows]
-    notes = [] if rows else [Note("nothing is set", "set something: cai config set KEY VALUE")]
+    notes = [Note(f"{each.source}: {each.key} is ignored: {each.why}") for each in settings.ignored]
+    if not rows:
+        notes = [Note("nothing is set", "set something: cai config set KEY VALUE")]
     return Report(value, [Table(cells, ["SETTING", "VALUE", "FROM"])] if rows else [], notes=notes)
 
 
-def get(app: App, *, key: str) -> Report:
+def _at(app: App, path: str | None) -> App:
+    """Return the App of a workspace: that of the current directory where none is given."""
+    from containai.boxes import workspace
+
+    return app.at(workspace.resolve(app.layout, path, force=True).path)
+
+
+def _left_out(ignored: "Ignored | None") -> dict[str, Any] | None:
+    if ignored is None:
+        return None
+    return {"source": ignored.source.name, "line": ignored.source.line, "why": ignored.why}
+
+
+def get(app: App, *, key: str, path: str | None = None) -> Report:
     """Return a setting's value."""
     row = _row(key)
-    text = app.settings.text(row)
-    return Report({"key": row.key, "value": text}, [f"{text}\n"])
+    settings = _at(app, path).settings
+    return Report({"key": row.key, "value": settings.told(row)}, [f"{settings.text(row)}\n"])
 
 
-def set_(app: App, *, key: str, value: Sequence[str]) -> Report:
+def set_(app: App, *, key: str, value: Sequence[str], workspace: str | None = None) -> Report:
     """Write a setting's value into the user's file."""
     from containai.config import edit
+    from containai.config.setting import Reach
 
-    row = _row(key)
-    stated = _stated(row, value)
-    changed = _change(app, lambda text: edit.with_value(text, row.key, stated))
-    return _told(app, row, changed=changed)
+    row = _row(key, within=True)
+    stated = _stated(row, key, value)
+    if workspace is not None:
+        app = _at(app, workspace)
+        if row.reach is Reach.MACHINE:
+            raise UsageError(f"{key} is not of one workspace", hint="leave out --workspace")
+
+    def changed(text: str, inside: Sequence[str]) -> str:
+        return _whole(row, edit.with_value(text, key, stated, inside), inside)
+
+    return _told(app, row, changed=_change(app, changed))
 
 
-def unset(app: App, *, key: str) -> Report:
+def unset(app: App, *, key: str, workspace: str | None = None) -> Report:
     """Take a key out of the user's file, be it a setting's or not."""
     from containai.config import edit
-    from containai.config.settings import Settings
 
-    changed = _change(app, lambda text: edit.without(text, key))
-    if changed and key not in {row.key for row in Settings.rows()}:
+    if workspace is not None:
+        # It may be gone.
+        app = app.at(os.path.realpath(workspace))
+    changed = _change(app, lambda text, inside: edit.without(text, key, inside))
+    if changed and _known(key, within=True) is None:
         return Report({"key": key, "changed": changed, "value": None})
-    return _told(app, _row(key), changed=changed)
+    return _told(app, _row(key, within=True), changed=changed)
 
 
 def edit_(app: App) -> Become:
@@ -92,20 +125,36 @@ def path(app: App) -> Report:
     return Report({"path": app.layout.config_file}, [f"{app.layout.config_file}\n"])
 
 
-def _row(key: str) -> "Setting[Any]":
-    from containai.config.settings import Settings, nearest
+def _known(key: str, *, within: bool = False) -> "Setting[Any] | None":
+    """Return the row of a key, or of the table that it is `within`."""
+    from containai.config.settings import Settings
 
     for row in Settings.rows():
-        if row.key == key:
+        if row.key == key or (within and row.table and key.startswith(f"{row.key}.")):
             return row
+    return None
+
+
+def _row(key: str, *, within: bool = False) -> "Setting[Any]":
+    from containai.config.settings import Settings, nearest
+
+    row = _known(key, within=within)
+    if row is not None:
+        return row
     close = nearest(key, [row.key for row in Settings.rows()])
     meant = f" (did you mean {close}?)" if close else ""
     raise UsageError(f"there is no setting {key!r}{meant}", hint="see: cai config list")
 
 
-def _stated(row: "Setting[Any]", words: Sequence[str]) -> bool | str | list[str]:
+def _stated(row: "Setting[Any]", key: str, words: Sequence[str]) -> bool | str | list[str]:
     """Return what a file is to say: as a person would write it."""
     value: str | list[str] = words[0] if len(words) == 1 else list(words)
+    if row.table:
+        if key == row.key:
+            raise UsageError(
+                f"{key} is a table", hint=f"write it: cai config edit; its form: {_SETTINGS}"
+            )
+        return value
     try:
         parsed = row.parse(value)
     except ValueError as wrong:
@@ -114,8 +163,26 @@ def _stated(row: "Setting[Any]", words: Sequence[str]) -> bool | str | list[str]
     return parsed if isinstance(parsed, bool) else value
 
 
-def _change(app: App, change: Callable[[str], str]) -> bool:
-    """Change the user's file under a lock; return whether that made a difference."""
+def _whole(row: "Setting[Any]", text: str, inside: Sequence[str]) -> str:
+    """Return a text whose table of a row is right as a whole. Raises UsageError."""
+    if row.table:
+        import tomllib
+
+        from containai.config import file
+
+        try:
+            row.parse(file.at(tomllib.loads(text), [*inside, *row.key.split(".")]))
+        except ValueError as wrong:
+            raise UsageError(f"{row.key} would not be valid", hint=str(wrong)) from None
+    return text
+
+
+def _change(app: App, change: Callable[[str, Sequence[str]], str]) -> bool:
+    """Change the user's file under a lock; return whether that made a difference.
+
+    Where the App is of a workspace, its table there is meant.
+    """
+    from containai.config import layers
     from containai.host import files
 
     where = app.layout.config_file
@@ -124,7 +191,7 @@ def _change(app: App, change: Callable[[str], str]) -> bool:
         lock = os.path.join(app.layout.config_dir, "config.lock")
         with files.lock(lock, wait=30, what="changing the settings"):
             old = files.read(where) or ""
-            new = change(old)
+            new = change(old, layers.inside(old, app.workspace) if app.workspace else ())
             if new != old:
                 files.write(where, new, files.mode(where, 0o600))
     except ContainAIError as wrong:
@@ -139,11 +206,12 @@ def _change(app: App, change: Callable[[str], str]) -> bool:
 
 def _told(app: App, row: "Setting[Any]", *, changed: bool) -> Report:
     """Say what a setting is from now on, and what still says something else."""
-    from containai.config.settings import Origin
+    from containai.config.setting import Origin
 
     settings = app.settings
     text, source = settings.text(row), settings.source(row)
-    value = {"key": row.key, "changed": changed, "value": text, "origin": source.origin}
+    told = settings.told(row)
+    value = {"key": row.key, "changed": changed, "value": told, "origin": source.origin}
     notes = []
     if source.origin is Origin.ENVIRONMENT:
         notes.append(
@@ -153,35 +221,52 @@ def _told(app: App, row: "Setting[Any]", *, changed: bool) -> Report:
 
 
 KEY = Argument("KEY", "a setting, as box.memory", required=True)
+WORKSPACE = Argument(
+    "--workspace",
+    "in your config.toml's table of a workspace (default: the current directory)",
+    metavar="PATH",
+    const=".",
+)
 COMMANDS = (
     Command(
         "config list",
         "list the settings: their values, and what says so",
         list_all,
         group="machine",
-        arguments=(Argument("--changed", "only those that are not as by default"),),
+        arguments=(Argument("--changed", "only those that are not as by default"), PATH),
         examples=(
             Example("cai config list", "every setting, with the file and line that says it"),
+            Example("cai config list ~/api", "as they are for that workspace"),
             Example("cai config list --changed --json", "for machines"),
         ),
+        more="They are those of a workspace, the current directory where no PATH is given: a flag, "
+        'else a variable, else your config.toml\'s table [workspace."PATH"], else the '
+        "workspace's .containai/config.toml, else your config.toml. What the workspace's may not "
+        "say is named.",
     ),
     Command(
         "config get",
         "print the value of a setting",
         get,
         group="machine",
-        arguments=(KEY,),
-        examples=(Example("cai config get box.memory", ""),),
+        arguments=(KEY, PATH),
+        examples=(Example("cai config get box.memory", "for a box of the current directory"),),
     ),
     Command(
         "config set",
         "write a setting into your config.toml",
         set_,
         group="machine",
-        arguments=(KEY, Argument("VALUE", "its value, or several", required=True, many=True)),
+        arguments=(
+            KEY,
+            Argument("VALUE", "its value, or several", required=True, many=True),
+            WORKSPACE,
+        ),
         examples=(
             Example("cai config set box.memory 8g", "what new boxes may have"),
             Example("cai config set agent.default codex", "what cai run starts"),
+            Example("cai config set box.memory 2g --workspace", "for this directory's boxes"),
+            Example("cai config set agent.default codex --workspace ~/api", "for that one's"),
         ),
         more="Everything else in the file stays as it is, comments included.",
     ),
@@ -190,8 +275,11 @@ COMMANDS = (
         "take a setting out of your config.toml",
         unset,
         group="machine",
-        arguments=(KEY,),
-        examples=(Example("cai config unset box.memory", "as by default again"),),
+        arguments=(KEY, WORKSPACE),
+        examples=(
+            Example("cai config unset box.memory", "as by default again"),
+            Example("cai config unset box.memory --workspace ~/api", "for that one's boxes"),
+        ),
         more="It also takes out what is no setting.",
     ),
     Command(

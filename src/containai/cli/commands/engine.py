@@ -21,6 +21,7 @@ def stop(app: App) -> Report:
     """Shut all boxes down, then the engine."""
     from containai.engine import daemon
 
+    app.ui.say("stopping the boxes, then the engine")
     daemon.stop(app.host)
     return Report({"running": False, "socket": app.layout.engine_socket})
 

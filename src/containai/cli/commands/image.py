@@ -1,11 +1,11 @@
-"""`cai image ls|build|show|pull|push|export|import|prune|preload|trust`."""
+"""`cai image ls|build|show|pull|push|export|import|prune|preload`."""
 
 import os
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.commands import _preload, _trust
+from containai.cli.commands import _preload
 from containai.cli.report import Note, Report, Table, size
 from containai.errors import UsageError
 
@@ -305,5 +305,4 @@ COMMANDS = (
         asks=True,
     ),
     _preload.COMMAND,
-    _trust.COMMAND,
 )

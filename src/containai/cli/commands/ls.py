@@ -1,6 +1,6 @@
 """`cai ls`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
@@ -11,12 +11,18 @@ if TYPE_CHECKING:
     from containai.host.machine import Machine
 
 
-def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
+def run(
+    app: App,
+    *,
+    all: bool,  # noqa: A002 - the option's name
+    size: bool = False,
+    load: bool = False,
+) -> Report:
     """List the user's boxes, or everybody's.
 
     Where nothing is set up there are none, and nothing is started.
     """
-    from containai.boxes import locate
+    from containai.boxes import kills, locate
 
     listed = locate.listed(app.engine, everybodys=all)
     notes = [
@@ -31,8 +37,40 @@ def run(app: App, *, all: bool) -> Report:  # noqa: A002 - the option's name
     if older:
         hint = f"make it anew, which asks first: cai run --fresh --name {older[0]}"
         notes.append(Note(f"made from an older image than new boxes: {', '.join(older)}", hint))
+    notes += (
+        [Note(kill.described(), kill.hint) for kill in kills.news(app.engine)] if listed else []
+    )
     value = [box._asdict() | {"is_older": box.name in older} for box in listed]
-    return Report(value, [_table(app.host, listed, owners=all)], notes=notes)
+    rows: list[list[str]] = [[] for _ in listed]
+    head: list[str] = []
+    if listed and (size or load):
+        head, rows = _measured(app, listed, value, size=size, load=load)
+    table = _table(app.host, listed, owners=all)
+    wide = [[*row[:-1], *more, row[-1]] for row, more in zip(table.rows, rows, strict=True)]
+    return Report(value, [Table(wide, [*table.head[:-1], *head, table.head[-1]])], notes=notes)
+
+
+def _measured(
+    app: App, listed: "list[Box]", value: list[dict[str, Any]], *, size: bool, load: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Return more columns, and put into the values what they are made of; "-" is not known."""
+    from containai.boxes import limits
+    from containai.cli.report import size as shown
+    from containai.flows import status
+
+    loads = status.loads(app, listed) if load else {}
+    sizes = status.measured(app, listed) if size else {}
+    rows = []
+    for box, each in zip(listed, value, strict=True):
+        used, taken = loads.get(box.container), sizes.get(box.container)
+        each |= {"load": used} if load else {}
+        each |= {"sizes": taken} if size else {}
+        memory = limits.size(used.memory) if used and used.memory is not None else "-"
+        cpu = f"{used.cpu_percent:g}%" if used and used.cpu_percent is not None else "-"
+        known = [count for count in taken or () if count is not None]
+        disk = shown(sum(known)) if known else "-"
+        rows.append([*[memory, cpu] * load, *[disk] * size])
+    return [*["MEMORY", "CPU"] * load, *["DISK"] * size], rows
 
 
 def _older(app: App, listed: "list[Box]") -> list[str]:
@@ -64,9 +102,14 @@ COMMANDS = (
         "list the boxes",
         run,
         group="boxes",
-        arguments=(Argument("--all", "list other users' boxes as well"),),
+        arguments=(
+            Argument("--all", "list other users' boxes as well"),
+            Argument("--load", "with the memory and processors they use now"),
+            Argument("--size", "with what they take on disk, which takes its time"),
+        ),
         examples=(
             Example("cai ls", "yours"),
+            Example("cai ls --load --size", "with what they use"),
             Example("cai ls --all --json", "everybody's, for machines"),
         ),
         more="A broken one is listed with what is wrong, and one from an older image as such.",

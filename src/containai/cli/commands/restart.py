@@ -13,6 +13,7 @@ def run(app: App, target: Target) -> Report:
 
     box = locate.existing(app.engine, target, to_enter=True)
     if not box.status.is_off:
+        app.ui.say(f"stopping the box {box.name}")
         app.boxes.stop(box)
         box = locate.existing(app.engine, target, to_enter=True)
     enter.started(app, box)

@@ -1,10 +1,12 @@
 """`cai shell [PATH]`."""
 
+from collections.abc import Sequence
+
 from containai.app import App
 from containai.boxes.target import Target
-from containai.cli import making
+from containai.cli import giving, making
 from containai.cli.command import Command, Example
-from containai.cli.report import Become
+from containai.cli.report import Enter
 from containai.flows import enter
 
 
@@ -14,9 +16,18 @@ def run(
     *,
     force: bool,
     skip_mounts: bool,
-) -> Become:
+    read_only: bool = False,
+    env: Sequence[str] | None = None,
+    here: bool = False,
+    tty: bool = False,
+    no_tty: bool = False,
+) -> Enter:
     """Open a login shell in the workspace's box."""
-    return Become(enter.made(app, target, [], enter.Wanted(force, skip_mounts)))
+    giving.check_terminal(tty=tty, no_tty=no_tty)
+    given = giving.given(app, env)
+    wanted = enter.Wanted(force, skip_mounts, read_only, [*given])
+    entered = enter.made(app, target._replace(here=here), [], wanted)
+    return Enter(giving.at_terminal(entered, tty=tty, no_tty=no_tty), given)
 
 
 COMMANDS = (
@@ -25,7 +36,7 @@ COMMANDS = (
         "open a shell in the box of a workspace",
         run,
         group="box",
-        arguments=making.ARGUMENTS,
+        arguments=(giving.ENV, *giving.TERMINAL, *making.ARGUMENTS),
         examples=(
             Example("cai shell", "in the box of this directory"),
             Example("cai shell --name api", "in a box by its name, from anywhere"),

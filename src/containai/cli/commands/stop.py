@@ -14,6 +14,7 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
     from containai.boxes import locate
 
     box = locate.existing(app.engine, target)
+    app.ui.say(f"stopping the box {box.name}")
     app.boxes.stop(box)
     return Report({"name": box.name, "stopped": True})
 

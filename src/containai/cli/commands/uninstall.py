@@ -1,10 +1,14 @@
 """`cai uninstall`."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Report
+from containai.cli.report import Note, Report
+
+if TYPE_CHECKING:
+    from containai.layout import Layout
 
 
 def run(
@@ -17,15 +21,39 @@ def run(
     from containai.work.actions import dry_run as dry_run_of
 
     scope = Scope(containers=containers, volumes=volumes, images=images, purge=purge)
-    wanted = steps.checks(app.host, Choices(app.settings))
+    wanted = steps.checks(app.host, Choices(app.settle()))
     if dry_run:
         text = dry_run_of([uninstall.plan(app.host, wanted, scope)])
         return Report({"changed": False, "plan": text.splitlines()}, [text])
+    kept = [] if volumes or purge else _kept(app)
     done = uninstall.uninstall(app.host, wanted, scope, app.ui)
     if not done.plan.actions:
         return Report({"changed": False}, ["nothing of ContainAI is set up here\n"])
-    value = {"changed": True, "packages": done.packages}
-    return Report(value, ["uninstalled\n", _packages(done.packages), _CAI])
+    value = {"changed": True, "packages": done.packages, "data_volumes": kept}
+    stay = f"These data volumes stay for a later cai setup: {', '.join(kept)}\n" if kept else ""
+    views = ["uninstalled\n", stay, _packages(done.packages), _CAI]
+    return Report(value, views, notes=_include(app.layout))
+
+
+def _include(layout: "Layout") -> list[Note]:
+    """Return what is to be said where the user's ssh configuration could not be changed."""
+    from containai.ssh import include
+
+    if not include.is_ours(layout):
+        return []
+    line = include.line(layout.ssh_blocks)
+    said = f"{layout.ssh_config} could not be changed, and says {line}: nothing is there any more"
+    return [Note(said, "have whatever makes it leave that out")]
+
+
+def _kept(app: App) -> list[str]:
+    """Return the user's data volumes, where the engine runs."""
+    from containai.boxes import volumes
+    from containai.engine import daemon
+
+    if not daemon.answering(app.host):
+        return []
+    return [volume.name for volume in volumes.every(app.engine)]
 
 
 _CAI = "To remove cai itself: ./install.sh --uninstall\n"

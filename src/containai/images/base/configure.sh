@@ -67,6 +67,7 @@ install -d /etc/systemd/user-generators
 ln -s /dev/null /etc/systemd/user-generators/systemd-xdg-autostart-generator
 systemctl --root=/ --quiet enable containai-init.service ssh.service docker.service \
     containai-docker-idle.timer
+systemctl --root=/ --global --quiet enable containai-jobs.service
 systemctl --root=/ --quiet set-default multi-user.target
 
 echo LANG=C.UTF-8 >/etc/locale.conf
@@ -80,6 +81,25 @@ grep -qi persourcepenalties "$(command -v sshd)" ||
 # A terminal that Debian does not know yet.
 echo 'xterm-ghostty|Ghostty terminal, use=xterm-256color,' | tic -x -
 ln -sf "$(command -v fdfind)" /usr/local/bin/fd
+# There is no desktop: who asks for a browser asks whoever is before the box.
+ln -sf /usr/local/lib/containai/open /usr/local/bin/xdg-open
+
+# Every zsh knows what the box's user gives it, as every bash of a session does.
+# shellcheck disable=SC2016 # zsh expands it
+[ ! -d /etc/zsh ] || echo '[ ! -r /etc/containai/variables.sh ] || . /etc/containai/variables.sh' >>/etc/zsh/zshenv
+
+# As /etc/profile.d/containai.sh for other shells that somebody may log in with.
+# shellcheck disable=SC2016 # they expand it
+[ ! -d /etc/zsh ] || echo 'if [[ ${BASH_ENV-} == /usr/local/lib/containai/session ]]; then
+    unset BASH_ENV
+    SHLVL=1
+    [[ $PWD != $HOME || ! -d ~/workspace ]] || cd ~/workspace
+fi' >>/etc/zsh/zprofile
+# shellcheck disable=SC2016
+[ ! -d /etc/fish ] || echo 'if status is-login; and test "$BASH_ENV" = /usr/local/lib/containai/session
+    set --erase BASH_ENV
+    test "$PWD" = "$HOME"; and test -d ~/workspace; and cd ~/workspace
+end' >/etc/fish/conf.d/containai.fish
 
 # zsh would ask who starts it first how it is to be.
 echo '# Yours. /etc/zsh/zshrc is read before.' >/etc/skel/.zshrc

@@ -10,8 +10,8 @@ from containai.engine.client import Engine
 from containai.host.machine import Machine
 from containai.images import manifest, recipe
 from containai.images.manifest import Manifest
-from containai.provision.step import Fact
-from containai.work.actions import Finding
+from containai.provision.step import Area, Fact
+from containai.work.actions import Finding, unknown
 
 #: How much is shown of what an image, which may be anybody's, says of a version.
 _LONGEST = 40
@@ -20,25 +20,28 @@ _LONGEST = 40
 class Agents(Fact):
     """Only looked at, in what the image says of itself: no box is started for it."""
 
+    area = Area.AGENTS
     title = "agents"
     holds = (
         "the image of new boxes has the agent that `cai run` starts; which others it has, in which "
         "versions, and which of [those known](agents.md) it lacks, and why, is said"
     )
     otherwise = "`cai run` prints what installs it in a box"
+    looks = "what the layers of the image say of themselves; no box is started"
+    means = "`cai run` without a command ends with what installs the agent"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def check(self, host: Machine) -> Finding[None]:
         """Read what the layers of the image say they have."""
-        if host.which("docker") is None or not daemon.answering(host):
-            return Finding(False, "unknown until the engine runs", optional=True)
+        if not daemon.reachable(host):
+            return unknown("the engine does not run", optional=True)
         default = agents.find(self.settings.agent_default)
         engine = Engine(host)
         image = engine.image(recipe.wanted(self.settings).reference)
         if image is None:
-            return Finding(False, "unknown until the image is there", optional=True)
+            return unknown("the image is not there yet", optional=True)
         return judged(manifest.read(engine, image), default)
 
 

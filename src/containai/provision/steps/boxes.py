@@ -5,24 +5,27 @@ from containai.engine import configuration, daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
 from containai.host.machine import Machine
-from containai.provision.step import Fact, Scope
-from containai.work.actions import Action, Finding, Run
+from containai.provision.step import Area, Fact, Scope
+from containai.work.actions import Action, Do, Finding, Run, unknown
 
 
 class Contents(Fact):
     """Boxes, and all other containers, volumes and images of the engine."""
 
+    area = Area.BOXES
     title = "boxes"
     holds = "none of your boxes is broken"
     otherwise = "`cai rm --name NAME`"
+    looks = "the engine is asked for its containers and their labels"
+    means = "that box cannot be entered, and stays in the way of a new one"
 
     def check(self, host: Machine) -> Finding[None]:
         """Look for boxes of this user that are broken."""
-        if host.which("docker") is None or not daemon.answering(host):
-            return Finding(False, "not checked: the engine does not answer")
+        if not daemon.reachable(host):
+            return unknown("the engine does not answer")
         every = lookup.every(Engine(host))
         boxes = [mine for mine in every if mine.belongs_to(host.layout.uid)]
-        broken = [f"{mine.name}: {', '.join(mine.problems)}" for mine in boxes if mine.problems]
+        broken = [f"{mine.name}: {', '.join(why)}" for mine in boxes if (why := _broken(mine))]
         if broken:
             return Finding(False, "; ".join(broken), hint="remove it: cai rm --name NAME")
         running = sum(mine.status is box.Status.RUNNING for mine in boxes)
@@ -37,7 +40,7 @@ class Contents(Fact):
         engine that does not answer keeps that from being seen.
         """
         layout = host.layout
-        if host.which("docker") is None or configuration.read(layout) is None:
+        if host.which("docker") is None or not configuration.is_there(layout):
             return []
         engine = Engine(host)
         if not daemon.answering(host):
@@ -61,6 +64,12 @@ class Contents(Fact):
                 hint="stop them (cai stop), or remove them too: --containers",
             )
         return _removals(engine, scope, running, list(others.values()))
+
+
+def _broken(mine: box.Box) -> list[str]:
+    """Return what is wrong with a box; where its workspace is, is another check's."""
+    elsewhere = box.wrong_with(mine.workspace)
+    return [problem for problem in mine.problems if problem != elsewhere]
 
 
 def _of_others(host: Machine, boxes: list[box.Box]) -> dict[str, str]:
@@ -97,5 +106,26 @@ def _removals(engine: Engine, scope: Scope, running: list[str], others: list[str
         actions.append(request("volume", "rm", "--force", *volumes))
     # Without --all: the steps of a build go with the image that they were steps to.
     if scope.images and (images := sorted(set(listed("image", "ls")))):
-        actions.append(request("image", "rm", "--force", *images))
+        remove = request("image", "rm", "--force", *images)
+        act = lambda _: _remove_images(engine)  # noqa: E731 - it is one of a list
+        actions.append(Do(remove.brief(), act, (remove.describe(),)))
     return actions
+
+
+def _remove_images(engine: Engine) -> None:
+    """Remove every image. Of those that stand on each other, the engine takes the last one first.
+
+    It goes through what it is given in that order, refuses one that another stands on, and takes
+    it along with the last of those: so that it is asked again for what is left.
+    Raises EngineError for what it does not remove.
+    """
+    before: list[str] = []
+    while left := sorted(set(engine.docker("image", "ls", "--quiet").out.split())):
+        done = engine.docker("image", "rm", "--force", *left, ok=None)
+        if left == before:
+            said = done.err.strip().splitlines()
+            raise EngineError(
+                f"{len(left)} images could not be removed: {said[-1] if said else done.code}",
+                hint="see: cai docker image ls",
+            )
+        before = left

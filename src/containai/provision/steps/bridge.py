@@ -7,11 +7,11 @@ from containai.host import services
 from containai.host.machine import Machine
 from containai.host.service import Service
 from containai.layout import Layout
-from containai.provision.step import Scope
+from containai.provision.step import Described, Scope
 from containai.work.actions import Action, Do, Finding
 
 
-class OnBridge:
+class OnBridge(Described):
     """Started where the network is that a finding has; it ends with the engine."""
 
     #: What starting it is called.

@@ -4,19 +4,22 @@ from containai.engine import cache, configuration, daemon
 from containai.engine import network as networks
 from containai.host import packages
 from containai.host.machine import Machine
-from containai.provision.step import Scope
+from containai.provision.step import Area, Described, Scope
 from containai.provision.steps.bridge import OnBridge
 from containai.work.actions import Action, Finding, Run
 
 OFF = "none: it is for who sets image.cache"
 
 
-class DockerRegistry:
+class DockerRegistry(Described):
     """Debian's docker-registry, without a service of its own."""
 
+    area = Area.IMAGES
     title = "docker-registry"
     holds = "the program of the cache of images is there, where `image.cache` asks for one"
     otherwise = "its package is installed"
+    looks = "its program"
+    means = "the Docker of each box pulls from the registry itself"
 
     def __init__(self, wanted: str | None = None) -> None:
         """`wanted`: the registry that is to be cached, "" for none; None leaves it as it is."""
@@ -47,12 +50,15 @@ class DockerRegistry:
 class Cache(OnBridge):
     """docker-registry, on the bridge of boxes alone; it ends with the engine."""
 
+    area = Area.IMAGES
     title = "cache of images"
     holds = (
         "a cache of the registry that `image.cache` names answers on the bridge of boxes while "
         "the engine runs"
     )
     otherwise = "it is started"
+    looks = "a connection is opened where it listens"
+    means = "the Docker of each box pulls from the registry itself"
     starting = "start the cache of images, and wait until it answers"
     service = staticmethod(cache.answering_service)
 
@@ -65,7 +71,7 @@ class Cache(OnBridge):
             return Finding(True, OFF)
         if host.which(cache.PACKAGE, root=True) != cache.PROGRAM:
             return Finding(False, f"{cache.PROGRAM} is missing", optional=True)
-        if network is None or host.which("docker") is None or not daemon.answering(host):
+        if network is None or not daemon.reachable(host):
             return Finding(True, f"{upstream}, started with the engine")
         if not cache.answers(layout, network):
             seen = f"{upstream}: nothing answers on {network.host}; boxes ask the registry itself"

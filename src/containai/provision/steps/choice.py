@@ -1,19 +1,21 @@
 """Which runtime starts boxes here: the first that passes a live probe."""
 
+import os
+
 from containai.boxes import probe
 from containai.config.settings import Settings
-from containai.engine import runtimes
+from containai.engine import daemon, runtimes, sysbox
 from containai.engine.client import Engine
 from containai.engine.runtimes import Choice
 from containai.errors import UnsupportedError
-from containai.host import files
 from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.images import recipe
-from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
+from containai.layout import Layout
+from containai.machine_layout import RUNTIME, SYSBOX_RUNC
 from containai.provision import compat
 from containai.provision.compat import Verdict
-from containai.provision.step import AnyStep, Scope
+from containai.provision.step import AnyStep, Area, Described, Scope
 from containai.provision.steps.engine import EngineFiles, EngineRunning
 from containai.provision.steps.sysbox import VERSION, Attempt, Sysbox
 from containai.work.actions import Action, Do, Finding, Run, WriteFile
@@ -29,12 +31,15 @@ _TRIED = {
 }
 
 
-class RuntimeChoice:
+class RuntimeChoice(Described):
     """The runtime of new boxes, chosen by what works here."""
 
+    area = Area.RUNTIME
     title = "runtime of boxes"
     holds = "what starts boxes was chosen by a live probe, with the versions that are there now"
     otherwise = "it is probed"
+    looks = "the recorded choice is compared with the versions of now"
+    means = "whether a box works here was seen with other versions than these"
 
     def __init__(self, attempt: Attempt, settings: Settings) -> None:
         self.attempt = attempt
@@ -54,7 +59,8 @@ class RuntimeChoice:
         ]
         if changed:
             return Finding(False, f"{choice.runtime} is to be probed again: {', '.join(changed)}")
-        return Finding(True, f"{choice.runtime}: {choice.why}{_notes(host, choice.runtime)}")
+        notes, others = _notes(host, choice.runtime), _others(host, choice.runtime)
+        return Finding(True, f"{choice.runtime}: {choice.why}{notes}{others}")
 
     def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
         """Probe, and make what passes the engine's default."""
@@ -74,8 +80,8 @@ class RuntimeChoice:
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Forget the choice."""
         layout = host.layout
-        there = files.read(layout.runtime_choice) is not None
-        return [Run(["rm", "-f", layout.runtime_choice])] if there else []
+        there = os.path.lexists(layout.runtime_choice)
+        return [Run(["rm", "-rf", layout.runtime_choice])] if there else []
 
     def _choose(self, host: Machine, progress: Progress) -> None:
         refused = self.attempt.refusal(host)
@@ -89,6 +95,8 @@ class RuntimeChoice:
             if not problem:
                 why = "; ".join(["it passed its probe", *reasons])
                 _record(host, Choice(runtime, why, _versions(host, runtime)), progress)
+                if runtime == RUNTIME and sysbox.is_ours(host.layout):
+                    self._clean(host, progress)
                 return
             if runtime == SYSBOX_RUNC:
                 self.attempt.give_up(f"a box does not work: {problem}", HINT)
@@ -134,6 +142,20 @@ def _versions(host: Machine, runtime: str) -> dict[str, str]:
         seen["sysbox"] = facts.sysbox
     # A point release of kernel or Docker is not worth a new probe.
     return {name: ".".join(map(str, version)) for name, version in seen.items()}
+
+
+def _others(host: Machine, runtime: str) -> str:
+    """Return which boxes have another runtime than new ones: nothing can change a container's."""
+    if not daemon.reachable(host):
+        return ""
+    ours = {RUNTIME, SYSBOX_RUNC} - {runtime}
+    names = sorted(box.name for box in Engine(host).containers() if box.runtime in ours)
+    if not names:
+        return ""
+    keep = "keep" if len(names) > 1 else "keeps"
+    return (
+        f"; {', '.join(names)} {keep} {ours.pop()}: cai run --fresh makes one anew, its data stays"
+    )
 
 
 def _notes(host: Machine, runtime: str) -> str:

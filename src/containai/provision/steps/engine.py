@@ -11,18 +11,21 @@ from containai.host import files, services
 from containai.host.machine import Machine
 from containai.host.proxies import Proxies
 from containai.host.service import Service
-from containai.provision import record, versions
-from containai.provision.step import Scope
+from containai.provision import record, versions, written
+from containai.provision.step import Area, Described, Scope
 from containai.work.actions import Action, Do, Finding, Later, Run, WriteFile
 from containai.work.ui import Progress
 
 
-class Group:
+class Group(Described):
     """The group that may use the engine's socket."""
 
+    area = Area.ENGINE
     title = "socket group"
     holds = "the group `containai` is there; its members are shown"
     otherwise = "it is made, with nobody in it"
+    looks = "the groups of this machine"
+    means = "only root reaches the engine: `cai` asks for sudo each time"
 
     def check(self, host: Machine) -> Finding[None]:
         """Look whether it is there, and who is in it."""
@@ -69,15 +72,19 @@ class Outdated(NamedTuple):
     makes_directories: bool
 
 
-class EngineFiles:
+class EngineFiles(Described):
     """daemon.json, and the unit where systemd is PID 1."""
 
+    area = Area.ENGINE
     title = "engine configuration"
     holds = (
         "`daemon.json`, the units and their programs are of this version, or of a newer one "
         "that set this machine up"
     )
     otherwise = "they are written"
+    looks = "each file is compared with what this version writes"
+    means = "the engine does not start, or not as boxes need it"
+    interrupts = "stops every box where somebody else has taken their network, and only then"
 
     def __init__(
         self, host_ports: str | None = None, *, proxies: bool = True, cached: str | None = None
@@ -97,20 +104,25 @@ class EngineFiles:
         if newer := versions.newer(layout):
             return newer
         before, network = configuration.subnet(layout), network_of(host)
-        wrong = [file for file in self._wanted(host, network) if files.read(file.path) != file.text]
+        wrong = written.wrong(host, self._wanted(host, network))
         wrong += self._told_proxies(host)
-        if not wrong:
+        parts, manager = _parts(host, network), services.manager(host)
+        off = manager.off_at_boot(parts)
+        if not wrong and not off:
             return Finding(True, layout.engine_config)
         taken = before is not None and network.boxes != before
         outdated = Outdated(
             wrong,
             _unknown(host),
             subnet_is_taken=taken and daemon.running_pid(layout) is not None,
-            enable=services.manager(host).enable(_parts(host, network)),
+            enable=manager.enable(parts),
             makes_directories=not any(map(os.path.exists, CONTAINERD_DIRECTORIES)),
         )
-        seen = "to write: " + ", ".join(file.path for file in wrong)
-        return Finding(False, seen, data=outdated)
+        seen = ["to write: " + ", ".join(file.path for file in wrong)] if wrong else []
+        seen += ["not started at boot: " + ", ".join(off)] if off and not wrong else []
+        return Finding(
+            False, "; ".join(seen), data=outdated, is_harmless=not outdated.subnet_is_taken
+        )
 
     def plan(self, host: Machine, finding: Finding[Outdated]) -> list[Action]:
         """Write what differs."""
@@ -206,7 +218,7 @@ class EngineFiles:
 
 def _parts(host: Machine, network: networks.Network) -> list[Service]:
     """Return what is started, by the dockerd that an installed unit starts if that is another's."""
-    unit = files.read(host.layout.engine_unit_file) or ""
+    unit = files.read_if_whole(host.layout.engine_unit_file) or ""
     started = re.search(r"^ExecStart=(/\S+) --config-file ", unit, re.MULTILINE)
     dockerd = versions.program(host, started[1] if started else None, "dockerd")
     return daemon.parts(host, network, dockerd)
@@ -250,9 +262,11 @@ def _unknown(host: Machine) -> list[str]:
 def network_of(host: Machine) -> networks.Network:
     """Return the network that is configured, or another where there is none that is free."""
     layout = host.layout
-    subnet = configuration.subnet(layout)
+    routes = networks.routes(host)
+    # Where no file tells any more, the bridge does that boxes are on.
+    subnet = configuration.subnet(layout) or networks.of_bridge(routes, layout.bridge)
     # Somebody may have taken ours while the engine, and with it our bridge, was down.
-    if subnet is None or networks.user_of(networks.routes(host), subnet, layout.bridge):
+    if subnet is None or networks.user_of(routes, subnet, layout.bridge):
         return networks.choose(host)
     return networks.of(subnet)
 
@@ -264,9 +278,10 @@ class Missing(NamedTuple):
     is_configured: bool
 
 
-class Network:
+class Network(Described):
     """The network of boxes, as the firewall of this machine lets it through."""
 
+    area = Area.NETWORK
     title = "network"
     holds = (
         "the bridge has its address, a MAC that stays, and no IPv6; our tables are there, with "
@@ -274,19 +289,20 @@ class Network:
         "forwarded or comes in has our rules"
     )
     otherwise = "they are made"
+    looks = "the bridge, the rules of this machine's firewalls and the pins of boxes, as root"
+    means = "boxes reach nothing; or, where the tables are gone, more than they should"
 
     def check(self, host: Machine) -> Finding[Missing]:
         """Look as root: rules are not for everybody's eyes."""
         layout = host.layout
-        config = configuration.read(layout)
-        if config is None or not os.path.exists(layout.network_program):
-            missing = Missing(network_of(host), config is not None)
+        network = configuration.network(layout)
+        if network is None or not os.path.exists(layout.network_program):
+            missing = Missing(network_of(host), network is not None)
             return Finding(False, "not set up yet", data=missing)
-        network = networks.of(config["fixed-cidr"])
         wrong = networks.missing(host, network)
         if wrong:
             return Finding(False, "missing: " + ", ".join(wrong), data=Missing(network, True))
-        ports = ", ".join((files.read(layout.opened_ports) or "").splitlines())
+        ports = ", ".join((files.read_if_whole(layout.opened_ports) or "").splitlines())
         opened = f"; the host's ports that are open to boxes: {ports}" if ports else ""
         return Finding(True, f"{layout.bridge} {network.address}{opened}")
 
@@ -301,25 +317,35 @@ class Network:
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove it; the firewall is then as if it had never been."""
         layout = host.layout
-        config = configuration.read(layout)
-        if config is None or not os.path.exists(layout.network_program):
+        there = os.path.isfile(layout.network_program) or written.bridge_is_there(layout)
+        if not (configuration.is_there(layout) and there):
             return []
-        return [Run(networks.argv(layout, networks.of(config["fixed-cidr"]), "down"))]
+        # All of it goes by the bridge's name, where nobody knows any more which network it was.
+        network = networks.of(configuration.subnet(layout) or networks.NONE)
+        return [Run(networks.argv(layout, network, "down"))]
 
 
-class EngineRunning:
+class EngineRunning(Described):
     """The engine answers on its socket."""
 
+    area = Area.ENGINE
     title = "engine"
     holds = "it answers, and has read that configuration"
     otherwise = "it is started, or exchanged while boxes live on"
+    looks = "it is asked on its socket; the files that it has read are compared"
+    means = "no box starts, stops or is seen; those that run go on"
 
     def check(self, host: Machine) -> Finding[networks.Network]:
         """Ask it; compare the configuration that it has read with the one that is written."""
         layout = host.layout
-        if host.which("docker") is None or not daemon.answering(host):
+        if stopped := daemon.frozen(layout):
+            pids = " and ".join(str(process.pid) for process in stopped)
+            return Finding(False, f"frozen: a signal has stopped {pids}", data=network_of(host))
+        if not daemon.reachable(host):
             return Finding(False, "not running", data=network_of(host))
-        if files.read(layout.engine_running_config) != files.read(layout.engine_config):
+        if files.read_if_whole(layout.engine_running_config) != files.read_if_whole(
+            layout.engine_config
+        ):
             seen = "runs with an older configuration"
             return Finding(False, seen, data=network_of(host))
         if _is_newer(configuration.proxies_file(layout), layout.engine_pidfile):
@@ -330,6 +356,10 @@ class EngineRunning:
         """Start it, or exchange a running one; boxes live on."""
         if finding.data is None:
             return []
+
+        if stopped := daemon.frozen(host.layout):
+            pids = tuple(f"SIGCONT to {process.pid}" for process in stopped)
+            return [Do("let the engine go on", lambda _: daemon.start(host), pids)]
 
         def start(progress: Progress) -> None:
             progress("starting the engine", None)
@@ -347,16 +377,17 @@ class EngineRunning:
             left += [layout.engine_data, layout.engine_log, layout.lxcfs_log, layout.resolver_log]
         there = [path for path in left if os.path.exists(path)]
         actions: list[Action] = []
-        if configuration.read(layout) is not None and host.which("docker"):
+        if configuration.is_there(layout) and host.which("docker"):
+            actions += written.to_stop(host)
             actions.append(_stop(host, "stop the engine and every box"))
         return actions + ([Run(["rm", "-rf", *there])] if there else [])
 
 
 def _is_newer(path: str, other: str) -> bool:
-    """Whether a file was written after another was; not where one of them is not there."""
+    """Whether a file was written after another was; not where one cannot be looked at."""
     try:
         return os.stat(path).st_mtime > os.stat(other).st_mtime
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

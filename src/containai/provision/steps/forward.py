@@ -4,6 +4,7 @@ from containai.engine import configuration, daemon, forward
 from containai.engine import network as networks
 from containai.host import services
 from containai.host.machine import Machine
+from containai.provision.step import Area
 from containai.provision.steps.bridge import OnBridge
 from containai.work.actions import Action, Do, Finding
 from containai.work.ui import Progress
@@ -12,12 +13,15 @@ from containai.work.ui import Progress
 class Forward(OnBridge):
     """Ports of 127.0.0.1, handed over on the bridge alone; it ends with the engine."""
 
+    area = Area.NETWORK
     title = "proxy"
     holds = (
         "proxies on loopback addresses of this machine, if `https_proxy` and the like name some, "
         "are handed over to boxes on their bridge while the engine runs"
     )
     otherwise = "that is started, or ended where there are none any more"
+    looks = "a connection is opened where it listens"
+    means = "boxes reach no proxy, and so nothing that is behind one"
     starting = "start handing over proxies, and wait until it listens"
     service = staticmethod(forward.service)
 
@@ -31,7 +35,7 @@ class Forward(OnBridge):
             f"; {line}" for line in forward.explained(host.surroundings.proxies, ports)
         )
         seen = ", ".join(f"127.0.0.1:{port}" for port in ports)
-        if network is None or host.which("docker") is None or not daemon.answering(host):
+        if network is None or not daemon.reachable(host):
             handed_over = f"{seen}, handed over to boxes with the engine"
             return Finding(True, (handed_over if ports else NONE) + without)
         if not ports and forward.service(layout, network).find():

@@ -4,8 +4,8 @@ from containai.attack.holes import CONTAINERD, DOCKER, RUNC, Hole, final, has_ho
 from containai.host import proc
 from containai.host.machine import Machine
 from containai.provision import compat
-from containai.provision.step import Fact
-from containai.work.actions import Finding
+from containai.provision.step import Area, Fact
+from containai.work.actions import Finding, unknown
 
 #: What root of a box is good for: nobody's files.
 _NOBODY = "no use to a root that is nobody outside"
@@ -14,6 +14,7 @@ _NOBODY = "no use to a root that is nobody outside"
 class Holes(Fact):
     """Only looked at: which version is installed is the distribution's affair, and its user's."""
 
+    area = Area.HOST
     title = "versions"
     holds = (
         "runc has none of the holes by which a container got out; those of containerd and "
@@ -22,6 +23,8 @@ class Holes(Fact):
         "another version."
     )
     otherwise = "update runc"
+    looks = "what the programs say of their versions, compared with a table"
+    means = "with such a runc there are known ways out of a box"
 
     def check(self, host: Machine) -> Finding[None]:
         """Compare the versions with what is known."""
@@ -35,7 +38,7 @@ class Holes(Fact):
 def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Finding[None]:
     """Say what is known of versions: `runc --version`, and () for what does not say its own."""
     told = parse_runc(runc)
-    unknown = [
+    lacking = [
         name
         for name, version in (("runc", told), ("containerd", containerd), ("Docker", docker))
         if not version
@@ -53,9 +56,11 @@ def judged(runc: str, containerd: compat.Version, docker: compat.Version) -> Fin
         f"{', '.join(hole.cve for hole in there if _harmless(hole) == reason)}: {reason}"
         for reason in reasons
     ]
-    silent = [f"{name} does not say its version" for name in unknown]
+    silent = [f"{name} does not say its version" for name in lacking]
     seen = "; ".join([*silent, *notes]) or "no known hole"
-    return Finding(not unknown, seen, optional=True)
+    if lacking:
+        return unknown(seen, optional=True)
+    return Finding(True, seen, optional=True)
 
 
 def _harmless(hole: Hole) -> str:
@@ -64,6 +69,6 @@ def _harmless(hole: Hole) -> str:
 
 def _told(host: Machine, program: str) -> str:
     try:
-        return host.run([program, "--version"], ok=None, timeout=60).out
+        return host.told_version(program).out
     except proc.ProcessError:
         return ""

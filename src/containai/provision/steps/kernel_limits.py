@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from containai.host import files, scripts
 from containai.host.machine import Machine
-from containai.provision.step import Scope
+from containai.provision.step import Area, Described, Scope
 from containai.work.actions import Action, Finding, Run, WriteFile
 
 
@@ -43,7 +43,7 @@ class TooSmall(NamedTuple):
     low: tuple[Wanted, ...]
 
 
-class KernelLimits:
+class KernelLimits(Described):
     """What the kernel counts for the machine or for each user, raised and never lowered.
 
     At boot, of two files that set one thing the last by name decides (sysctl.d(5)). Ours is the
@@ -51,12 +51,18 @@ class KernelLimits:
     it. With another root the file is below it, and the running kernel is left alone.
     """
 
+    area = Area.HOST
     title = "kernel limits"
     holds = (
         "wanted, not needed: inotify, `kernel.pid_max`, `vm.max_map_count` and others are high "
         "enough for many boxes"
     )
     otherwise = "`00-containai.conf` raises what is too small, and lowers nothing"
+    looks = "`/proc/sys`, and our file in `sysctl.d`"
+    means = (
+        'with many boxes, watching files fails in them ("no space left on device", "too many '
+        'open files"), or nothing can be started any more'
+    )
 
     def __init__(self, kernel: str = "/proc/sys") -> None:
         self._kernel = kernel
@@ -66,7 +72,7 @@ class KernelLimits:
         layout = host.layout
         low = self._low()
         shown = ", ".join(f"{limit.name} {now}, wanted {limit.least}" for limit, now in low)
-        before = files.read(layout.sysctl_file)
+        before = files.read_if_whole(layout.sysctl_file)
         text = _text(before or "", [limit for limit, _ in low])
         raised = tuple(limit for limit, _ in low) if layout.is_default else ()
         if text and before != text:

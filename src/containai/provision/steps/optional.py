@@ -2,11 +2,11 @@
 
 from containai.host import packages
 from containai.host.machine import Machine
-from containai.provision.step import Scope
+from containai.provision.step import Described, Scope
 from containai.work.actions import Action, Finding, Run
 
 
-class OptionalPackage:
+class OptionalPackage(Described):
     """Installed where installing it helps; its own service stays off."""
 
     package: str

@@ -8,7 +8,7 @@ from containai.errors import UnsupportedError
 from containai.host import packages
 from containai.host.machine import Machine
 from containai.provision import providers
-from containai.provision.step import Scope
+from containai.provision.step import Area, Described, Scope
 from containai.work.actions import Action, Finding, Run
 
 #: Debian's packages for the programs that are not Docker's.
@@ -32,9 +32,10 @@ LXCFS = "lxcfs"
 DNSMASQ = "dnsmasq-base"
 
 
-class Programs:
+class Programs(Described):
     """Docker's programs, and those that the network and ssh need."""
 
+    area = Area.HOST
     title = "programs"
     holds = (
         "dockerd, docker, runc, containerd, iptables, ip, nft, ps, ssh, python3, in the "
@@ -42,6 +43,8 @@ class Programs:
         "a snap do not count: they are confined."
     )
     otherwise = "they are installed from `engine.provider`"
+    looks = "the directories of programs, and what Docker's say of their versions"
+    means = "nothing of ContainAI can run"
 
     def __init__(self, provider: str = providers.AUTO, offline_dir: str = "") -> None:
         self.provider, self.offline_dir = provider, offline_dir
@@ -98,8 +101,41 @@ class Programs:
         return [Run(["rm", "-f", *there])] if there and scope.purge else []
 
 
+class Packages(Described):
+    """Packages whose installation has ended."""
+
+    area = Area.HOST
+    title = "packages"
+    holds = "no package of these programs is installed by half"
+    otherwise = "apt goes on with it; services that it brings stay off"
+    looks = "what dpkg says of each"
+    means = "a program is missing, or of two versions; and apt installs nothing else"
+
+    def check(self, host: Machine) -> Finding[list[str]]:
+        """Ask dpkg."""
+        if not packages.has_apt(host) or host.which("dpkg-query") is None:
+            return Finding(True, "not of Debian's kind")
+        brought = [PACKAGES, *(provider.packages for provider in providers.PROVIDERS.values())]
+        names = {name for each in brought for name in each.values()} | {LXCFS, DNSMASQ}
+        half = packages.unfinished(host, sorted(names))
+        if half:
+            return Finding(False, "installed by half: " + ", ".join(half), data=half)
+        return Finding(True, "installed to their end")
+
+    def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
+        """Have apt go on."""
+        if finding.data is None:
+            return []
+        title = "end the installation of " + " ".join(finding.data)
+        return [Run(packages.quiet_install_argv(host, finding.data), title=title)]
+
+    def undo(self, host: Machine, scope: Scope) -> list[Action]:
+        """Packages stay."""
+        return []
+
+
 def _version(host: Machine, program: str) -> str:
-    said = host.run([program, "--version"], ok=None)
+    said = host.told_version(program)
     version = re.search(r"\d+\.\d+\.\d+\S*", said.out + said.err)
     return f"{program} {version[0].rstrip(',') if version else 'of an unknown version'}"
 

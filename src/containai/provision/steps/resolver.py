@@ -6,6 +6,7 @@ Its program decides what the engine is configured with, and it answers where the
 from containai.engine import configuration, daemon, resolver
 from containai.engine import network as networks
 from containai.host.machine import Machine
+from containai.provision.step import Area
 from containai.provision.steps.bridge import OnBridge
 from containai.provision.steps.optional import OptionalPackage
 from containai.provision.steps.programs import DNSMASQ
@@ -16,10 +17,16 @@ class Dnsmasq(OptionalPackage):
     """Debian's dnsmasq, without a service of its own."""
 
     package = DNSMASQ
+    area = Area.NETWORK
     title = "dnsmasq"
     holds = (
         "wanted, not needed: with it boxes resolve names as this machine does, and follow when it "
         "changes"
+    )
+    looks = "its program"
+    means = (
+        "boxes keep the name servers that they were made with, also where this machine moves to "
+        "another network"
     )
 
     def check(self, host: Machine) -> Finding[None]:
@@ -36,9 +43,12 @@ class Dnsmasq(OptionalPackage):
 class Resolver(OnBridge):
     """dnsmasq, on the bridge of boxes alone. It needs the network, and ends with the engine."""
 
+    area = Area.NETWORK
     title = "resolver"
     holds = "dnsmasq, where there is one, answers on the bridge while the engine runs"
     otherwise = "it is started"
+    looks = "it is asked for a name"
+    means = "names do not resolve in boxes"
     starting = "start the resolver of boxes, and wait until it answers"
     service = staticmethod(resolver.service)
 

@@ -5,12 +5,13 @@ import os
 from typing import Any, NamedTuple
 
 import containai
-from containai.engine import lxcfs
+from containai.engine import lxcfs, runtimes
 from containai.host import files
 from containai.host.machine import Machine
-from containai.layout import RUNTIME, Layout
-from containai.provision import versions
-from containai.provision.step import Scope
+from containai.layout import Layout
+from containai.machine_layout import PUBLISHED, RUNTIME, SYSBOX_WRAPPER
+from containai.provision import versions, written
+from containai.provision.step import Area, Described, Scope
 from containai.provision.steps.programs import PYTHON
 from containai.work.actions import Action, Finding, Later, Run, WriteFile
 
@@ -23,12 +24,18 @@ class Missing(NamedTuple):
     closed: list[Action]
 
 
-class Runtime:
+class Runtime(Described):
     """cai-runc, installed where only root writes."""
 
+    area = Area.RUNTIME
     title = "runtime cai-runc"
     holds = "the files of the embedded runtime are of this version, where only root writes"
     otherwise = "they are written"
+    looks = "each of its files is compared with what this version has"
+    means = "boxes do not start, or start as another version made them"
+
+    def __init__(self, *, sysbox_fs: bool = False) -> None:
+        self.sysbox_fs = sysbox_fs
 
     def check(self, host: Machine) -> Finding[Missing]:
         """Compare what is installed with what this version ships."""
@@ -36,11 +43,11 @@ class Runtime:
         if newer := versions.newer(layout):
             return newer
         runc = versions.program(host, _runc(_settings(layout)), "runc")
-        wanted = _files(layout, runc)
-        if all(files.read(file.path) == file.text for file in wanted):
+        wanted = _files(layout, runc, sysbox_fs=self.sysbox_fs)
+        wrong = written.wrong(host, wanted)
+        if not wrong:
             return Finding(True, layout.runtime_program)
-        there = any(os.path.exists(file.path) for file in wanted)
-        seen = versions.difference(layout) if there else "not installed"
+        seen = _seen(host, wanted, wrong)
         return Finding(False, seen, data=Missing(wanted, os.path.exists(runc), _closed(layout)))
 
     def plan(self, host: Machine, finding: Finding[Missing]) -> list[Action]:
@@ -48,12 +55,12 @@ class Runtime:
         layout = host.layout
         if finding.data is None:
             return []
-        (launcher, *others), has_runc, closed = finding.data
+        (launcher, sysbox, *others), has_runc, closed = finding.data
         later = [] if has_runc else [Later("the path of runc, here as Debian has it")]
         compile_argv = [PYTHON, "-IS", "-m", "compileall", "-q", _library(layout)]
         state = ["install", "-d", "-m", "0711", layout.runtime_state]
-        # The launcher last: what daemon.json names is never there without its library.
-        return [*later, *others, Run(compile_argv), Run(state), *closed, launcher]
+        # The launchers last: what daemon.json names is never there without its library.
+        return [*later, *others, Run(compile_argv), Run(state), *closed, sysbox, launcher]
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Remove its files; the id ranges belong to the containers, and go with a purge."""
@@ -61,6 +68,17 @@ class Runtime:
         ours = [layout.runtime_dir] + ([layout.runtime_state] if scope.purge else [])
         there = [path for path in ours if os.path.exists(path)]
         return [Run(["rm", "-rf", *there])] if there else []
+
+
+def _seen(host: Machine, wanted: list[WriteFile], wrong: list[WriteFile]) -> str:
+    """Say what of its files is wrong."""
+    missing = written.missing(wanted)
+    if len(missing) == len(wanted):
+        return "not installed"
+    odd = written.odd(host, wrong)
+    if len(missing) + len(odd) < len(wrong) or not versions.is_own(host.layout):
+        return versions.difference(host.layout)
+    return "; ".join([*(f"{path} is missing" for path in missing), *odd])
 
 
 def _library(layout: Layout) -> str:
@@ -71,18 +89,15 @@ def _settings(layout: Layout) -> str:
     return os.path.join(layout.runtime_dir, "runtime.json")
 
 
-def _files(layout: Layout, runc: str) -> list[WriteFile]:
-    """Return its files as this version has them, the launcher first."""
+def _files(layout: Layout, runc: str, *, sysbox_fs: bool) -> list[WriteFile]:
+    """Return its files as this version has them, the launchers first."""
     source = os.path.join(os.path.dirname(containai.__file__), "runtime")
-    launcher = files.read(os.path.join(source, RUNTIME)) or ""
-    for placeholder, value in (
-        ("@RUNC@", runc),
-        ("@PYTHON@", PYTHON),
-        ("@LIB@", layout.runtime_dir),
-        ("@BRIDGE@", layout.bridge),
-        ("@PINS@", layout.engine_pins),
-    ):
-        launcher = launcher.replace(placeholder, value)
+    # Sysbox's own may come later, and then it is the pinned one.
+    sysbox = runtimes.sysbox_program(layout) or layout.sysbox_program
+
+    def program(shipped: str, name: str, real: str) -> str:
+        return _filled(files.read(os.path.join(source, shipped)) or "", layout, name, real)
+
     base, count = layout.id_window
     config: dict[str, Any] = {
         "runc": runc,
@@ -93,11 +108,15 @@ def _files(layout: Layout, runc: str) -> list[WriteFile]:
         "id_stored": layout.stored_ids[0],
         "given": layout.engine_given,
         "lxcfs": lxcfs.PROGRAM,
+        "sysbox": sysbox,
+        "sysbox_fs": sysbox_fs,
     }
     modules = sorted(name for name in os.listdir(source) if name.endswith(".py"))
     return [
-        WriteFile(layout.runtime_program, launcher, 0o755),
+        WriteFile(layout.runtime_program, program(RUNTIME, RUNTIME, runc), 0o755),
+        WriteFile(layout.sysbox_wrapper, program(RUNTIME, SYSBOX_WRAPPER, sysbox), 0o755),
         WriteFile(_settings(layout), json.dumps(config, indent=4) + "\n"),
+        WriteFile(layout.published_program, program(PUBLISHED, PUBLISHED, runc), 0o755),
         WriteFile(layout.version_file, versions.text()),
         *(
             WriteFile(
@@ -108,11 +127,25 @@ def _files(layout: Layout, runc: str) -> list[WriteFile]:
     ]
 
 
+def _filled(program: str, layout: Layout, name: str, real: str) -> str:
+    """Return the text of a program with the paths of this machine."""
+    for placeholder, value in (
+        ("@NAME@", name),
+        ("@RUNC@", real),
+        ("@PYTHON@", PYTHON),
+        ("@LIB@", layout.runtime_dir),
+        ("@BRIDGE@", layout.bridge),
+        ("@PINS@", layout.engine_pins),
+    ):
+        program = program.replace(placeholder, value)
+    return program
+
+
 def _runc(settings: str) -> str | None:
     """Return the runc that an installed runtime hands over to."""
     try:
-        return str(json.loads(files.read(settings) or "")["runc"])
-    except (ValueError, KeyError, TypeError):
+        return str(files.from_json(files.read_if_whole(settings) or "")["runc"])
+    except (ValueError, LookupError, TypeError):
         return None
 
 

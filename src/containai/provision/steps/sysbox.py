@@ -5,16 +5,18 @@ own Docker and restart it (docs/adr/0004).
 """
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.engine import runtimes, sysbox
-from containai.errors import DownloadError, NoSpaceError, UnsupportedError
+from containai.errors import ContainAIError, DownloadError, NoSpaceError, UnsupportedError
 from containai.host import files, packages, proc, scripts, services
 from containai.host.machine import Machine
-from containai.layout import RUNTIME, SYSBOX_RUNC, Layout
+from containai.layout import Layout
+from containai.machine_layout import RUNTIME, SYSBOX_RUNC
 from containai.provision import compat
 from containai.provision.compat import Verdict
-from containai.provision.step import Scope
+from containai.provision.step import Area, Described, Scope
 from containai.work.actions import (
     Action,
     Attempted,
@@ -48,10 +50,11 @@ RELEASES = {
 #: for the maintainer scripts only.
 PROGRAMS = {"rsync": "rsync", "modprobe": "kmod", "iptables": "iptables", "fusermount": "fuse3"}
 
-#: The ids that all boxes of Sysbox share, and the name that sysbox-mgr looks for in /etc/subuid.
-#: Above those of cai-runc and below systemd's foreign ids; without an entry sysbox-mgr would take
-#: the first ones free, and write both files anew without their comments.
-SUBORDINATE = "sysbox:2147221504:65536"
+#: The line of /etc/subuid and /etc/subgid that gives it ids.
+SUBORDINATE = ":".join(map(str, sysbox.SUBORDINATE))
+
+#: What goes on with what had to wait.
+_MEND = "cai doctor --fix"
 
 #: Where the scripts of steps are.
 _HERE = "provision/steps"
@@ -135,21 +138,32 @@ def _is_hosts(layout: Layout) -> bool:
 
 
 class Lacking(NamedTuple):
-    """What Sysbox lacks beside running daemons: its programs, and packages that those need."""
+    """What Sysbox lacks beside running daemons: programs, packages that those need, units.
 
-    is_installed: bool
-    packages: list[str]
+    `old`: the daemons that run are an earlier version's, and no box uses them.
+    """
+
+    is_installed: bool = True
+    packages: Sequence[str] = ()
+    units: Sequence[WriteFile] = ()
+    old: bool = False
 
 
-class Sysbox:
+class Sysbox(Described):
     """The programs of the pinned release, and its daemons running."""
 
+    area = Area.RUNTIME
     title = "Sysbox"
-    holds = "where it is wanted and known to work: the pinned release is there and its daemons run"
+    holds = (
+        "where it is wanted and known to work: the pinned release is there and its daemons run, as "
+        "this version starts them; they are exchanged only while no box of Sysbox runs"
+    )
     otherwise = (
         "it is fetched, unpacked and started; where it was not asked for by name, it is gone "
         "without"
     )
+    looks = "what is installed and recorded, and whether its daemons run"
+    means = "boxes on Sysbox do not start"
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
@@ -158,39 +172,66 @@ class Sysbox:
         """Raises UnsupportedError where Sysbox was asked for and is known not to work here."""
         layout = host.layout
         refused = self.attempt.refusal(host)
-        if refused or not self.attempt.wants_sysbox(layout):
+        wanted = self.attempt.wants_sysbox(layout)
+        if refused or not (wanted or sysbox.is_ours(layout)):
             return Finding(True, f"not used: {refused or 'the embedded runtime is chosen'}")
         if _is_hosts(layout):
             return Finding(True, f"the host's own: {runtimes.HOST_SYSBOX}")
-        if not self._is_installed(layout):
-            absent = [name for program, name in PROGRAMS.items() if host.which(program) is None]
-            lacking = Lacking(False, absent)
-            return Finding(False, f"{VERSION} is not installed", data=lacking)
+        if wanted and not self._is_installed(layout):
+            return self._not_installed(host)
+        units = _old_units(host)
         if not sysbox.running(layout):
-            return Finding(False, "its daemons do not run", data=Lacking(True, []))
-        return Finding(True, f"{VERSION} in {layout.sysbox_dir}")
+            return Finding(False, "its daemons do not run", data=Lacking(units=units))
+        if units:
+            seen = "its units are an earlier version's"
+            return Finding(False, seen, data=Lacking(units=units, old=_can_end(host)))
+        return self._settled(host, "" if wanted else ", for boxes that were made with it")
+
+    def _not_installed(self, host: Machine) -> Finding[Lacking]:
+        if sysbox.running(host.layout) and not _can_end(host):
+            seen = f"{VERSION} is not installed yet: {_users(host)} on an earlier one"
+            return Finding(True, seen, hint=f"stop them (cai stop), then: {_MEND}")
+        absent = [name for program, name in PROGRAMS.items() if host.which(program) is None]
+        return Finding(False, f"{VERSION} is not installed", data=Lacking(False, absent))
+
+    def _settled(self, host: Machine, note: str) -> Finding[Lacking]:
+        """Return what is found where it is installed and runs: as what it was started."""
+        layout = host.layout
+        if sysbox.current(layout):
+            return Finding(True, f"{VERSION} in {layout.sysbox_dir}{note}")
+        if _can_end(host):
+            seen = "its daemons are an earlier version's"
+            return Finding(False, seen, data=Lacking(old=True))
+        seen = f"its daemons are an earlier version's while {_users(host)}"
+        return Finding(True, seen, hint=f"stop all of those (cai stop), then: {_MEND}")
 
     def plan(self, host: Machine, finding: Finding[Lacking]) -> list[Action]:
         """Fetch, unpack and start it; where it is only wished for, a failure is no error."""
         if finding.data is None:
             return []
         lacking = finding.data
-        actions = [] if lacking.is_installed else self._install(host, lacking)
+        actions: list[Action] = []
+        if not lacking.is_installed:
+            actions = self._install(host, lacking)
+        elif lacking.units:
+            # What runs goes on as it is.
+            enabled = services.manager(host).enable(sysbox.both(host.layout))
+            actions = [*lacking.units, *map(Run, enabled)]
+        if sysbox.running(host.layout) and (lacking.old or not lacking.is_installed):
+            actions.append(_end(host))
         return self.attempt.of([*actions, _start(host)])
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """Stop the daemons, remove all that is theirs; the packages stay."""
         layout = host.layout
         actions: list[Action] = []
-        both, manager = sysbox.both(layout), services.manager(host)
+        both = sysbox.both(layout)
         if sysbox.running(layout):
-            details = tuple(line for daemon in both for line in manager.stop_shown(daemon))
-            title = "end sysbox-mgr and sysbox-fs, and wait until they have ended"
-            actions.append(Do(title, lambda _: sysbox.stop(host), details))
+            actions.append(_end(host))
         units = [layout.unit_file(daemon.unit) for daemon in both]
         if any(map(os.path.exists, units)):
             names = [daemon.unit for daemon in both]
-            actions.append(Run(["systemctl", "disable", "--now", *names]))
+            actions.append(Run(["systemctl", "disable", *names]))
             actions += [Run(["rm", "-f", *units]), Run(["systemctl", "daemon-reload"])]
         mine = (layout.sysbox_dir, layout.sysbox_data, layout.sysbox_mount, layout.sysbox_log)
         fetched = [
@@ -202,7 +243,7 @@ class Sysbox:
         given = [
             path
             for path in layout.subordinate_ids
-            if SUBORDINATE in (files.read(path) or "").splitlines()
+            if SUBORDINATE in (files.read_if_whole(path) or "").splitlines()
         ]
         if given:
             actions.append(Run(scripts.argv(f"{_HERE}/remove-line.sh", SUBORDINATE, *given)))
@@ -210,7 +251,7 @@ class Sysbox:
 
     def _is_installed(self, layout: Layout) -> bool:
         pin = self.attempt.releases.get(os.uname().machine)
-        release = files.read(os.path.join(layout.sysbox_dir, "release")) or ""
+        release = files.read_if_whole(os.path.join(layout.sysbox_dir, "release")) or ""
         return pin is not None and release.strip() == pin.sha256
 
     def _install(self, host: Machine, lacking: Lacking) -> list[Action]:
@@ -242,6 +283,23 @@ class Sysbox:
         return actions
 
 
+def _old_units(host: Machine) -> list[WriteFile]:
+    """Return the units that are not this version's, as they are to be."""
+    wanted = services.manager(host).files(sysbox.both(host.layout))
+    return [WriteFile(path, text) for path, text in wanted.items() if files.read(path) != text]
+
+
+def _can_end(host: Machine) -> bool:
+    """Whether the daemons can be ended: no box loses anything."""
+    return sysbox.users(host) == []
+
+
+def _users(host: Machine) -> str:
+    """Return who keeps the daemons from being ended."""
+    users = sysbox.users(host)
+    return "boxes run whose engine does not answer" if users is None else f"{', '.join(users)} run"
+
+
 def _start(host: Machine) -> Do:
     def start(progress: Progress) -> None:
         progress("starting sysbox-mgr and sysbox-fs", None)
@@ -252,6 +310,23 @@ def _start(host: Machine) -> Do:
         line for daemon in sysbox.both(host.layout) for line in manager.start_shown(daemon)
     )
     return Do("start sysbox-mgr and sysbox-fs, and wait until they are ready", start, details)
+
+
+def _end(host: Machine) -> Do:
+    """Return the end of both, if no box has begun to run meanwhile."""
+
+    def end(progress: Progress) -> None:
+        if not _can_end(host):
+            raise ContainAIError(
+                f"Sysbox's daemons are not ended while {_users(host)}",
+                hint=f"stop them (cai stop), then: {_MEND}",
+            )
+        sysbox.stop(host)
+
+    manager = services.manager(host)
+    both = reversed(sysbox.both(host.layout))
+    details = tuple(line for daemon in both for line in manager.stop_shown(daemon))
+    return Do("end sysbox-mgr and sysbox-fs, and wait until they have ended", end, details)
 
 
 def _unpack_argv(layout: Layout, pin: Pin) -> list[str]:

@@ -1,27 +1,22 @@
 """What belongs to a user: the Docker context, and what ssh has of boxes."""
 
 import hashlib
-import json
 import os
 import shlex
 import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from containai.boxes import lookup
-from containai.engine import daemon
+from containai.boxes import connecting, entries
+from containai.boxes.box import Status
 from containai.engine.client import Engine
-from containai.host import files, locks
+from containai.host import files
 from containai.host.machine import Machine
 from containai.layout import DOCKER_CONTEXT, Layout
-from containai.provision.step import Scope
-from containai.ssh import hosts
-from containai.work.actions import Action, Do, Finding, Run
-from containai.work.ui import Progress
+from containai.provision.step import Area, Described, Scope
+from containai.ssh import client, hosts, include, keys
+from containai.work.actions import Action, Do, Finding, Run, unknown
 from containai.work.user import User
-
-#: How long somebody may be busy with a box of a stale entry's name, in seconds.
-LOCK_TIMEOUT = 600.0
 
 
 class Other(NamedTuple):
@@ -31,12 +26,18 @@ class Other(NamedTuple):
     is_there: bool
 
 
-class Context:
+class Context(Described):
     """The Docker context, for whoever runs this, also through sudo."""
 
+    area = Area.ENGINE
     title = "Docker context"
     holds = "`docker-containai` leads to the engine; through sudo, that of who called it"
     otherwise = "it is made"
+    looks = "the file in which Docker's client keeps it"
+    means = (
+        "`docker --context docker-containai` and editors that use it reach nothing, or another "
+        "engine"
+    )
 
     def check(self, host: Machine) -> Finding[Other]:
         """Read it where Docker's client keeps it."""
@@ -69,7 +70,7 @@ class Context:
             return []
         empty = [os.path.join(home, ".docker", part) for part in ("contexts/meta", "contexts", "")]
         tidy = ["rmdir", "--ignore-fail-on-non-empty", *empty]
-        remove = ["rm", "-r", os.path.dirname(_context_file(home))]
+        remove = ["rm", "-r", os.path.dirname(context_file(home))]
         # Without Docker's client, which may be gone by now. One that is in use falls back to
         # `default` with a warning.
         return [Run(argv, root=False, user=user) for argv in (remove, tidy)]
@@ -78,32 +79,51 @@ class Context:
 def context_host(home: str) -> str | None:
     """Return the socket that a user's context leads to, or None where there is no such context."""
     try:
-        context = json.loads(files.read(_context_file(home)) or "null")
+        context = files.from_json(files.read_if_whole(context_file(home)) or "null")
         return str(context["Endpoints"]["docker"]["Host"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, LookupError):
         return None
 
 
-def _context_file(home: str) -> str:
+def context_file(home: str) -> str:
+    """Return the file in which Docker's client has a user's context."""
     # docker/cli, cli/context/store: a context's directory is the digest of its name.
     name = hashlib.sha256(DOCKER_CONTEXT.encode()).hexdigest()
     return os.path.join(home, ".docker/contexts/meta", name, "meta.json")
 
 
-class Keys:
+class Keys(Described):
     """The user's key, its Include and directories, private to the user."""
 
+    area = Area.SSH
     title = "ssh"
-    holds = "key, `Include` and directories are there, and closed to others"
-    otherwise = "they are made and closed"
+    holds = (
+        "key, `Include` and directories are there, and closed to others; ssh is OpenSSH 8 or newer"
+    )
+    otherwise = "they are made and closed; code 12 for an older ssh"
+    looks = "each file and directory, its owner and its mode"
+    means = "`ssh` and editors do not find boxes, or are refused by them"
 
     def check(self, host: Machine) -> Finding[list[str]]:
-        """Look at each of them."""
+        """Look at each of them. Raises SshSetupError for an ssh that is too old."""
+        if host.which("ssh") is not None:
+            client.check_version(host)
         layout = host.layout
         open_paths = _open_paths(layout)
         wrong = [*_missing(layout), *(f"{path} is open to others" for path in open_paths)]
+        if os.path.exists(layout.ssh_key):
+            wrong += _wrong_key(host)
+        lacking = ""
+        if not include.is_put(layout):
+            if why := include.why_not(layout):
+                lacking = include.lacking(layout, why)
+            else:
+                wrong.append(
+                    f"{layout.ssh_config} does not begin with our Include, or has it twice"
+                )
         if not wrong:
-            return Finding(True, layout.ssh_key)
+            # There is no plan for it, and boxes are as good without.
+            return Finding(not lacking, lacking or layout.ssh_key, optional=True)
         return Finding(False, "; ".join(wrong), data=open_paths)
 
     def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
@@ -111,17 +131,20 @@ class Keys:
         layout = host.layout
         if finding.data is None:
             return []
-        closed = [Run(["chmod", "go-rwx", path], root=False) for path in finding.data]
+        closed = [
+            Run(["chmod", "go-w" if path == layout.ssh_config else "go-rwx", path], root=False)
+            for path in finding.data
+        ]
         directories = [layout.config_dir, os.path.dirname(layout.ssh_config), layout.ssh_blocks]
         details = (
             f"$ mkdir -m 0700 what is missing of {shlex.join(directories)}",
             f"$ ssh-keygen -q -t ed25519 -N '' -C containai, for {layout.ssh_key} and its .pub "
             "where they are missing",
-            f'the first line of {layout.ssh_config}: Include "{layout.ssh_blocks}/*.conf"',
+            f"the first line of {layout.ssh_config}: {include.line(layout.ssh_blocks)}",
         )
         make = Do(
             f"make {layout.ssh_key}, {layout.ssh_blocks} and the Include in {layout.ssh_config}",
-            lambda _: hosts.ensure_user(host),
+            lambda _: _make(host),
             details,
         )
         return [*closed, make]
@@ -130,10 +153,11 @@ class Keys:
         """Remove the Include and the host blocks; key and settings go with a purge."""
         layout = host.layout
         actions: list[Action] = []
-        if os.path.exists(layout.ssh_blocks) or hosts.has_include(layout):
+        may_go = include.is_ours(layout) and not include.why_not(layout)
+        if os.path.exists(layout.ssh_blocks) or may_go:
             details = (
                 "end the control connections of boxes",
-                f'remove the line: Include "{layout.ssh_blocks}/*.conf"',
+                f"remove the line: {include.line(layout.ssh_blocks)}",
                 "remove the file if nothing else is in it",
             )
             title = f"take the Include out of {layout.ssh_config}"
@@ -154,6 +178,27 @@ class Keys:
         return actions
 
 
+def _make(host: Machine) -> None:
+    """Have all of it; where the key is another then, boxes that run are told."""
+    before = files.read(host.layout.ssh_key + ".pub")
+    key = keys.usable(host)
+    engine = Engine(host)
+    own = entries.boxes(engine) if before is None or before.strip() != key else None
+    for box in own or ():
+        if box.status is Status.RUNNING:
+            connecting.let_in(engine, box.container)
+
+
+def _wrong_key(host: Machine) -> Iterator[str]:
+    """Yield what is wrong with a key that is there, as ssh would see it."""
+    layout = host.layout
+    done = host.run(["ssh-keygen", "-y", "-P", "", "-f", layout.ssh_key], ok=None)
+    if done.code != 0:
+        yield f"{layout.ssh_key} is no key that ssh can use"
+    elif done.out.split()[:2] != (files.read(layout.ssh_key + ".pub") or "").split()[:2]:
+        yield f"{layout.ssh_key}.pub is not its public half"
+
+
 def _is_own(path: str, uid: int) -> bool:
     return os.lstat(path).st_uid == uid
 
@@ -162,8 +207,6 @@ def _missing(layout: Layout) -> Iterator[str]:
     for path in (layout.ssh_key, layout.ssh_key + ".pub", layout.ssh_blocks):
         if not os.path.exists(path):
             yield f"{path} is missing"
-    if not hosts.has_include(layout):
-        yield f"{layout.ssh_config} does not begin with our Include"
 
 
 def _open_paths(layout: Layout) -> list[str]:
@@ -177,33 +220,45 @@ def _open_paths(layout: Layout) -> list[str]:
             raise files.not_yours(path)
         if seen.st_mode & 0o077:
             open_paths.append(path)
+    if _is_refused(layout):
+        open_paths.append(layout.ssh_config)
     return open_paths
 
 
-class Entries:
+def _is_refused(layout: Layout) -> bool:
+    """Whether ssh refuses the user's configuration, as others can write it (ssh_config(5))."""
+    try:
+        seen = os.stat(layout.ssh_config)
+    except OSError:
+        return False
+    return seen.st_uid == layout.uid and stat.S_ISREG(seen.st_mode) and bool(seen.st_mode & 0o022)
+
+
+class Entries(Described):
     """Host blocks and pinned keys, each of a box of this user's that is there."""
 
+    area = Area.SSH
     title = "ssh entries"
     holds = (
         "every host block and pinned key is of a box of yours; not told while the engine is silent"
     )
     otherwise = "`--fix` removes them"
+    looks = "our files below `~/.ssh`, compared with the boxes that the engine knows"
+    means = "names of boxes that are gone still complete, and lead nowhere"
+    interrupts = "removes host blocks and pinned keys of boxes that are gone"
 
     def check(self, host: Machine) -> Finding[list[str]]:
         """Compare with the engine; one that does not answer proves nothing."""
         names = hosts.published(host.layout)
         if not names:
             return Finding(True, "none")
-        if host.which("docker") is None or not daemon.answering(host):
-            return Finding(False, "not checked: the engine does not answer")
-        stale = sorted(names - self._boxes(host))
+        own = entries.boxes(Engine(host))
+        if own is None:
+            return unknown("the engine does not answer")
+        stale = entries.stale(host.layout, own)
         if stale:
             return Finding(False, "of boxes that are gone: " + ", ".join(stale), data=stale)
         return Finding(True, f"{len(names)}, each of a box")
-
-    @staticmethod
-    def _boxes(host: Machine) -> set[str]:
-        return {own.name for own in lookup.own(Engine(host))}
 
     def plan(self, host: Machine, finding: Finding[list[str]]) -> list[Action]:
         """Forget them. Nothing where the engine does not answer."""
@@ -212,18 +267,16 @@ class Entries:
             return []
         stale = finding.data
 
-        def forget(progress: Progress) -> None:
-            for name in stale:
-                # Somebody may be making a box of that name by now.
-                what = f"the box {name}"
-                with locks.hold(host, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
-                    if name not in self._boxes(host):
-                        hosts.forget(host, name)
-
         title = f"forget host block and pinned key of {', '.join(stale)}"
         blocks = tuple(f"$ rm {layout.ssh_block(name)}" for name in stale)
         lines = f"remove the lines of {', '.join(map(hosts.host_alias, stale))} in "
-        return [Do(title, forget, (*blocks, lines + layout.known_hosts))]
+        return [
+            Do(
+                title,
+                lambda _: entries.forget(Engine(host), stale),
+                (*blocks, lines + layout.known_hosts),
+            )
+        ]
 
     def undo(self, host: Machine, scope: Scope) -> list[Action]:
         """They go with the rest of ssh."""

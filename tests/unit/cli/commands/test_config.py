@@ -37,8 +37,8 @@ def test_every_setting_with_what_says_so(written):
     file = app.layout.config_file
     assert list(rows) == [row.key for row in app.settings.rows()]
     assert rows["box.memory"] == {
-        "key": "box.memory", "value": "4g", "default": "none",
-        "origin": "file", "source": file, "line": 3,
+        "key": "box.memory", "value": "4g", "default": "auto",
+        "origin": "file", "source": file, "line": 3, "ignored": None,
     }  # fmt: skip
     assert (rows["network.proxies"]["value"], rows["network.proxies"]["origin"]) == (
         "false",
@@ -60,7 +60,7 @@ def test_where_nothing_is_set(bare):
 def test_one_value(written):
     app = written(COMMENTED)
     assert config.get(app, key="box.memory").views == ["4g\n"]
-    assert config.get(app, key="box.cpus").value == {"key": "box.cpus", "value": "none"}
+    assert config.get(app, key="box.cpus").value == {"key": "box.cpus", "value": "auto"}
 
 
 def test_a_value_is_written_and_comments_stay(written):
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_named_and_left(written):
 def test_a_key_is_taken_out(written):
     app = written(COMMENTED)
     report = config.unset(app, key="box.memory")
-    assert report.views == ["box.memory = none  (the default)\n"]
+    assert report.views == ["box.memory = auto  (the default)\n"]
     assert "memory" not in read(app)
     assert config.unset(FakeApp(app.layout), key="box.memory").value["changed"] is False
 
@@ -128,6 +128,68 @@ def test_who_still_says_something_else_is_named(written):
     (note,) = config.set_(app, key="box.memory", value=["8g"]).notes
     assert note.text.startswith("box.memory is 2g all the same: the environment")
     assert note.hint == "unset CONTAINAI_BOX_MEMORY"
+
+
+def test_a_value_of_one_workspace(written, workspace):
+    app = written(COMMENTED)
+    report = config.set_(app, key="box.cpus", value=["1"], workspace=".")
+    file = app.layout.config_file
+    assert read(app) == f'{COMMENTED}\n[workspace."{workspace}".box]\ncpus = "1"\n'
+    assert report.views == [f"box.cpus = 1  ({file}:6)\n"]
+    app = FakeApp(app.layout)
+    config.set_(app, key="box.memory", value=["2g"], workspace=str(workspace))
+    assert config.get(app, key="box.memory").views == ["2g\n"]
+    assert config.get(app, key="box.memory", path="/srv").views == ["4g\n"]
+    rows = {row["key"]: row for row in config.list_all(app, changed=True).value}
+    assert [rows["box.memory"][key] for key in ("value", "origin", "line")] == ["2g", "table", 7]
+    config.unset(app, key="box.cpus", workspace=str(workspace))
+    config.unset(FakeApp(app.layout), key="box.memory", workspace=str(workspace))
+    assert read(app).rstrip() == COMMENTED.rstrip()
+    with pytest.raises(UsageError, match=r"engine\.runtime is not of one workspace"):
+        config.set_(app, key="engine.runtime", value=["embedded"], workspace=".")
+
+
+def test_a_key_of_a_table_of_a_free_form(written):
+    app = written("# mine\n")
+    report = config.set_(app, key="env.import", value=["A", "B"])
+    assert read(app) == '# mine\n\n[env]\nimport = ["A", "B"]\n'
+    assert report.views[0].startswith('env = {"import": ["A", "B"]}')
+    config.set_(FakeApp(app.layout), key="env.set.C", value=["secret"])
+    app = FakeApp(app.layout)
+    assert config.get(app, key="env").value == {
+        "key": "env", "value": {"import": ["A", "B"], "set": ["C"]},
+    }  # fmt: skip
+    before = read(app)
+    for key, value, said in (
+        ("env", ["A"], "env is a table"),
+        ("env.import", ["A*"], "env would not be valid"),
+        ("env.imprt", ["A"], "env would not be valid"),
+        ("env.set.PATH", ["/x"], "env would not be valid"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            config.set_(FakeApp(app.layout), key=key, value=value)
+    assert read(app) == before
+    config.unset(FakeApp(app.layout), key="env.set.C")
+    config.unset(FakeApp(app.layout), key="env")
+    assert read(app).strip() == "# mine"
+
+
+def test_what_a_workspace_may_not_say_is_named(written, workspace):
+    app = written("")
+    (workspace / ".containai").mkdir()
+    own = workspace / ".containai" / "config.toml"
+    own.write_text("box.cpus = 1\nssh.forward_agent = true\n")
+    report = config.list_all(app, changed=True)
+    why = "only your own config.toml says it"
+    assert report.notes == [Note(f"{own}:2: ssh.forward_agent is ignored: {why}")]
+    assert [(row["key"], row["origin"], row["ignored"]) for row in report.value] == [
+        ("box.cpus", "workspace", None),
+        ("ssh.forward_agent", "default", {"source": str(own), "line": 2, "why": why}),
+    ]
+    config.set_(app, key="workspace.config", value=["false"], workspace=".")
+    assert [row["key"] for row in config.list_all(FakeApp(app.layout), changed=True).value] == [
+        "workspace.config"
+    ]
 
 
 def test_the_editor_is_the_users(app):

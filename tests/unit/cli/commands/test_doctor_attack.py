@@ -17,7 +17,7 @@ from harness.attack_facts import known
 @pytest.fixture(autouse=True)
 def from_host(monkeypatch):
     """What is seen from the host is tried elsewhere."""
-    monkeypatch.setattr(facts, "gather", lambda engine, name: known())
+    monkeypatch.setattr(facts, "gather", lambda engine, name, asked: known())
     monkeypatch.setattr(report, "from_host", lambda known: [])
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_answer_of_a_probe_is_another_exit_code(app, workspace, said)
 
 
 def test_facts_that_cannot_be_had(app, workspace, monkeypatch):
-    def refuse(engine, name):
+    def refuse(engine, name, asked):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(facts, "gather", refuse)

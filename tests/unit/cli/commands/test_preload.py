@@ -2,11 +2,8 @@ import pytest
 
 from containai.cli.commands import _preload
 from containai.cli.report import Table
-from containai.engine import runtimes
 from containai.engine.container import Image
-from containai.errors import EngineError, ImageError, NoSpaceError, UnsupportedError, UsageError
-from containai.host import files
-from containai.layout import RUNTIME, SYSBOX_RUNC
+from containai.errors import EngineError, ImageError, NoSpaceError, UsageError
 
 LIST = '{"names":["a:1"],"id":"sha256:1","size":7000000}\n'
 
@@ -55,14 +52,6 @@ def test_room_is_looked_for_before(ready, tmp_path):
     with pytest.raises(NoSpaceError):
         preload(ready, "a:1")
     assert ready.docker.named_volumes == set()
-
-
-def test_not_with_sysbox(ready):
-    choice = runtimes.choice_text(runtimes.Choice(SYSBOX_RUNC, "for tests", {}))
-    files.write(ready.layout.runtime_choice, choice)
-    assert runtimes.chosen(ready.layout) != RUNTIME
-    with pytest.raises(UnsupportedError):
-        preload(ready, "a:1")
 
 
 def test_removed(ready):

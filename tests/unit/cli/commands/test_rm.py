@@ -14,7 +14,8 @@ from harness.app import ANOTHER
 def test_a_box_goes_with_all_that_is_its_own(app, workspace):
     box = app.add_box(workspace)
     report = rm.run(app, Target(), all=False)
-    assert (report.value, report.code) == ({"name": box.name, "removed": True}, 0)
+    value = {"name": box.name, "removed": True, "volumes_removed": [], "volume_kept": ""}
+    assert (report.value, report.code, report.notes) == (value, 0, [])
     assert app.docker.requests == [("stop", box.id), ("rm", "--force", "--volumes", box.id)]
     assert app.docker.by_id == {}
     assert not os.path.exists(app.layout.ssh_block(box.name))

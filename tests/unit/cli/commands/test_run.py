@@ -1,4 +1,5 @@
 import os
+from typing import Any
 
 import pytest
 
@@ -49,14 +50,16 @@ def test_a_new_box_is_made_and_entered(app, workspace):
     name = box_name(str(workspace), app.layout.uid)
     outcome = run(app)
     assert list(outcome.argv) == [
-        *("ssh", "-F", app.layout.ssh_block(name), "-T", "--", name),
+        *("ssh", "-F", app.layout.ssh_block(name), "-S", app.layout.control_socket(name)),
+        *("-T", "--", name),
         b"cd -- /home/agent/workspace && exec uname -a",
     ]
     assert words(app.docker.requests) == ["create", "cp", "start"]
     made = app.docker.container(name)
     assert made.image == recipe.wanted(app.settings).reference
     assert made.mount("/home/agent/workspace").source == str(workspace)
-    assert (app.user.said, app.user.asked) == ([f"making the box {name}"], [])
+    assert app.user.said == [f"making the box {name}: 8 GiB of memory, 1 processor"]
+    assert app.user.asked == []
 
 
 def test_a_box_of_a_path_and_of_a_name(app, workspace, elsewhere):
@@ -100,13 +103,32 @@ def test_json_is_for_a_dry_run(words):
     assert parse(command.COMMANDS[0], ["--dry-run", *words]).as_json
 
 
+def test_a_session_has_variables_of_its_own_and_no_command_line_has_them(app, workspace):
+    app.environ = {"NPM_TOKEN": "secret-token"}
+    words: dict[str, Any] = {"force": False, "skip_mounts": False, "fresh": False}
+    given = ["NPM_TOKEN", "A=secret it's"]
+    outcome = command.run(app, Target(), UNAME, **words, dry_run=False, env=given)
+    assert outcome.given == {
+        "CONTAINAI_SESSION": "CONTAINAI_GIVEN=1; export NPM_TOKEN='secret-token' "
+        "A='secret it'\\''s'"
+    }
+    assert list(outcome.argv)[5:7] == ["-o", "SendEnv=CONTAINAI_SESSION"]
+    seen = command.run(app, Target(), UNAME, **words, dry_run=True, env=given)
+    assert seen.value["variables"] == ["A", "NPM_TOKEN"]
+    assert seen.views[0].endswith("with variables of its own: A, NPM_TOKEN\n")
+    assert "secret" not in repr([*outcome.argv, seen])
+    for wrong in ("GONE", "SHLVL=1", "=", "A*"):
+        with pytest.raises(UsageError, match="--env: "):
+            command.run(app, Target(), UNAME, **words, dry_run=False, env=[wrong])
+
+
 def test_the_advice_of_an_agent_leads_into_the_same_box(app, workspace):
     line = run(app, Target(str(workspace), "api"), []).argv[-1]
     assert f"hint: install it there: cai run --name api {workspace} -- sh -c ".encode() in line
 
 
 def test_an_agent_that_nobody_knows_ends_before_anything_is_done(bare, workspace):
-    bare.settings = bare.settings.over({"agent.default": "cluade"})
+    bare.flags = {"agent.default": "cluade"}
     with pytest.raises(UsageError, match="there is no agent 'cluade'"):
         run(bare, what=[])
     assert (bare.user.asked, bare.docker.requests) == ([], [])
@@ -116,18 +138,18 @@ def test_an_agent_is_given_its_own_login_and_that_is_said(app, workspace):
     app.environ = {"ANTHROPIC_API_KEY": "secret", "OPENAI_API_KEY": "secret"}
     outcome = run(app, what=[])
     argv = list(outcome.argv)
-    assert outcome.keep == ["ANTHROPIC_API_KEY"]
-    assert argv[3:5] == ["-o", "SendEnv=ANTHROPIC_API_KEY"]
+    assert list(outcome.given) == ["ANTHROPIC_API_KEY"]
+    assert argv[5:7] == ["-o", "SendEnv=ANTHROPIC_API_KEY"]
     assert app.user.told == ["cai: claude is given ANTHROPIC_API_KEY (agent.logins)\n"]
     assert "secret" not in repr(argv)
     assert "-o" not in run(app).argv
-    assert run(app).keep == ()
-    app.settings = app.settings.over({"agent.logins": "false"})
+    assert run(app).given == {}
+    app.flags = {"agent.logins": "false"}
     assert "-o" not in run(app, what=[]).argv
 
 
 def test_an_agent_that_does_not_ask_is_told(app, workspace):
-    app.settings = app.settings.over({"agent.unattended": "true", "agent.default": "codex"})
+    app.flags = {"agent.unattended": "true", "agent.default": "codex"}
     line = run(app, what=[]).argv[-1]
     assert line.endswith(b" --dangerously-bypass-approvals-and-sandbox")
     assert app.user.told == ["cai: codex does not ask before it acts (agent.unattended)\n"]
@@ -135,7 +157,6 @@ def test_an_agent_that_does_not_ask_is_told(app, workspace):
 
 def test_another_agent_needs_nothing_of_a_running_box(app, workspace):
     app.flags = {"agent.default": "codex"}
-    app.settings = app.settings.over(app.flags)
     assert b" sh codex " in run(app, what=[]).argv[-1]
 
 
@@ -261,6 +282,6 @@ def test_without_a_flag_a_box_keeps_its_limits(app, workspace):
         file.write('box.memory = "1g"\n')
     app.add_box(workspace, name="api")
     del app.settings
-    assert app.settings.box_memory == 1 << 30
+    assert app.settings.box_memory.number == 1 << 30
     run(app, Target(name="api"))
     assert app.docker.requests == []

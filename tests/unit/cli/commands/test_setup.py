@@ -58,11 +58,26 @@ def test_what_is_missing_is_shown_asked_for_done_and_checked(bare, have):
     assert (report.code, report.views[1:]) == (0, ["set up\n", ""])
 
 
-def test_what_is_still_wrong_in_the_end_is_the_exit_code(bare, have):
+def test_what_users_made_is_named_and_not_setups_to_mend(bare, have):
     have([Switch("a")], [Switch("boxes")])
     report = run(bare)
-    assert report.code == 1
+    assert (report.code, [note.hint for note in report.notes]) == (0, ["run: cai doctor --fix"])
     assert [each["ok"] for each in report.value["checks"]] == [True, False]
+
+
+class Undone(Switch):
+    """A step that a later one undoes."""
+
+    def check(self, host):
+        if self.checks == 3:
+            self.right = False
+        return super().check(host)
+
+
+def test_what_setup_made_and_is_wrong_again_is_the_exit_code(bare, have):
+    have([Undone("a")])
+    report = run(bare)
+    assert (report.code, report.notes) == (1, [])
 
 
 def test_who_does_not_agree_changes_nothing(layout, have):

@@ -5,6 +5,8 @@ import pytest
 
 from containai.cli.commands import uninstall
 from containai.errors import ContainAIError, NotSetUpError
+from containai.host import files
+from containai.ssh import include
 from harness.app import FakeApp
 from unit.flows.steps import Switch
 
@@ -38,15 +40,26 @@ def test_from_the_last_step_to_the_first(bare, have_steps):
     assert bare.user.told == ["What will be done (# as root):\n  undo b\n  undo a\n"]
     assert bare.user.asked == ["Do it now?"]
     assert (first.right, last.right) == (False, False)
-    assert report.value == {"changed": True, "packages": ["dnsmasq-base", "runc"]}
-    assert report.views[0] == "uninstalled\n"
-    assert "sudo apt-get purge dnsmasq-base runc\n" in report.views[1]
+    packages = ["dnsmasq-base", "runc"]
+    assert report.value == {"changed": True, "packages": packages, "data_volumes": []}
+    assert report.views[:2] == ["uninstalled\n", ""]
+    assert "sudo apt-get purge dnsmasq-base runc\n" in report.views[2]
     assert report.code == 0
 
 
 def test_without_packages_of_ours_none_is_named(bare, have_steps):
     have_steps(Switch("a", right=True))
     assert run(bare).views[1] == ""
+
+
+def test_an_include_that_has_to_stay_is_said(bare, have_steps):
+    have_steps(Switch("a", right=True))
+    line = include.line(bare.layout.ssh_blocks)
+    os.makedirs(os.path.dirname(bare.layout.ssh_config), exist_ok=True)
+    files.write(bare.layout.ssh_config, f"# mine\n{line}\n")
+    (note,) = run(bare).notes
+    assert bare.layout.ssh_config in note.text
+    assert line in note.text
 
 
 def test_who_does_not_agree_keeps_it(layout, have_steps):

@@ -12,7 +12,7 @@ from containai.errors import UsageError
 from containai.images import manifest, recipe
 from containai.images.manifest import Manifest
 from containai.provision.steps.agents import Agents, judged
-from containai.work.actions import Finding
+from containai.work.actions import Finding, unknown
 
 CLAUDE, AIDER = agents.find("claude"), agents.find("aider")
 BASE = Manifest("base", "distro", "debian", {"git": "2.47.3"}, {}, {})
@@ -78,10 +78,9 @@ def test_it_is_read_from_the_image_of_new_boxes(app):
 
 
 def test_what_is_not_there_yet(app):
-    unknown = Finding(False, "unknown until the image is there", optional=True)
-    assert asked(app, there=False) == unknown
+    assert asked(app, there=False) == unknown("the image is not there yet", optional=True)
     app.stop_engine()
-    assert asked(app, there=True).seen == "unknown until the engine runs"
+    assert asked(app, there=True).seen == "the engine does not run"
 
 
 def test_an_agent_that_nobody_knows(app):

@@ -84,12 +84,12 @@ def test_engine():
     assert LAYOUT.engine_socket in start.describe()
 
 
-def test_runtime_has_its_launcher_last():
-    files = [WriteFile(f"/lib/{name}", "") for name in ("cai-runc", "a", "b")]
+def test_runtime_has_its_launchers_last():
+    files = [WriteFile(f"/lib/{name}", "") for name in ("cai-runc", "cai-sysbox-runc", "a", "b")]
     close = Run(["chmod", "0600", "/lock"])
     *others, last = Runtime().plan(MACHINE, wrong(NoRuntime(files, True, [close])))
-    assert last == files[0]
-    assert others[:2] == files[1:]
+    assert [others.pop(), last] == [files[1], files[0]]
+    assert others[:2] == files[2:]
     assert close in others
     later, *rest = Runtime().plan(MACHINE, wrong(NoRuntime(files, False, [])))
     assert isinstance(later, Later)
@@ -140,7 +140,7 @@ def test_context(is_there, verb):
 def test_keys():
     *closed, make = Keys().plan(MACHINE, wrong(["/a", "/b"]))
     assert closed == [Run(["chmod", "go-rwx", path], root=False) for path in ("/a", "/b")]
-    assert f'Include "{LAYOUT.ssh_blocks}/*.conf"' in make.describe()
+    assert f"Include {LAYOUT.ssh_blocks}/*.conf" in make.describe()
 
 
 def test_entries_of_boxes_that_are_gone():

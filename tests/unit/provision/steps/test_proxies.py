@@ -10,6 +10,7 @@ from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.host.proxies import Proxies
 from containai.host.surroundings import Surroundings
+from containai.provision.steps import engine as engine_step
 from containai.provision.steps.engine import EngineFiles, EngineRunning
 
 NETWORK = Network("10.203.0.0/20")
@@ -80,3 +81,8 @@ def test_a_dockerd_that_was_told_of_others_is_exchanged(layout, host, monkeypatc
     assert EngineRunning().check(host).ok
     os.utime(pid, (0, 0))
     assert EngineRunning().check(host).seen == "was told of other proxies"
+
+
+def test_a_link_that_leads_to_itself_is_not_newer_than_anything(tmp_path):
+    os.symlink(tmp_path / "proxies", tmp_path / "proxies")
+    assert not engine_step._is_newer(str(tmp_path / "proxies"), str(tmp_path))

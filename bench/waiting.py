@@ -1,0 +1,46 @@
+"""Waiting for a container that was started by hand."""
+
+import contextlib
+import socket
+import time
+
+from bench.measure import run
+from containai.layout import AGENT_USER
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_ssh(port: int) -> None:
+    """Wait for sshd's banner. Raises RuntimeError where it takes more than a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass  # docker-proxy accepts and hangs up before sshd listens
+        time.sleep(0.01)
+    raise RuntimeError(f"no ssh on port {port} within a minute")
+
+
+def wait_for_login(port: int, key: str) -> None:
+    """Try ssh until it has run `true`. Raises RuntimeError where that takes more than a minute."""
+    argv = [
+        "ssh", "-F", "/dev/null", "-i", key, "-p", str(port),
+        "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+        f"{AGENT_USER}@127.0.0.1", "true",
+    ]  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(RuntimeError):
+            run(argv)
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"no login on port {port} within a minute")

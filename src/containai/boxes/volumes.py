@@ -1,0 +1,143 @@
+"""Data volumes: what is to outlive a box. A workspace has one; others can be chosen by name."""
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from containai.boxes import design
+from containai.boxes.box import Box
+from containai.boxes.design import Order
+from containai.boxes.spec import data_labels
+from containai.boxes.workspace import box_name
+from containai.engine.client import Engine
+from containai.errors import ContainAIError, NameTakenError, UsageError
+from containai.layout import (
+    KIND_DATA,
+    LABEL_KIND,
+    LABEL_MANAGED,
+    LABEL_OWNER,
+    LABEL_WORKSPACE,
+)
+
+
+class Volume(NamedTuple):
+    """A data volume of ours. `workspace` is the one that it was made for."""
+
+    name: str
+    workspace: str
+    owner: int
+    created: str = ""
+
+
+def parsed(inspected: Mapping[str, Any]) -> Volume | None:
+    """Read a volume from what the engine says of it; None for one that is no data volume of ours.
+
+    One with options may be a directory of the host's.
+    """
+    given = inspected.get("Labels") or {}
+    owner = str(given.get(LABEL_OWNER, ""))
+    is_ours = (given.get(LABEL_MANAGED), given.get(LABEL_KIND)) == ("true", KIND_DATA)
+    if not is_ours or not re.fullmatch("[0-9]{1,10}", owner) or inspected.get("Options"):
+        return None
+    created = str(inspected.get("CreatedAt") or "")
+    return Volume(str(inspected["Name"]), str(given.get(LABEL_WORKSPACE, "")), int(owner), created)
+
+
+def get(engine: Engine, name: str) -> Volume | None:
+    """Return this user's data volume of that name, or None.
+
+    Raises NameTakenError where the name is of somebody else's volume, or of one for other data.
+    """
+    inspected = engine.inspect("volume", name)
+    if inspected is None:
+        return None
+    volume = parsed(inspected)
+    if volume is None:
+        raise NameTakenError(
+            f"the volume {name!r} is no data volume of ContainAI's",
+            hint="choose another: --data-volume NAME",
+        )
+    if volume.owner != engine.layout.uid:
+        who = engine.host.user_name(volume.owner)
+        raise NameTakenError(
+            f"the data volume {name!r} belongs to {who}", hint="choose another: --data-volume NAME"
+        )
+    return volume
+
+
+def every(engine: Engine) -> list[Volume]:
+    """Return this user's data volumes, by name."""
+    filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    # One may go between the two questions.
+    inspected = (engine.inspect("volume", name) for name in engine.volumes(*filters))
+    return sorted(volume for each in inspected if each and (volume := parsed(each)))
+
+
+def names(workspace: str, owner: int) -> tuple[str, str]:
+    """Return what a workspace's own data volume can be called: by turns, where it is made anew."""
+    first = box_name(workspace, owner)
+    return first, f"{first}.2"
+
+
+def own(engine: Engine, workspace: str) -> str:
+    """Return the name of a workspace's own data volume, which may not be there yet."""
+    first, second = names(workspace, engine.layout.uid)
+    if engine.inspect("volume", first) is None and engine.inspect("volume", second) is not None:
+        return second
+    return first
+
+
+def refuse_other(box: Box, name: str | None) -> None:
+    """Raise UsageError where a box that is there was to have another data volume."""
+    if name and name != box.data:
+        raise UsageError(
+            f"the box {box.name!r} has data volume {box.data!r}: only a new one can have another",
+            hint=f"make it anew: cai run --fresh --data-volume {name}",
+        )
+
+
+def renewed(engine: Engine, order: Order, boxes: Sequence[Box]) -> tuple[Order, str]:
+    """Return the order for a box with a data volume that is new, and the volume that goes then.
+
+    "" where there is none. Only a workspace's own is made anew: NameTakenError for one that
+    another box has, UsageError for one that was chosen.
+    """
+    pair = names(order.workspace.path, engine.layout.uid)
+    old = order.data or own(engine, order.workspace.path)
+    if old not in pair:
+        raise UsageError(
+            f"the data volume {old!r} was chosen by its name: --reset makes a workspace's own anew",
+            hint=f"remove it once no box has it: cai volume rm {old}",
+        )
+    others = design.sharing(boxes, old, order.name)
+    if others:
+        raise NameTakenError(
+            f"the data volume {old!r} is also that of {', '.join(others)}",
+            hint="remove those boxes first: cai rm --name NAME",
+        )
+    if get(engine, old) is None:
+        return order._replace(data=old), ""
+    return order._replace(data=pair[old == pair[0]]), old
+
+
+def forget_renewed(engine: Engine, old: Box, new: Box) -> None:
+    """Remove the volume of a box that was to take another's place, where it was made for that."""
+    pair = names(old.workspace, engine.layout.uid)
+    if old.data != new.data and {old.data, new.data} <= {*pair}:
+        with contextlib.suppress(ContainAIError):
+            remove(engine, new.data)
+
+
+def remove(engine: Engine, name: str) -> None:
+    """Remove a data volume that is there. The engine refuses while a box has it."""
+    if get(engine, name) is not None:
+        engine.remove_volume(name)
+
+
+def have(engine: Engine, name: str, workspace: str) -> bool:
+    """Have a data volume; return whether it was made. Raises as `get` does."""
+    if get(engine, name) is not None:
+        return False
+    engine.make_volume(name, data_labels(engine.layout.uid, workspace))
+    return True

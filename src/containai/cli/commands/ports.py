@@ -1,0 +1,44 @@
+"""`cai ports [BOX]`."""
+
+from containai.app import App
+from containai.cli import naming
+from containai.cli.command import Argument, Command, Example
+from containai.cli.report import Note, Report, Table
+
+
+def run(app: App, *, box: str | None) -> Report:
+    """List what listens in a box."""
+    from containai.boxes import locate
+    from containai.boxes.box import Status
+    from containai.flows import listening
+
+    found = locate.existing(app.engine, naming.target(box), to_enter=True)
+    seen = listening.listeners(app, found)
+    notes = []
+    if found.status is not Status.RUNNING:
+        notes = [Note(f"{found.name} is {found.status}: nothing listens in it", "cai start")]
+    rows = [
+        [str(each.port), " ".join(each.addresses), str(each.pid or "-"), each.process or "-"]
+        for each in seen
+    ]
+    table = Table(rows, ["PORT", "ADDRESS", "PID", "PROCESS"]) if rows else Table([])
+    return Report({"name": found.name, "listening": seen}, [table], notes=notes)
+
+
+COMMANDS = (
+    Command(
+        "ports",
+        "list what listens in a box",
+        run,
+        group="box",
+        arguments=(
+            Argument("BOX", "its name, or the path of its workspace (default: of this directory)"),
+        ),
+        examples=(
+            Example("cai ports", "in the box of this directory"),
+            Example("cai ports api --json", "in a box by its name, for machines"),
+        ),
+        more="TCP ports, those on the box's own loopback, too. Nothing outside the box reaches one "
+        "of them until you say so: cai forward.",
+    ),
+)

@@ -1,0 +1,195 @@
+"""`create` and `run`: a container's bundle, rewritten for ids, a root and binds of its own."""
+
+import contextlib
+import os
+from collections.abc import Callable
+
+from . import (
+    become,
+    bundle,
+    cgroup,
+    guest,
+    idmap,
+    limits,
+    links,
+    nested,
+    placed,
+    spec,
+    staging,
+    view,
+)
+from .become import Ready
+from .config import Config
+from .errors import RuntimeRefusal
+from .kinds import RUNC, SYSBOX, Kind
+from .ranges import SIZE, Range
+from .spec import Json
+from .staging import Stage
+
+
+def create(config: Config, kind: Kind, container: str, directory: str, preserved: int) -> Ready:
+    """Rewrite the bundle in `directory`, which becomes the current one.
+
+    Raises RuntimeRefusal for what a container cannot be, and OSError.
+    """
+    directory = bundle.enter(directory)
+    given = bundle.load()
+    spec.check(given)
+    group = cgroup.checked(spec.field(given, "linux.cgroupsPath", str, "") or container)
+    plain = os.path.join(directory, spec.field(given, "root.path", str, ""))
+    mountinfo = _text("/proc/self/mountinfo")
+    overlay = staging.find_overlay(mountinfo, plain)
+    hybrid = cgroup.is_hybrid()
+    if kind is SYSBOX:
+        # Imported here, as all that Sysbox alone needs: cai-runc starts without it.
+        from . import earlier
+
+        if config.sysbox_fs:
+            _require_shared(mountinfo)
+        earlier.prepare(config, container, overlay.upper if overlay else "")
+    with contextlib.ExitStack() as undo:
+        if config.ranges.get(container) is None:
+            undo.callback(config.ranges.release, container)
+        mine = config.ranges.allocate(container, overlay.upper if overlay else plain, group)
+        base = mine.base
+        if overlay:
+            view.protect(plain)
+        figures = _figures(config.state) if guest.is_box(given) else None
+        stage = staging.Stage(config.stage, base)
+        mapping = idmap.shifted(base, SIZE)
+        namespace = become.above(stage.namespace(mapping), preserved)
+        root = stage.root(overlay, plain, mapping)
+        placed.apply(config.given, container, root, base)
+        if kind is SYSBOX:
+            earlier.give_back(root, base)
+        if kind.in_place:
+            root = stage.cover(root, plain)
+        new = spec.edited(
+            given,
+            base=base,
+            size=SIZE,
+            root=root,
+            user=become.path(namespace),
+            hybrid=hybrid and kind.unified,
+            machine=os.uname().machine,
+            may_score=limits.may_score,
+        )
+        _leave_unnamed(new["linux"]["seccomp"], kind)
+        place = _place(stage, directory, mine, config, mountinfo)
+        new["mounts"] = _staged(spec.mounts(new), place, nests=guest.is_box(given))
+        if kind.places:
+            from . import in_place
+
+            new["mounts"] = in_place.binds(new["mounts"], given, kind.places, stage, root)
+        if mine.stored != config.id_stored:
+            config.ranges.settle(mine)
+        new["mounts"] += _devices(new["linux"].pop("devices"), stage, base)
+        if figures is not None:
+            new = _as_box(new, stage, base, figures)
+        if hybrid and kind.unified and group:
+            cgroup.delegate(group, base)
+            undo.callback(cgroup.remove, group)
+        process = spec.field(new, "process", dict, {})
+        new["process"], taken = limits.divided(process, may_raise=limits.may_raise())
+        if files := taken.get("RLIMIT_NOFILE"):
+            new = limits.with_hook(new, config.ours(RUNC), base, *files)
+        bundle.store(bundle.ORIGINAL, given)
+        bundle.store(bundle.NAME, new)
+        undo.pop_all()
+    return Ready([], namespace, taken)
+
+
+def _require_shared(mountinfo: str) -> None:
+    """Raise RuntimeRefusal where no mount of sysbox-fs would arrive in a stage.
+
+    systemd makes all mounts shared (mount_namespaces(7)); the kernel does not.
+    """
+    root = next(line for line in mountinfo.split("\n") if " / / " in line)
+    if " shared:" not in root.partition(" - ")[0]:
+        raise RuntimeRefusal(
+            "what sysbox-fs mounts does not reach boxes, as the mount of / is not shared: "
+            "mount --make-rshared /, or engine.sysbox_fs = false"
+        )
+
+
+def _leave_unnamed(rules: Json, kind: Kind) -> None:
+    named = rules.get("architectures") or []
+    rules["architectures"] = [each for each in named if each not in kind.unnamed]
+
+
+def _devices(devices: list[Json], stage: Stage, base: int) -> list[Json]:
+    """Return a mount for each device that was asked for, with the owner and mode it is to have.
+
+    In a user namespace runc would bind the host's node, by the path that it has in the container.
+    """
+    mounts = []
+    for device in devices:
+        owner = [min(device.get(name) or 0, SIZE - 1) + base for name in ("uid", "gid")]
+        mode = device.get("fileMode")
+        mode = 0o666 if mode is None else mode & 0o777
+        source = stage.device(device["major"], device["minor"], mode=mode, owner=owner)
+        mounts.append(
+            {"destination": device["path"], "type": "bind", "source": source, "options": ["bind"]}
+        )
+    return mounts
+
+
+def _figures(state: str) -> dict[str, int]:
+    from . import lxcfs
+
+    return lxcfs.trees(state)
+
+
+def _as_box(new: Json, stage: Stage, base: int, figures: dict[str, int]) -> Json:
+    """Return the spec as a box's. `figures` are detached mounts of lxcfs's files."""
+    files = {path: stage.file(tree) for path, tree in figures.items()}
+    files |= {
+        path: stage.device(*number, owner=(base, base)) for path, number in guest.DEVICES.items()
+    }
+    return guest.edited(new, files)
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def _place(
+    stage: Stage, bundle: str, mine: Range, config: Config, mountinfo: str
+) -> Callable[[Json], str]:
+    """Return a function from a bind to where its source is staged."""
+    guests = os.path.realpath(config.engine_data)
+    stored = config.id_stored
+
+    def mapping_of(opened: int, path: str) -> idmap.Mapping:
+        """The engine's own (volumes, /etc/hosts) is shifted; all else is somebody's and stays."""
+        if staging.is_engine_data(path, guests, mountinfo):
+            return idmap.shifted(mine.base, SIZE)
+        if mine.stored != stored:
+            from . import owners
+
+            owners.upgrade(config.ranges, mine, opened)
+        seen = os.fstat(opened)
+        return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)
+
+    def place(mount: Json) -> str:
+        source = links.resolved(os.path.join(bundle, mount.get("source") or ""), guests)
+        if source == spec.HOST_SYSFS:
+            return stage.sysfs(source)
+        options = mount.get("options") or []
+        readonly = "ro" in options or "rro" in options
+        # In a user namespace, a tree cannot be bound without what is mounted in it.
+        return stage.bind(source, mapping_of, recursive="rbind" in options, readonly=readonly)
+
+    return place
+
+
+def _staged(mounts: list[Json], place: Callable[[Json], str], *, nests: bool) -> list[Json]:
+    """Return the mounts with the source of each bind replaced by where `place` staged it."""
+    if nests:
+        staged = nested.staged(mounts, place)
+    else:
+        staged = [m | {"source": place(m)} if spec.is_bind(m) else m for m in mounts]
+    return [
+        spec.with_flags(m, os.statvfs(m["source"]).f_flag) if spec.is_bind(m) else m for m in staged
+    ]

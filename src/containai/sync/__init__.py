@@ -1,0 +1,1 @@
+"""What is brought from a home into a data volume."""

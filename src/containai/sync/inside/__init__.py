@@ -1,0 +1,1 @@
+"""What runs in a box, or beside its volume, sent as text."""

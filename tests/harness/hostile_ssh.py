@@ -1,0 +1,128 @@
+"""What somebody may have for every host in ~/.ssh/config: all of ssh_config(5), at its worst.
+
+A box has to be reached all the same.
+"""
+
+#: Keywords that decide whether a connection works, or what goes with it, each with a value by
+#: which it does not, or something else does.
+DECIDING = {
+    "AddKeysToAgent": "ask",
+    "AddressFamily": "inet6",
+    "BindAddress": "203.0.113.1",
+    "BindInterface": "nowhere0",
+    "CanonicalizeHostname": "always",
+    "ChannelTimeout": "session=1s",
+    "CheckHostIP": "yes",
+    "Ciphers": "3des-cbc",
+    "ClearAllForwardings": "yes",
+    "Compression": "yes",
+    "ConnectionAttempts": "99",
+    "ConnectTimeout": "1",
+    "ControlMaster": "auto",
+    "ControlPath": "/dev/null/socket",
+    "ControlPersist": "yes",
+    "ExitOnForwardFailure": "yes",
+    "ForkAfterAuthentication": "yes",
+    "ForwardAgent": "yes",
+    "ForwardX11": "yes",
+    "GatewayPorts": "yes",
+    "GlobalKnownHostsFile": "/etc/shadow",
+    "HostKeyAlgorithms": "ssh-rsa",
+    "HostKeyAlias": "elsewhere",
+    "HostName": "elsewhere.invalid",
+    "IdentitiesOnly": "no",
+    "IdentityAgent": "/dev/null/agent",
+    "KexAlgorithms": "diffie-hellman-group1-sha1",
+    "KnownHostsCommand": "/bin/echo @revoked * ssh-ed25519 AAAA",
+    "LogLevel": "DEBUG3",
+    "LogVerbose": "*",
+    "MACs": "hmac-md5-96",
+    "NoHostAuthenticationForLocalhost": "yes",
+    "PermitLocalCommand": "yes",
+    "PermitRemoteOpen": "none",
+    "PKCS11Provider": "/nowhere.so",
+    "Port": "9",
+    "PreferredAuthentications": "password",
+    "ProxyCommand": "false",
+    "ProxyJump": "bastion.invalid",
+    "ProxyUseFdpass": "yes",
+    "PubkeyAcceptedAlgorithms": "ssh-rsa",
+    "PubkeyAuthentication": "no",
+    "RekeyLimit": "16 1",
+    "RemoteCommand": "tmux attach",
+    "RequestTTY": "force",
+    "RevokedHostKeys": "/nowhere",
+    "ServerAliveCountMax": "1",
+    "ServerAliveInterval": "1",
+    "SessionType": "none",
+    "StdinNull": "yes",
+    "StrictHostKeyChecking": "ask",
+    "TCPKeepAlive": "no",
+    "Tunnel": "yes",
+    "UpdateHostKeys": "yes",
+    "User": "nobody",
+    "UserKnownHostsFile": "/dev/null",
+    "VerifyHostKeyDNS": "ask",
+}
+
+#: Keywords that add to what there is, or are a matter of taste: the user's, also for boxes.
+OTHERS = {
+    "BatchMode": "yes",
+    "CASignatureAlgorithms": "ssh-ed25519",
+    "CanonicalDomains": "invalid",
+    "CanonicalizeFallbackLocal": "no",
+    "CanonicalizeMaxDots": "0",
+    "CanonicalizePermittedCNAMEs": "*:*",
+    "CertificateFile": "/nowhere",
+    "DynamicForward": "1",
+    "EnableEscapeCommandline": "yes",
+    "EnableSSHKeysign": "yes",
+    "EscapeChar": "x",
+    "FingerprintHash": "md5",
+    "ForwardX11Timeout": "1",
+    "ForwardX11Trusted": "yes",
+    "GSSAPIAuthentication": "yes",
+    "GSSAPIClientIdentity": "x",
+    "GSSAPIDelegateCredentials": "yes",
+    "GSSAPIKeyExchange": "yes",
+    "GSSAPIKexAlgorithms": "gss-group14-sha1-",
+    "GSSAPIRenewalForcesRekey": "yes",
+    "GSSAPIServerIdentity": "x",
+    "GSSAPITrustDns": "yes",
+    "HashKnownHosts": "yes",
+    "HostbasedAcceptedAlgorithms": "ssh-rsa",
+    "HostbasedAuthentication": "yes",
+    "IPQoS": "throughput",
+    "IdentityFile": "/nowhere",
+    "KbdInteractiveAuthentication": "yes",
+    "KbdInteractiveDevices": "pam",
+    "LocalCommand": "sleep 9",
+    "LocalForward": "1 nowhere:1",
+    "NumberOfPasswordPrompts": "0",
+    "ObscureKeystrokeTiming": "no",
+    "PasswordAuthentication": "yes",
+    "RemoteForward": "1 nowhere:1",
+    "RequiredRSASize": "16384",
+    "SecurityKeyProvider": "/nowhere.so",
+    "SendEnv": "*",
+    "SetEnv": "LC_ALL=nowhere",
+    "StreamLocalBindMask": "0777",
+    "StreamLocalBindUnlink": "yes",
+    "SyslogFacility": "LOCAL7",
+    "Tag": "x",
+    "TunnelDevice": "9:9",
+    "VersionAddendum": "x",
+    "VisualHostKey": "yes",
+    "XAuthLocation": "/nowhere",
+}
+
+
+#: Keywords that OpenSSH 10.0 knows, and 9.2 does not.
+NEWER = {"ChannelTimeout", "ObscureKeystrokeTiming", "Tag", "VersionAddendum"}
+
+
+def every_host(*keywords: str) -> str:
+    """Return what an ssh configuration says for every host: all, or some keywords."""
+    both = DECIDING | OTHERS
+    lines = [f"    {keyword} {both[keyword]}\n" for keyword in keywords or both]
+    return "Host *\n" + "".join(lines)

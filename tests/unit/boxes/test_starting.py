@@ -1,0 +1,70 @@
+"""What is in the way of a box that is started again."""
+
+import pytest
+
+from containai.boxes import starting
+from containai.boxes.workspace import Workspace
+from containai.engine import daemon
+from containai.engine.container import State
+from containai.errors import BoxStartError, EngineError, UnsupportedError
+from containai.host import files
+from harness.app import words
+
+TAKEN = EngineError("driver failed: Bind for 127.0.0.1:2300 failed: port is already allocated")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(starting, "PAUSE", 0)
+
+
+@pytest.fixture
+def make(app, workspace):
+    """Make or start the box of the workspace, by the name "api"."""
+
+    def bring_up():
+        return app.boxes.bring_up(Workspace(str(workspace)), "i:t", app.ui.say, "api")
+
+    return bring_up
+
+
+def changes(app):
+    """Return the requests that change something."""
+    return [each for each in app.docker.requests if each[0] not in ("ps", "logs")]
+
+
+def test_a_stopped_box_whose_port_is_taken_gets_another(app, make, workspace, monkeypatch):
+    box = app.add_box(workspace, name="api", state=State.EXITED)
+    other = app.add_box(workspace, name="other", state=State.EXITED, port=2300)
+    moved = []
+
+    def move(host, container, old, new):
+        moved.append((container, old, new))
+        seen = app.docker.by_id[container]
+        app.docker.add(seen._replace(ports=(seen.ports[0]._replace(number=new),)))
+
+    monkeypatch.setattr(daemon, "move_port", move)
+    app.docker.fail("start", TAKEN, TAKEN)
+    make()
+    first, second = (new for _, _, new in moved)
+    assert moved == [(box.id, 2301, first), (box.id, first, second)]
+    assert len({2300, 2301, first, second}) == 4
+    assert f"    Port {second}\n" in (files.read(app.layout.ssh_block("api")) or "")
+    assert other in app.docker.by_id.values()
+    assert f"port 2301 of api is taken: it gets {first}" in app.user.said[1]
+
+
+def test_a_machine_without_an_address_for_ports_says_so(app, make, workspace):
+    app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", EngineError("listen tcp4 127.0.0.1: Cannot assign requested address"))
+    with pytest.raises(UnsupportedError, match=r"no 127\.0\.0\.1"):
+        make()
+
+
+def test_a_stopped_box_whose_port_is_taken_stays_and_says_so(app, make, workspace):
+    app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", TAKEN)
+    with pytest.raises(BoxStartError, match="port 2301, which the box 'api' has, is taken"):
+        make()
+    assert app.docker.container("api").state is State.EXITED
+    assert words(changes(app)) == ["start"]
