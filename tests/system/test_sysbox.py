@@ -225,7 +225,8 @@ def not_there(server, pin):
 
 
 def nobody_listens(server, pin):
-    return pin._replace(url="http://127.0.0.1:1/sysbox.deb")
+    server.close()
+    return pin
 
 
 def no_package(server, pin):
@@ -240,7 +241,7 @@ def no_package(server, pin):
         (other_checksum, "is not the file that ContainAI trusts"),
         (broken_off, "is not the file that ContainAI trusts"),
         (not_there, "404"),
-        (nobody_listens, "refused"),
+        (nobody_listens, "cannot be had"),
         (no_package, "cannot be unpacked"),
     ],
 )

@@ -32,11 +32,16 @@ def version(host: "Machine") -> tuple[int, int]:
             said = _number(host.run(["ssh", "-V"], ok=None, timeout=10).err)
         except proc.ProcessError:
             return 0, 0
-        if os.path.isdir(host.layout.state_dir):
-            # Whoever needs that directory more says what is wrong with it.
+        if os.path.isdir(host.layout.state_dir) and _is_file_or_free(note):
+            # Whoever needs that directory more says what is wrong with it, and doctor what stands
+            # there that is no file: it finds it whichever of its checks comes first.
             with contextlib.suppress(OSError, NoSpaceError):
                 files.write(note, f"{stamp} {said}", 0o600)
     return parsed(said)
+
+
+def _is_file_or_free(path: str) -> bool:
+    return os.path.isfile(path) if os.path.lexists(path) else True
 
 
 def parsed(number: str) -> tuple[int, int]:
