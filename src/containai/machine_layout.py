@@ -114,6 +114,11 @@ class MachineLayout:
         return os.path.join(self.runtime_state, "oom")
 
     @property
+    def attached(self) -> str:
+        """Where the runtime records, by container, what was mounted in one that ran."""
+        return os.path.join(self.runtime_state, "attached")
+
+    @property
     def lxcfs_pidfile(self) -> str:
         """Pid of that process, for users, who may not ask the lock."""
         return os.path.join(self.runtime_state, "lxcfs.pid")

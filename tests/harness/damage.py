@@ -51,6 +51,7 @@ def furnish(app: FakeApp, workspace: Path) -> Container:
         os.path.join(layout.sysbox_dir, "release"): "0\n",
         os.path.join(layout.lock_dir, "setup"): "",
         os.path.join(layout.kills, box.id): "[]",
+        os.path.join(layout.attached, box.id): "[]",
         os.path.join(layout.runtime_state, f"{box.id}.json"): "{}",
         os.path.join(layout.downloads, "archive"): "x",
         os.path.join(layout.state_dir, "renaming"): "a\nb\n",

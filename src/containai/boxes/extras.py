@@ -15,9 +15,17 @@ _HOME_IN_BOX = os.path.dirname(WORKSPACE_IN_BOX)
 _HINT = "correct it in config.toml: cai config get mount shows where"
 
 
-def checked(host: Machine, extras: Sequence[Extra], workspace: str) -> tuple[Mount, ...]:
-    """Return the mounts of what a user gives boxes, real paths. Raises WorkspaceError."""
-    mounts = [_checked(host, extra, workspace) for extra in extras]
+def checked(
+    host: Machine, extras: Sequence[Extra], workspace: str, hint: str = ""
+) -> tuple[Mount, ...]:
+    """Return the mounts of what a user gives boxes, real paths.
+
+    Raises WorkspaceError, with a `hint` for who said it elsewhere than in config.toml.
+    """
+    try:
+        mounts = [_checked(host, extra, workspace) for extra in extras]
+    except WorkspaceError as wrong:
+        raise WorkspaceError(str(wrong), hint=hint or wrong.hint) from None
     # One that lies in another comes after it.
     return tuple(sorted(mounts, key=lambda mount: mount.target.count("/")))
 

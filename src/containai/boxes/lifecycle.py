@@ -16,6 +16,7 @@ from containai.boxes import (
     limits,
     lookup,
     maker,
+    mounting,
     pinned,
     places,
     ports,
@@ -178,6 +179,8 @@ class Boxes:
                     break
                 except EngineError as failed:
                     starting.wait_out(failed, attempt)
+            for problem in mounting.carry(self.engine, box.container, box.name):
+                say(problem)
             undo.pop_all()
         halt.stop(self.engine, box.container, ok=None)
         self._discard(box.container)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from containai.app import App
 from containai.attack import facts, report, send
-from containai.boxes import locate
+from containai.boxes import locate, mounting
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
@@ -42,8 +42,9 @@ def selftest(app: App, target: Target) -> Tested:
 
 def _asked(app: App, box: Box) -> list[tuple[str, str]]:
     """Return what of the host a box of its workspace is given beside that, and where."""
-    given = app.at(box.workspace).boxes.wishes.places(app.host, Workspace(box.workspace))
-    return [(mount.source, mount.target) for mount in given.mounts]
+    given = app.at(box.workspace).boxes.wishes.places(app.host, Workspace(box.workspace)).mounts
+    added = mounting.added(app.layout, box.container)
+    return [(mount.source, mount.target) for mount in (*given, *added)]
 
 
 def _running(app: App, target: Target) -> Box:

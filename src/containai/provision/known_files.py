@@ -163,6 +163,7 @@ KNOWN = (
     Known("release of Sysbox", _in("sysbox_dir", "release"), _MACHINE),
     # The keeper writes them, and the runtime looks after the ranges: a damaged one is no range.
     Known("processes that were ended", _in("kills", "*"), _ANOTHERS),
+    Known("mounts that were added", _in("attached", "*"), _ANOTHERS, private=True),
     Known("id ranges", _in("runtime_state", "*.json"), _ANOTHERS),
     Known("downloads", _in("downloads", "*"), _ANOTHERS),
     Known("subordinate ids", lambda layout: layout.subordinate_ids, _ANOTHERS),

@@ -4,6 +4,7 @@ import json
 import os
 from typing import NamedTuple
 
+from . import attached
 from .kinds import Kind
 from .ranges import Ranges
 
@@ -37,6 +38,11 @@ class Config(NamedTuple):
     def stage(self) -> str:
         """Where containers are staged, each in a mount namespace of its own."""
         return os.path.join(self.state, "stage")
+
+    @property
+    def attached(self) -> str:
+        """What was mounted in containers that ran already, a file each (attached.py)."""
+        return os.path.join(self.state, attached.NAME)
 
     @property
     def ranges(self) -> Ranges:

@@ -14,6 +14,7 @@ from . import (
     links,
     nested,
     placed,
+    sources,
     spec,
     staging,
     view,
@@ -22,9 +23,9 @@ from .become import Ready
 from .config import Config
 from .errors import RuntimeRefusal
 from .kinds import RUNC, SYSBOX, Kind
-from .ranges import SIZE, Range
+from .ranges import SIZE
 from .spec import Json
-from .staging import Stage
+from .staging import MappingOf, Stage
 
 
 def create(config: Config, kind: Kind, container: str, directory: str, preserved: int) -> Ready:
@@ -64,8 +65,10 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
             earlier.give_back(root, base)
         if kind.in_place:
             root = stage.cover(root, plain)
+        added = [each.mount for each in sources.attached_to(config, container)]
+        asked = given | {"mounts": [*spec.mounts(given), *added]}
         new = spec.edited(
-            given,
+            asked,
             base=base,
             size=SIZE,
             root=root,
@@ -75,12 +78,12 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
             may_score=limits.may_score,
         )
         _leave_unnamed(new["linux"]["seccomp"], kind)
-        place = _place(stage, directory, mine, config, mountinfo)
+        place = _place(stage, directory, sources.rule(config, mine, mountinfo), config)
         new["mounts"] = _staged(spec.mounts(new), place, nests=guest.is_box(given))
         if kind.places:
             from . import in_place
 
-            new["mounts"] = in_place.binds(new["mounts"], given, kind.places, stage, root)
+            new["mounts"] = in_place.binds(new["mounts"], asked, kind.places, stage, root)
         if mine.stored != config.id_stored:
             config.ranges.settle(mine)
         new["mounts"] += _devices(new["linux"].pop("devices"), stage, base)
@@ -155,22 +158,10 @@ def _text(path: str) -> str:
 
 
 def _place(
-    stage: Stage, bundle: str, mine: Range, config: Config, mountinfo: str
+    stage: Stage, bundle: str, mapping_of: MappingOf, config: Config
 ) -> Callable[[Json], str]:
     """Return a function from a bind to where its source is staged."""
     guests = os.path.realpath(config.engine_data)
-    stored = config.id_stored
-
-    def mapping_of(opened: int, path: str) -> idmap.Mapping:
-        """The engine's own (volumes, /etc/hosts) is shifted; all else is somebody's and stays."""
-        if staging.is_engine_data(path, guests, mountinfo):
-            return idmap.shifted(mine.base, SIZE)
-        if mine.stored != stored:
-            from . import owners
-
-            owners.upgrade(config.ranges, mine, opened)
-        seen = os.fstat(opened)
-        return idmap.owned(seen.st_uid, seen.st_gid, mine.base, SIZE, stored)
 
     def place(mount: Json) -> str:
         source = links.resolved(os.path.join(bundle, mount.get("source") or ""), guests)

@@ -5,14 +5,14 @@ import os
 import re
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import become
 from .become import Ready
 from .config import Config
 from .errors import RuntimeRefusal
 from .kinds import KINDS, RUNC, SYSBOX
-from .ranges import SIZE
+from .ranges import SIZE, Range
 
 #: runc's options that take a value in the next word, before and after the command (runc(8)). The
 #: launcher (cai-runc) knows the first too, and the flags; a test compares them.
@@ -28,6 +28,8 @@ COMMAND_OPTIONS = frozenset(
 )  # fmt: skip
 #: Options whose value is a path that runc takes from where it was called.
 _PATHS = frozenset({"--root", "--log", "--pid-file"})
+#: Where runc has its state, unless it is told otherwise (runc(8)); the launcher has it, too.
+_STATE = "/run/runc"
 #: What runc takes for a container's id, and short enough for the name of a file.
 _CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}")
 
@@ -87,7 +89,13 @@ def main(arguments: list[str], library: str, name: str = RUNC.name) -> int:
         kind = KINDS[name]
         config = Config.read(library)
         _refuse_unknown(call)
-        own = {"ranges": _ranges, "reclaim": _reclaim, "unshift": _unshift}
+        own = {
+            "attach": _attach,
+            "detach": _detach,
+            "ranges": _ranges,
+            "reclaim": _reclaim,
+            "unshift": _unshift,
+        }
         if call.command in own:
             return own[call.command](config, call)
         if call.command == "lxcfs":
@@ -111,7 +119,7 @@ def main(arguments: list[str], library: str, name: str = RUNC.name) -> int:
             words = [*config.options(kind), *_without_bundle(call, here)]
             ready = ready._replace(arguments=words)
         elif call.command == "exec":
-            ready = _exec(call, arguments, preserved)
+            ready = _exec(config, call, arguments, preserved)
         elif call.command == "delete":
             return _delete(config, call)
         elif call.command == "pause":
@@ -160,22 +168,91 @@ def _words(options: dict[str, str], here: str) -> list[str]:
     return words
 
 
-def _exec(call: Call, arguments: list[str], preserved: int) -> Ready:
-    """`exec` of a process that asks for limits (the launcher passes on no other)."""
+def _exec(config: Config, call: Call, arguments: list[str], preserved: int) -> Ready:
+    """`exec` of a process that asks for limits or a mount (the launcher passes on no other)."""
     from . import bundle, limits, spec
 
     option = "--process" if "--process" in call.options else "-p"
     process = bundle.read(call.options.get(option, ""))
     spec.check_process(process)
+    asked = _mounts(config, call, process)
+    if asked:
+        # What there is to say was said: the engine has something run in any case.
+        process = process | {"args": ["/usr/bin/true"], "cwd": "/"}
     may_raise = limits.may_raise()
     kept, taken = limits.divided(process, may_raise=may_raise)
-    if may_raise:
+    if may_raise and not asked:
         return Ready(arguments, None, taken)
     memory = become.memory(json.dumps(kept).encode(), preserved)
     # The last one counts, and what is after the container's id is the process's own.
     at = len(arguments) - len(call.words)
     words = [*arguments[:at], f"{option}=/proc/self/fd/{memory}", *arguments[at:]]
     return Ready(words, memory, taken)
+
+
+def _mounts(config: Config, call: Call, process: dict[str, Any]) -> bool:
+    """Add or take away the mount that an exec asks for; return whether it asks for one.
+
+    Whoever may use the engine asks so, without being root: the same could have it mount anything in
+    a container of its own.
+    """
+    from . import attached
+
+    match process.get("args") or []:
+        case [attached.ATTACH, source, destination, "ro" | "rw" as mode]:
+            _attach(config, _asking(call, source, destination, readonly=mode == "ro"))
+        case [attached.DETACH, destination]:
+            _detach(config, _asking(call, destination))
+        case [attached.ATTACH | attached.DETACH, *_]:
+            raise RuntimeRefusal("expected: :attach SOURCE DESTINATION ro|rw, :detach DESTINATION")
+        case _:
+            return False
+    return True
+
+
+def _asking(call: Call, *words: str, readonly: bool = False) -> Call:
+    options = {"--readonly": ""} if readonly else {}
+    return call._replace(options=options, words=(_container(call), *words))
+
+
+def _attach(config: Config, call: Call) -> int:
+    """`cai-runc attach [--readonly] CONTAINER SOURCE DESTINATION`."""
+    from . import attach
+    from .attached import Attached
+
+    container, source, destination = _expected(call, 3)
+    wanted = Attached(source, destination, "--readonly" in call.options)
+    attach.attach(config, *_running(config, call, container), wanted)
+    return 0
+
+
+def _detach(config: Config, call: Call) -> int:
+    """`cai-runc detach CONTAINER DESTINATION`."""
+    from . import attach
+
+    container, destination = _expected(call, 2)
+    attach.detach(config, *_running(config, call, container), destination)
+    return 0
+
+
+def _expected(call: Call, count: int) -> tuple[str, ...]:
+    if len(call.words) != count:
+        raise RuntimeRefusal(f"expected {count} words, the container's id first")
+    return call.words
+
+
+def _running(config: Config, call: Call, container: str) -> tuple[Range, int]:
+    """Return the ids of a container, and the first of its processes, as runc noted it."""
+    mine = config.ranges.get(container) if _CONTAINER.fullmatch(container) else None
+    state = os.path.join(call.globals.get("--root") or _STATE, container, "state.json")
+    try:
+        with open(state, encoding="utf-8") as file:
+            process = int(json.load(file)["init_process_pid"])
+    except FileNotFoundError:
+        mine = None
+    if mine is None:
+        raise RuntimeRefusal(f"no container {container} runs")
+    return mine, process
 
 
 def _delete(config: Config, call: Call) -> int:
@@ -199,7 +276,10 @@ def _pause(config: Config, call: Call) -> None:
 
 def _ranges(config: Config, call: Call) -> int:
     """`cai-runc ranges [--json]`: free what is unused, list the rest."""
+    from . import attached
+
     used = config.ranges.prune()
+    attached.prune(config.attached, {record.container for record in used})
     if "--json" in call.options:
         print(json.dumps([record._asdict() for record in used]))
     elif "--prune" not in call.options:

@@ -15,6 +15,9 @@ from . import idmap, syscalls
 from .errors import RuntimeRefusal
 from .idmap import Mapping
 
+#: Of a descriptor of a tree and its real path: how its ids are to be mapped.
+MappingOf = Callable[[int, str], Mapping]
+
 
 class Overlay(NamedTuple):
     """An overlay mount's directories, as absolute paths; the first lower one is on top."""
@@ -82,20 +85,19 @@ def root_path(stage: str) -> str:
     return os.path.join(stage, "root")
 
 
-class Stage:
-    """A private mount namespace with a small tmpfs in it, on which everything is staged."""
+class Tree(NamedTuple):
+    """A detached mount, by a descriptor of its root, and whether that is a directory."""
 
-    def __init__(self, directory: str, base: int) -> None:
-        self.directory, self.base = directory, base
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        # Slave: mounts of the host still arrive, ours never leave.
-        syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
-        # `runc exec` changes into the root file system's path on the host, where it is empty.
-        os.makedirs(root_path(directory), mode=0o711, exist_ok=True)
-        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.mount("cai-runc", directory, "tmpfs", flags, "mode=755,size=4m")
+    fd: int
+    is_directory: bool
+
+
+class Trees:
+    """Detached copies of trees of the host with a container's ids. `base` is the first of those."""
+
+    def __init__(self, base: int) -> None:
+        self.base = base
         self._namespaces: dict[Mapping, int] = {}
-        self._binds = 0
 
     def namespace(self, mapping: Mapping) -> int:
         """Return a descriptor of a user namespace of the container's own with that mapping."""
@@ -103,9 +105,8 @@ class Stage:
             self._namespaces[mapping] = idmap.user_namespace(mapping, self.base)
         return self._namespaces[mapping]
 
-    def _place(
-        self, fd: int, target: str, mapping: Mapping, *, recursive: bool, readonly: bool = False
-    ) -> None:
+    def tree(self, fd: int, mapping: Mapping, *, recursive: bool, readonly: bool = False) -> int:
+        """Return a detached copy, with these ids, of what a descriptor names. Raises OSError."""
         flags = syscalls.AT_RECURSIVE if recursive else 0
         tree = syscalls.open_tree(fd, flags)
         try:
@@ -116,6 +117,82 @@ class Stage:
                 # Here, as the kernel locks what a mount namespace of the host's says. What runc
                 # makes read-only in the container's own, its root makes writable again.
                 syscalls.set_attributes(tree, syscalls.MOUNT_ATTR_RDONLY, flags=flags)
+        except OSError:
+            os.close(tree)
+            raise
+        return tree
+
+    def bound(
+        self, source: str, mapping_of: MappingOf, *, recursive: bool, readonly: bool = False
+    ) -> Tree:
+        """Return a detached copy of a bind mount's source with ids as `mapping_of` says.
+
+        That is asked with a descriptor of the source and its real path. `recursive` takes along
+        what is mounted in it, and `readonly` holds for that, too.
+        Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
+        """
+        try:
+            # A workspace may lie in another one, whose agent can put a link to /etc in its place.
+            fd = syscalls.open_without_links(source)
+        except OSError as wrong:
+            if wrong.errno == errno.ELOOP:
+                raise RuntimeRefusal(
+                    f"bind source {source} leads through a symbolic link that not only root could "
+                    "have made: give the real path"
+                ) from None
+            raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
+        try:
+            seen = os.fstat(fd)
+            # Of what was opened, not of its name, which can mean something else by now: shifted, a
+            # tree of the host's would have the box's root for its own.
+            mapping = mapping_of(fd, os.readlink(f"/proc/self/fd/{fd}"))
+            tree = self.tree(fd, mapping, recursive=recursive, readonly=readonly)
+            return Tree(tree, stat.S_ISDIR(seen.st_mode))
+        except OSError as wrong:
+            raise RuntimeRefusal(
+                f"bind source {source}: cannot map ids "
+                f"[{self._unmappable(source, mapping, recursive=recursive) or wrong.strerror}]"
+            ) from None
+        finally:
+            os.close(fd)
+
+    def _unmappable(self, source: str, mapping: Mapping, *, recursive: bool) -> str:
+        """Return which file systems at a path and in it cannot map ids, for engine/client.py."""
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mountinfo = file.read()
+        point, _, kind = covering(mountinfo, source)
+        wrong = [] if self._can_map(source, mapping) else [f"it is on {kind} at {point}"]
+        for inner in mounted_in(mountinfo, source) if recursive else ():
+            if not self._can_map(inner, mapping):
+                wrong.append(f"in it: {covering(mountinfo, inner)[2]} at {inner}")
+        return "; ".join(wrong)
+
+    def _can_map(self, path: str, mapping: Mapping) -> bool:
+        opened = []
+        try:
+            opened.append(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
+            opened.append(syscalls.open_tree(opened[0], 0))
+            syscalls.map_ids(opened[1], self.namespace(mapping), 0)
+        except OSError:
+            return False
+        finally:
+            for fd in opened:
+                os.close(fd)
+        return True
+
+
+class Stage(Trees):
+    """A private mount namespace with a small tmpfs in it, on which everything is staged."""
+
+    def __init__(self, directory: str, base: int) -> None:
+        super().__init__(base)
+        self.directory = directory
+        make(directory, "size=4m")
+        self._binds = 0
+
+    def _place(self, fd: int, target: str, mapping: Mapping) -> None:
+        tree = self.tree(fd, mapping, recursive=False)
+        try:
             syscalls.attach(tree, target)
         finally:
             os.close(tree)
@@ -123,7 +200,7 @@ class Stage:
     def _place_opened(self, fd: int, target: str, mapping: Mapping) -> None:
         try:
             os.mkdir(target)
-            self._place(fd, target, mapping, recursive=False)
+            self._place(fd, target, mapping)
         finally:
             os.close(fd)
 
@@ -194,30 +271,6 @@ class Stage:
             syscalls.set_fs_ids(0, 0)
             os.chdir(before)
 
-    def _unmappable(self, source: str, mapping: Mapping, *, recursive: bool) -> str:
-        """Return which file systems at a path and in it cannot map ids, for engine/client.py."""
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            mountinfo = file.read()
-        point, _, kind = covering(mountinfo, source)
-        wrong = [] if self._can_map(source, mapping) else [f"it is on {kind} at {point}"]
-        for inner in mounted_in(mountinfo, source) if recursive else ():
-            if not self._can_map(inner, mapping):
-                wrong.append(f"in it: {covering(mountinfo, inner)[2]} at {inner}")
-        return "; ".join(wrong)
-
-    def _can_map(self, path: str, mapping: Mapping) -> bool:
-        opened = []
-        try:
-            opened.append(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
-            opened.append(syscalls.open_tree(opened[0], 0))
-            syscalls.map_ids(opened[1], self.namespace(mapping), 0)
-        except OSError:
-            return False
-        finally:
-            for fd in opened:
-                os.close(fd)
-        return True
-
     def sysfs(self, source: str) -> str:
         """Stage the host's /sys without what is mounted in it, read-only; return where it is."""
         target = os.path.join(self.directory, "sys")
@@ -237,7 +290,7 @@ class Stage:
     def file(self, tree: int) -> str:
         """Stage a detached mount of a file, as it is; return where it is."""
         target = self._new_target()
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        make_target(target, directory=False)
         syscalls.attach(tree, target)
         os.close(tree)
         return target
@@ -263,48 +316,37 @@ class Stage:
         return os.path.join(self.directory, f"m{self._binds}")
 
     def bind(
-        self,
-        source: str,
-        mapping_of: Callable[[int, str], Mapping],
-        *,
-        recursive: bool,
-        readonly: bool = False,
+        self, source: str, mapping_of: MappingOf, *, recursive: bool, readonly: bool = False
     ) -> str:
-        """Stage the source of a bind mount; return where it is.
-
-        `mapping_of` is given a descriptor of what was opened, and its real path. `recursive` takes
-        along what is mounted in it, and `readonly` holds for that, too.
-        Raises RuntimeRefusal where it is missing, a link, or on a file system without id mapping.
-        """
+        """Stage a bind mount's source; return where it is. As `bound`, which raises the same."""
+        tree = self.bound(source, mapping_of, recursive=recursive, readonly=readonly)
         try:
-            # A workspace may lie in another one, whose agent can put a link to /etc in its place.
-            fd = syscalls.open_without_links(source)
-        except OSError as wrong:
-            if wrong.errno == errno.ELOOP:
-                raise RuntimeRefusal(
-                    f"bind source {source} leads through a symbolic link that not only root could "
-                    "have made: give the real path"
-                ) from None
-            raise RuntimeRefusal(f"bind source {source}: {os.strerror(wrong.errno or 0)}") from None
-        try:
-            seen = os.fstat(fd)
-            # Of what was opened, not of its name, which can mean something else by now: shifted, a
-            # tree of the host's would have the box's root for its own.
-            mapping = mapping_of(fd, os.readlink(f"/proc/self/fd/{fd}"))
             target = self._new_target()
-            if stat.S_ISDIR(seen.st_mode):
-                os.mkdir(target)
-            else:
-                os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-            self._place(fd, target, mapping, recursive=recursive, readonly=readonly)
-        except OSError as wrong:
-            raise RuntimeRefusal(
-                f"bind source {source}: cannot map ids "
-                f"[{self._unmappable(source, mapping, recursive=recursive) or wrong.strerror}]"
-            ) from None
+            make_target(target, directory=tree.is_directory)
+            syscalls.attach(tree.fd, target)
         finally:
-            os.close(fd)
+            os.close(tree.fd)
         return target
+
+
+def make(directory: str, size: str) -> None:
+    """Become a mount namespace of our own, with a tmpfs of a size (tmpfs(5)) at a directory."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    # Slave: mounts of the host still arrive, ours never leave.
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_SLAVE)
+    # `runc exec` changes into the root file system's path on the host, where it is empty.
+    os.makedirs(root_path(directory), mode=0o711, exist_ok=True)
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("cai-runc", directory, "tmpfs", flags, f"mode=755,{size}")
+
+
+def make_target(path: str, *, directory: bool, within: int | None = None) -> None:
+    """Make what something can be mounted on; a path is one in the directory of a descriptor."""
+    if directory:
+        os.mkdir(path, 0o755, dir_fd=within)
+    else:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(path, flags, 0o644, dir_fd=within))
 
 
 def is_engine_data(source: str, engine_data: str, mountinfo: str) -> bool:

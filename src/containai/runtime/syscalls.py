@@ -196,6 +196,19 @@ def attach(tree: int, target: str) -> None:
     _checked(done, f"move_mount to {target}")
 
 
+def attach_to(tree: int, target: int) -> None:
+    """Attach a detached mount at what a descriptor names."""
+    done = _libc.syscall(
+        ctypes.c_long(_MOVE_MOUNT),
+        ctypes.c_int(tree),
+        b"",
+        ctypes.c_int(target),
+        b"",
+        ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+    )
+    _checked(done, "move_mount")
+
+
 def move(source: str, target: int) -> None:
     """Move what is mounted at a path onto what a descriptor names (move_mount(2))."""
     done = _libc.syscall(

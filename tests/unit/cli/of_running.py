@@ -4,7 +4,7 @@ import json
 import os
 
 from containai.boxes.target import Target
-from containai.cli.commands import forward, ports, ssh, status
+from containai.cli.commands import forward, mount, ports, ssh, status
 from containai.engine.container import State
 
 #: What would steer a terminal: controls of both sets, and a mark that turns the direction of
@@ -44,11 +44,28 @@ def _status(app):
     return status.run(app, Target(name=GOOD), watch=False, size=True, processes=True)
 
 
+def _mounts(app):
+    os.makedirs(app.layout.attached)
+    with open(
+        f"{app.layout.attached}/{app.docker.container(GOOD).id}", "w", encoding="utf-8"
+    ) as to:
+        json.dump([[f"/srv/{EVIL}", "/data", True]], to)
+    return running(app)
+
+
+def _mount_add(app):
+    return mount.add(_mounts(app), box=GOOD, source=EVIL, target="/x", writable=False)
+
+
 #: The command, how it is done, and whether it says a name of somebody's at all.
 CASES = [
     ("ports", lambda app: ports.run(running(app), box=GOOD), True),
     ("forward", _forward, True),
     ("status", _status, True),
+    ("mount ls", lambda app: mount.ls(_mounts(app), box=GOOD), True),
+    ("mount add", _mount_add, True),
+    ("mount rm", lambda app: mount.rm(_mounts(app), box=GOOD, target=EVIL), True),
+    ("mount rm", lambda app: mount.rm(_mounts(app), box=GOOD, target="/data"), True),
     ("ssh list", lambda app: ssh.list_(_published(app)), True),
     ("ssh config", lambda app: ssh.config(app, box=GOOD), True),
     ("ssh cleanup", lambda app: ssh.cleanup(_published(app), dry_run=True), True),

@@ -40,6 +40,26 @@ WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
         (["A b"], UsageError),
         ([""], UsageError),
     ],
+    "mount ls": [
+        (["gone"], BoxNotFoundError),
+        (["./gone"], WorkspaceError),
+        (["A b"], UsageError),
+        ([""], UsageError),
+    ],
+    "mount add": [
+        ([], UsageError),
+        (["."], UsageError),
+        (["gone", "/tmp"], BoxNotFoundError),
+        (["./gone", "/tmp"], WorkspaceError),
+        ([".", "/tmp", "data"], UsageError),
+        (["A b", "/tmp"], UsageError),
+    ],
+    "mount rm": [
+        (["."], UsageError),
+        (["gone", "/data"], BoxNotFoundError),
+        (["./gone", "/data"], WorkspaceError),
+        (["A b", "/data"], UsageError),
+    ],
     "forward": [
         ([], UsageError),
         (["."], UsageError),

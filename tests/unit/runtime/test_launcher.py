@@ -73,7 +73,9 @@ def test_other_commands_reach_runc_exactly(launcher, words):
     assert launcher(*words) == ("runc", words, 0)
 
 
-@pytest.mark.parametrize("command", ["create", "run", "pause", "ranges", "lxcfs"])
+@pytest.mark.parametrize(
+    "command", ["create", "run", "pause", "attach", "detach", "ranges", "lxcfs"]
+)
 @pytest.mark.parametrize("before", [[], LOG, ["--debug", "--criu", "x"]])
 def test_what_is_rewritten_goes_to_python(launcher, command, before):
     words = [*before, command, "--bundle", "/a b", "", "x'y"]
@@ -114,11 +116,15 @@ def test_source_is_valid_for_sh(launcher):
 
 
 @pytest.mark.parametrize("words", [["--process", "{}"], ["--process={}"], ["-p", "{}"]])
-def test_exec_goes_to_python_where_it_asks_for_limits(launcher, tmp_path, words):
+def test_exec_goes_to_python_where_it_asks_for_limits_or_a_mount(launcher, tmp_path, words):
     plain, limited = tmp_path / "plain", tmp_path / "limited"
-    plain.write_text('{"env": ["X=\\"rlimits\\":"]}', encoding="utf-8")
     limited.write_text('{"rlimits":[{"type":"RLIMIT_CORE"}]}', encoding="utf-8")
-    for file, who in ((plain, "runc"), (limited, "python"), (tmp_path / "none", "runc")):
+    mount, none = tmp_path / "mount", tmp_path / "none"
+    mount.write_text('{"args":[":attach","/a","/b","ro"]}', encoding="utf-8")
+    plain.write_text(
+        '{"args":["sh",":attach"],"env":["X=\\"rlimits\\":\\"args\\":[\\":"]}', encoding="utf-8"
+    )
+    for file, who in ((plain, "runc"), (limited, "python"), (mount, "python"), (none, "runc")):
         arguments = [*LOG, "exec", *(word.format(file) for word in words), "--detach", "c0ffee"]
         assert launcher(*arguments)[:2] == (who, arguments)
 

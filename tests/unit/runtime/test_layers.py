@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from containai.runtime import create, idmap, ranges, staging, syscalls
+from containai.runtime import create, idmap, ranges, sources, staging, syscalls
 from containai.runtime.config import Config
 from containai.runtime.errors import RuntimeRefusal
 
@@ -154,9 +154,13 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     mapped = []
     stage = staging.Stage.__new__(staging.Stage)
     stage.directory, stage._binds = str(tmp_path), 0
-    monkeypatch.setattr(
-        stage, "_place", lambda fd, target, mapping, recursive, readonly: mapped.append(mapping)
-    )
+
+    def tree(fd, mapping, *, recursive, readonly):
+        mapped.append(mapping)
+        return os.dup(fd)
+
+    monkeypatch.setattr(stage, "tree", tree)
+    monkeypatch.setattr(staging.syscalls, "attach", lambda fd, target: None)
     opened = syscalls.open_without_links
 
     def swap_and_open(path):
@@ -170,7 +174,7 @@ def test_whose_a_bind_source_is_goes_by_what_was_opened(tmp_path, monkeypatch):
     base, size = 0x70000000, 262144
     config = Config("", "", base, size, engine, base + size, "")
     mine = ranges.Range("a", base, "", "", config.id_stored)
-    place = create._place(stage, "/", mine, config, mountinfo)
+    place = create._place(stage, "/", sources.rule(config, mine, mountinfo), config)
     place({"source": str(source)})
     assert mapped == [idmap.owned(1234, 1234, base, size, base + size)]
     monkeypatch.setattr(staging.syscalls, "open_without_links", opened)

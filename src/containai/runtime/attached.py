@@ -1,0 +1,111 @@
+"""What was mounted in containers that ran already: a record a container, which only root writes.
+
+`create` mounts it again, so that a stop, a start and a power cut change nothing. Pure but for the
+files of one directory.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+#: A directory of the runtime's state.
+NAME = "attached"
+#: The first word of an `exec` that is none, but adds a mount or takes one away (main.py).
+ATTACH, DETACH = ":attach", ":detach"
+#: How many mounts a container is given that way: each is one that its start has to make.
+LIMIT = 64
+_LOCK = ".lock"
+
+
+class Attached(NamedTuple):
+    """Something of the host's, by its real path, and where a container has it."""
+
+    source: str
+    destination: str
+    readonly: bool
+
+    @property
+    def mount(self) -> dict[str, Any]:
+        """As config.json has it."""
+        options = ["rbind", "rprivate", *(["ro"] if self.readonly else [])]
+        return {
+            "destination": self.destination,
+            "type": "bind",
+            "source": self.source,
+            "options": options,
+        }
+
+
+def parse(text: str) -> tuple[Attached, ...]:
+    """Return what a record says. Raises ValueError where it says none."""
+    try:
+        said = json.loads(text)
+        found = tuple(Attached(*each) for each in said)
+    except (TypeError, RecursionError):
+        raise ValueError("no list of mounts") from None
+    for each in found:
+        if not isinstance(each.source, str) or not isinstance(each.destination, str):
+            raise ValueError("a path that is none")
+        if type(each.readonly) is not bool or not is_plain(each.destination):
+            raise ValueError(f"{each.destination!r} is no place in a container")
+    return found
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path leads from the root directory down, to anything but that."""
+    parts = path.split("/")
+    return parts[0] == "" and len(parts) > 1 and not {"", ".", ".."}.intersection(parts[1:])
+
+
+def read(directory: str, container: str) -> tuple[Attached, ...]:
+    """Return what a container was given; nothing where there is no record, or a damaged one."""
+    try:
+        with open(os.path.join(directory, container), encoding="utf-8") as file:
+            return parse(file.read())
+    except (OSError, ValueError):
+        return ()
+
+
+def write(directory: str, container: str, mounts: Sequence[Attached]) -> None:
+    """Have a container's record say that; without mounts there is none."""
+    path = os.path.join(directory, container)
+    if not mounts:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    new = path + ".new"
+    with open(new, "w", encoding="utf-8") as file:
+        # For users of the engine, who know the container's id: the directory cannot be listed.
+        os.fchmod(file.fileno(), 0o644)
+        json.dump([[*each] for each in mounts], file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def prune(directory: str, containers: Collection[str]) -> None:
+    """Remove the records of all containers but these."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            if name.partition(".")[0] not in containers:
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(directory, name))
+
+
+@contextlib.contextmanager
+def locked(directory: str, container: str) -> Iterator[int]:
+    """Be the only one who changes what a container has; yield the descriptor that says so.
+
+    A child that may outlive this closes it: the lock is held as long as anybody has it.
+    """
+    os.makedirs(directory, mode=0o711, exist_ok=True)
+    path = os.path.join(directory, container + _LOCK)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield fd
+    finally:
+        os.close(fd)
