@@ -47,7 +47,8 @@ def test_all_files_are_damaged_and_mended_at_once(site: Site, shared: Space, fir
         site.cai("setup", env=AGREED)
         _sweep([path for _, path in subjects])
     after = checks(site)
-    assert {title for title, row in after.items() if row["state"] in ("wrong", "unknown")} == set()
+    wrong = {title: row for title, row in after.items() if row["state"] in ("wrong", "unknown")}
+    assert wrong == {}
     assert Kept.of(site).boxes == before
     assert shared.run("echo", "there").stdout == b"there\n"
 

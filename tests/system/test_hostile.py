@@ -349,7 +349,7 @@ def test_a_cgroup_with_processes_is_not_given_away(bundle, inside):
     assert bundle.run("true").returncode == 0
 
 
-def test_a_host_key_that_a_box_made_up(site, space):
+def test_a_host_key_that_a_box_made_up(site, shared, space):
     key = "/etc/ssh/ssh_host_ed25519_key.pub"
     # The half that sshd has cannot be made up, but what says the other.
     endless = "printf '#!/bin/sh\nexec cat /dev/zero\n' >/usr/bin/ssh-keygen"
@@ -361,6 +361,9 @@ def test_a_host_key_that_a_box_made_up(site, space):
         done = site.cai("run", space.path, "--", "true", check=False)
         assert done.returncode == code, done
         assert b"Traceback" not in done.stderr
+    # Which other boxes had a key there, too.
+    shared.close_connection()
+    shared.run("true")
 
 
 def test_a_box_cannot_make_cgroups_without_end(site, shared):
