@@ -65,7 +65,7 @@ def attach(config: Config, mine: Range, process: int, wanted: Attached) -> None:
             # Before: killed in between, the next start, or the same call again, mounts it.
             attached.write(config.attached, mine.container, [*others, wanted])
             _in_child(lock, lambda: _mount(inside, config.stage, tree, wanted.destination))
-        except RuntimeRefusal:
+        except (RuntimeRefusal, OSError):
             attached.write(config.attached, mine.container, others)
             raise
         finally:
@@ -76,7 +76,8 @@ def detach(config: Config, mine: Range, process: int, destination: str) -> None:
     """Take a mount that was added away again, and out of the record.
 
     A process that holds it, or has it in a mount namespace of its own, keeps it for as long.
-    Raises RuntimeRefusal where none was added there, or where it cannot be taken away.
+    Raises RuntimeRefusal where none was added there, and where the container is in the way; it is
+    out of the record then.
     """
     with _changing(config, mine, process) as (lock, inside):
         had = attached.read(config.attached, mine.container)
@@ -84,9 +85,15 @@ def detach(config: Config, mine: Range, process: int, destination: str) -> None:
         if len(kept) == len(had):
             raise RuntimeRefusal(f"no mount was added at {destination}")
         count = _points(inside.mountinfo).count(destination)
-        if count:
-            _in_child(lock, lambda: _unmount(inside, destination, min(count, _DEEP)))
-        attached.write(config.attached, mine.container, kept)
+        try:
+            if count:
+                _in_child(lock, lambda: _unmount(inside, destination, min(count, _DEEP)))
+        except RuntimeRefusal as wrong:
+            raise RuntimeRefusal(
+                f"the box has it until it is restarted: it cannot be taken off [{wrong}]"
+            ) from None
+        finally:
+            attached.write(config.attached, mine.container, kept)
 
 
 @contextlib.contextmanager
@@ -180,9 +187,12 @@ def _mount(inside: Inside, stage: str, tree: staging.Tree, destination: str) -> 
     _be_its_root()
     target = _target(destination, directory=tree.is_directory)
     syscalls.attach_to(fd, target)
-    # Who may rename what is above it had it somewhere else, perhaps.
-    if os.readlink(f"{os.getpid()}/fd/{fd}", dir_fd=proc) != destination:
-        syscalls.unmount(destination)
+    # Who may rename what is above it had it somewhere else, perhaps. Wherever that is, and a file
+    # or not, the descriptor leads there.
+    itself = f"{os.getpid()}/fd/{fd}"
+    if os.readlink(itself, dir_fd=proc) != destination:
+        os.fchdir(proc)
+        syscalls.unmount(itself, links=True)
         raise RuntimeRefusal(f"{destination} was moved meanwhile")
 
 

@@ -85,9 +85,13 @@ def enter(fd: int, kind: int) -> None:
     _checked(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
 
 
-def unmount(path: str) -> None:
-    """Detach what is mounted at a path, busy or not, and never through a link (umount2(2))."""
-    done = _libc.umount2(os.fsencode(path), ctypes.c_int(MNT_DETACH | UMOUNT_NOFOLLOW))
+def unmount(path: str, *, links: bool = False) -> None:
+    """Detach what is mounted at a path, busy or not (umount2(2)).
+
+    It is not one that a link leads to, unless `links` are followed: those of /proc to descriptors.
+    """
+    flags = MNT_DETACH | (0 if links else UMOUNT_NOFOLLOW)
+    done = _libc.umount2(os.fsencode(path), ctypes.c_int(flags))
     _checked(done, f"umount {path}")
 
 
