@@ -189,6 +189,11 @@ class Layout(MachineLayout):
         return os.path.join(self.control_dir, f"forward-{pid}")
 
 
+def is_below(path: str, top: str) -> bool:
+    """Whether a path is a directory or in it, by name: both are absolute."""
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
 def _is_own_directory(path: str, uid: int) -> bool:
     try:
         seen = os.lstat(path)

@@ -22,8 +22,6 @@ from containai.ssh import hosts, session
 
 #: How an entry is that no box belongs to, and one of which nobody knows.
 GONE, UNKNOWN = "gone", "unknown"
-#: How long somebody may be busy with a box of an entry's name, in seconds.
-LOCK_TIMEOUT = 600.0
 
 #: Control sockets listen from the moment on that they have their names.
 _CONTROL = re.compile("[0-9a-f]{16}")
@@ -147,8 +145,7 @@ def forget(engine: Engine, names: Collection[str]) -> list[str]:
     done = []
     for name in names:
         # Somebody may be making a box of that name by now.
-        what = f"the box {name}"
-        with locks.hold(engine.host, locks.of_box(name), wait=LOCK_TIMEOUT, what=what):
+        with locks.hold_box(engine.host, name):
             if all(box.name != name for box in lookup.own(engine)):
                 hosts.forget(engine.host, name)
                 done.append(name)

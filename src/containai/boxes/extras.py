@@ -9,7 +9,7 @@ from containai.boxes.workspace import is_odd
 from containai.config.places import Extra
 from containai.errors import WorkspaceError
 from containai.host.machine import Machine
-from containai.layout import WORKSPACE_IN_BOX
+from containai.layout import WORKSPACE_IN_BOX, is_below
 
 _HOME_IN_BOX = os.path.dirname(WORKSPACE_IN_BOX)
 _HINT = "correct it in config.toml: cai config get mount shows where"
@@ -46,7 +46,7 @@ def _checked(host: Machine, extra: Extra, workspace: str) -> Mount:
     if source in ("/", home) or home.startswith(source + "/"):
         raise WorkspaceError(f"{shown} holds your home directory", hint=_HINT)
     for own in (layout.config_dir, layout.state_dir, layout.ssh_blocks):
-        if _is_below(source, os.path.realpath(own)):
+        if is_below(source, os.path.realpath(own)):
             raise WorkspaceError(f"{shown} is cai's own", hint=_HINT)
     try:
         owner.check(layout, source, owner.Caller.of(host))
@@ -61,7 +61,7 @@ def _checked(host: Machine, extra: Extra, workspace: str) -> Mount:
 def _wrong_target(target: str, workspace: str) -> str:
     """Return why nothing can be mounted at a path of a box, or ""."""
     for own in (WORKSPACE_IN_BOX, workspace):
-        if _is_below(target, own) or _is_below(own, target):
+        if is_below(target, own) or is_below(own, target):
             return f"its workspace is at {own}"
     if os.path.dirname(target) == _HOME_IN_BOX:
         return ""
@@ -69,7 +69,3 @@ def _wrong_target(target: str, workspace: str) -> str:
     if taken == _HOME_IN_BOX:
         return f"in {_HOME_IN_BOX}, it can be at the top only"
     return f"{taken} is the box's own" if taken else ""
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(top.rstrip("/") + "/")

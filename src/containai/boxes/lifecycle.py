@@ -41,9 +41,6 @@ from containai.host import files, locks
 from containai.host.background import Background
 from containai.ssh import client, connect, hosts, session
 
-#: How long another cai may be busy making or starting the same box, in seconds.
-BOX_LOCK_TIMEOUT = 600.0
-
 
 class Boxes:
     """The life of boxes on one engine, for one user."""
@@ -288,8 +285,7 @@ class Boxes:
         return True
 
     def _lock(self, name: str) -> contextlib.AbstractContextManager[None]:
-        lock, what = locks.of_box(name), f"the box {name}"
-        return locks.hold(self.host, lock, wait=BOX_LOCK_TIMEOUT, what=what)
+        return locks.hold_box(self.host, name)
 
     def _shut_down(self, box: Box) -> None:
         if box.belongs_to(self.layout.uid):

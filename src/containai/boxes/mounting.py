@@ -4,8 +4,6 @@ A box's runtime does it, as root and in the box (runtime/attach.py). Who may use
 by an `exec` that is none; what there is then is in a record that only root writes.
 """
 
-import contextlib
-import json
 import os
 
 from containai.boxes.box import Box
@@ -17,8 +15,6 @@ from containai.layout import Layout
 
 #: The first word of such an exec (runtime/attached.py).
 ATTACH, DETACH = ":attach", ":detach"
-#: How long another cai may be busy with the box, in seconds.
-_LOCK_TIMEOUT = 600.0
 
 
 def added(layout: Layout, container: str) -> tuple[Mount, ...]:
@@ -26,9 +22,9 @@ def added(layout: Layout, container: str) -> tuple[Mount, ...]:
     path = os.path.join(layout.attached, container)
     text = files.read_roots(path, owners=layout.owners)
     try:
-        said = json.loads(text or "[]")
+        said = files.from_json(text or "[]")
         return tuple(Mount(str(where), str(target), not ro) for where, target, ro in said)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return ()
 
 
@@ -37,7 +33,7 @@ def add(engine: Engine, box: Box, mount: Mount) -> bool:
 
     Raises WorkspaceError, and BoxStartError where the box does not run.
     """
-    with _held(engine, box):
+    with locks.hold_box(engine.host, box.name):
         before = added(engine.layout, box.container)
         _attach(engine, box.container, mount)
         return mount not in before
@@ -45,7 +41,7 @@ def add(engine: Engine, box: Box, mount: Mount) -> bool:
 
 def remove(engine: Engine, box: Box, target: str) -> Mount:
     """Take what was added at a place away again, and return it. Raises as `add`."""
-    with _held(engine, box):
+    with locks.hold_box(engine.host, box.name):
         found = [m for m in added(engine.layout, box.container) if m.target == target]
         if not found:
             raise WorkspaceError(
@@ -64,11 +60,6 @@ def carry(engine: Engine, old: str, new: str) -> list[str]:
         except ContainAIError as failed:
             problems.append(f"{mount.target} is not mounted any more: {failed}")
     return problems
-
-
-def _held(engine: Engine, box: Box) -> contextlib.AbstractContextManager[None]:
-    lock, what = locks.of_box(box.name), f"the box {box.name}"
-    return locks.hold(engine.host, lock, wait=_LOCK_TIMEOUT, what=what)
 
 
 def _attach(engine: Engine, container: str, mount: Mount) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from containai.boxes import protection, repository
 from containai.boxes.repository import Linked, NotLinkedError
 from containai.boxes.workspace import Workspace
-from containai.layout import WORKSPACE_IN_BOX, Layout
+from containai.layout import WORKSPACE_IN_BOX, Layout, is_below
 from containai.light import sha256
 
 #: What a box has of its own. A path in one of them, or above one, is not put over it.
@@ -127,9 +127,9 @@ def taken_by(path: str) -> str:
     """Return what of a box a path of the host is in, or would hide, or "" where it has room."""
     if path in _COMMON:
         return path
-    if any(_is_below(path, roomy) for roomy in _ROOMY):
+    if any(is_below(path, roomy) for roomy in _ROOMY):
         return ""
-    return next((own for own in _OF_THE_BOX if _is_below(path, own) or _is_below(own, path)), "")
+    return next((own for own in _OF_THE_BOX if is_below(path, own) or is_below(own, path)), "")
 
 
 def _of_worktree(
@@ -191,7 +191,3 @@ def prepare(places: Places) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         host_files.write(path, text, mode=0o644)
         os.utime(path, (_NEVER, _NEVER))
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(top.rstrip("/") + "/")

@@ -23,9 +23,6 @@ from containai.ssh import hosts
 if TYPE_CHECKING:
     from containai.boxes.lifecycle import Boxes
 
-#: How long another cai may be busy with one of both names, in seconds.
-LOCK_TIMEOUT = 600.0
-
 
 def rename(boxes: "Boxes", box: Box, new: str) -> None:
     """Give a box another name; sessions in it go on.
@@ -35,7 +32,7 @@ def rename(boxes: "Boxes", box: Box, new: str) -> None:
     engine, layout, old = boxes.engine, boxes.layout, box.name
     if new == old:
         raise NameTakenError(f"the box is called {old!r} already", hint="see: cai ls")
-    with _both(engine.host, old, new, wait=LOCK_TIMEOUT):
+    with _both(engine.host, old, new, wait=locks.BOX_TIMEOUT):
         _refuse(engine, box, new)
         key = pinned.host_key(engine, old, box.container)
         with ExitStack() as undo:

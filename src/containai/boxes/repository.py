@@ -12,6 +12,8 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
+from containai.layout import is_below
+
 #: Longest of the files that are read here, in bytes.
 _LIMIT = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,7 +66,7 @@ def linked(workspace: str, home: str) -> Linked | None:
     if not said.startswith("gitdir: "):
         raise NotLinkedError("'.git' names no git directory")
     directory = _joined(workspace, said.removeprefix("gitdir: "))
-    if _is_below(directory, workspace):
+    if is_below(directory, workspace):
         return None
     fd = _opened(directory)
     try:
@@ -110,7 +112,7 @@ def _refuse_strange(top: str, owner: int, workspace: str, home: str) -> None:
             raise NotLinkedError(f"{top!r} is no git repository")
     finally:
         os.close(fd)
-    if _is_below(workspace, top) or _is_below(os.path.realpath(home), top):
+    if is_below(workspace, top) or is_below(os.path.realpath(home), top):
         raise NotLinkedError(f"{top!r} is more than a repository")
 
 
@@ -161,10 +163,6 @@ def _read(directory: int, name: str) -> str:
 
 def _joined(base: str, path: str) -> str:
     return os.path.normpath(os.path.join(base, path))
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(top.rstrip("/") + "/")
 
 
 def _work_tree(config: str) -> str | None:

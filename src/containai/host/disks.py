@@ -2,6 +2,8 @@
 
 import os
 
+from containai.layout import is_below
+
 
 def size(path: str) -> int:
     """Return the size of a path's file system, in bytes."""
@@ -27,7 +29,7 @@ def without_quota(path: str, mountinfo: str) -> str:
         before, _, after = line.partition(" - ")
         words, (what, _, own) = before.split(" "), after.split(" ", 2)
         # The last one at a place is what is seen there.
-        if _is_below(real, words[4]) and len(words[4]) >= len(point):
+        if is_below(real, words[4]) and len(words[4]) >= len(point):
             point, kind, options = words[4], what, own
     if kind != "xfs":
         return f"{path} is on {kind or 'what nobody knows'}"
@@ -35,7 +37,3 @@ def without_quota(path: str, mountinfo: str) -> str:
     if {"prjquota", "pquota"}.isdisjoint(given):
         return f"{path} is on xfs that is mounted without pquota"
     return ""
-
-
-def _is_below(path: str, point: str) -> bool:
-    return point == "/" or path == point or path.startswith(point + "/")

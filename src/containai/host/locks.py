@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: How many locks the boxes have. Names share them: two that do wait for each other, no more.
 BOX_LOCKS = 256
+#: How long another cai may be busy with a box, in seconds.
+BOX_TIMEOUT = 600.0
 #: Starting the engine, setting this machine up, choosing a box's port and processors; changing or
 #: copying preloaded images.
 ENGINE, SETUP, CHOICE, PRELOADED = "engine", "setup", "choice", "preloaded"
@@ -53,6 +55,11 @@ def hold(host: "Machine", name: str, *, wait: float, what: str) -> Iterator[None
             stack.callback(os.close, handle)
             take(handle, path, wait=wait, what=what)
         yield
+
+
+def hold_box(host: "Machine", name: str) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of a box, as `hold`."""
+    return hold(host, of_box(name), wait=BOX_TIMEOUT, what=f"the box {name}")
 
 
 def take(handle: int, path: str, *, wait: float, what: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from containai.host import disks, files
 from containai.host.proc import Done, Programs
-from containai.layout import Layout
+from containai.layout import Layout, is_below
 from containai.work.user import User
 
 if TYPE_CHECKING:
@@ -202,14 +202,13 @@ class Machine(Programs):
         found, longest = "", ""
         for point, kind in _mounts():
             # Of two at one place the last is on top.
-            inside = path == point or path.startswith(point.rstrip("/") + "/")
-            if inside and len(point) >= len(longest):
+            if is_below(path, point) and len(point) >= len(longest):
                 found, longest = kind, point
         return found
 
     def mount_point(self, path: str) -> str:
         """Return where the file system that a real path is on is mounted."""
-        inside = [p for p, _ in _mounts() if path == p or path.startswith(p.rstrip("/") + "/")]
+        inside = [point for point, _ in _mounts() if is_below(path, point)]
         return max(inside, key=len, default="/")
 
     def processors(self) -> list[int]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from containai.layout import is_below
+
 #: Words that are ours or everybody's, also where somebody has them as a name.
 _OURS = frozenset(
     [
@@ -205,7 +207,7 @@ class Masking:
         path = re.sub(r":\d+$", "", text)
         line = text[len(path) :]
         for place in self._places:
-            if path == place.path or path.startswith(place.path.rstrip("/") + "/"):
+            if is_below(path, place.path):
                 rest = path[len(place.path) :]
                 return place.shown + (rest if place.is_open else self._parts(rest)) + line
         return self._parts(path) + line

@@ -6,7 +6,7 @@ from containai.attack.facts import Facts
 from containai.attack.inside.look import Mount
 from containai.attack.probe import OUTSIDE, Probe, Seen, Unverified, fine, found, outside, verdict
 from containai.attack.send import shown
-from containai.layout import WORKSPACE_IN_BOX
+from containai.layout import WORKSPACE_IN_BOX, is_below
 
 #: Namespace as in /proc/PID/ns → (what stands for it, how to start a box without the fault).
 _NAMESPACES = {
@@ -193,17 +193,13 @@ def _on_host(mount: Mount, facts: Facts) -> str | None:
         return None
     best = None
     for host_mount in facts.hosts[0].mounts:
-        if host_mount.device == mount.device and _is_below(mount.root, host_mount.root):
+        if host_mount.device == mount.device and is_below(mount.root, host_mount.root):
             path = os.path.normpath(
                 os.path.join(host_mount.point, os.path.relpath(mount.root, host_mount.root))
             )
             if best is None or len(path) < len(best):
                 best = path
     return best
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(top.rstrip("/") + "/")
 
 
 def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
@@ -224,4 +220,4 @@ def _allowed(path: str, mount: Mount, facts: Facts) -> bool:
         return path.removeprefix("/dev/") in _DEVICES
     if "lxcfs" in (mount.source, mount.kind.removeprefix("fuse.")):
         return mount.root.startswith(("/proc/", "/sys/devices/system/cpu"))
-    return path in volumes or any(_is_below(path, top) for top in own)
+    return path in volumes or any(is_below(path, top) for top in own)
