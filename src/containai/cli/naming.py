@@ -1,8 +1,11 @@
 """A word that says which box is meant: its name, or the path of its workspace."""
 
 from containai.boxes.target import Target
-from containai.cli.command import box_name
+from containai.cli.command import Argument, box_name
 from containai.errors import UsageError
+
+#: Such a word, where it may be left out.
+BOX = Argument("BOX", "its name, or the path of its workspace (default: of this directory)")
 
 
 def target(word: str | None) -> Target:

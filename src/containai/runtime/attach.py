@@ -57,7 +57,7 @@ def attach(config: Config, mine: Range, process: int, wanted: Attached) -> None:
             raise RuntimeRefusal(f"{wanted.destination}: something is mounted there already")
         if len(others) >= attached.LIMIT:
             raise RuntimeRefusal(f"{len(others)} mounts were added to this container already")
-        rule = sources.rule(config, mine, _mountinfo())
+        rule = sources.rule(config, mine, sources.mounts_here())
         tree = staging.Trees(mine.base).bound(
             source, rule, recursive=True, readonly=wanted.readonly
         )
@@ -113,11 +113,6 @@ def _check(wanted: Attached) -> None:
         raise RuntimeRefusal(f"{destination!r} is no place in a container: a path from / on")
     if any(staging.is_below(destination, other) for other in _OTHERS):
         raise RuntimeRefusal(f"{destination}: nothing is mounted there")
-
-
-def _mountinfo() -> str:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
 
 
 def _points(mountinfo: str) -> list[str]:

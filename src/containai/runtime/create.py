@@ -38,7 +38,7 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
     spec.check(given)
     group = cgroup.checked(spec.field(given, "linux.cgroupsPath", str, "") or container)
     plain = os.path.join(directory, spec.field(given, "root.path", str, ""))
-    mountinfo = _text("/proc/self/mountinfo")
+    mountinfo = sources.mounts_here()
     overlay = staging.find_overlay(mountinfo, plain)
     hybrid = cgroup.is_hybrid()
     if kind is SYSBOX:
@@ -150,11 +150,6 @@ def _as_box(new: Json, stage: Stage, base: int, figures: dict[str, int]) -> Json
         path: stage.device(*number, owner=(base, base)) for path, number in guest.DEVICES.items()
     }
     return guest.edited(new, files)
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
 
 
 def _place(

@@ -10,6 +10,12 @@ from .ranges import SIZE, Range
 from .staging import MappingOf
 
 
+def mounts_here() -> str:
+    """Return what is mounted in the mount namespace that we are in (proc(5), mountinfo)."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
 def rule(config: Config, mine: Range, mountinfo: str) -> MappingOf:
     """Return the rule for the binds of a container; `mountinfo` is the host's (proc(5))."""
     guests = os.path.realpath(config.engine_data)

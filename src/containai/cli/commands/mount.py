@@ -68,9 +68,7 @@ COMMANDS = (
         "list what cai mount add has added to a box",
         ls,
         group="boxes",
-        arguments=(
-            Argument("BOX", "its name, or the path of its workspace (default: of this directory)"),
-        ),
+        arguments=(naming.BOX,),
         examples=(
             Example("cai mount ls", "the box of this directory"),
             Example("cai mount ls api --json", "a box by its name, for machines"),

@@ -2,7 +2,7 @@
 
 from containai.app import App
 from containai.cli import naming
-from containai.cli.command import Argument, Command, Example
+from containai.cli.command import Command, Example
 from containai.cli.report import Note, Report, Table
 
 
@@ -31,9 +31,7 @@ COMMANDS = (
         "list what listens in a box",
         run,
         group="box",
-        arguments=(
-            Argument("BOX", "its name, or the path of its workspace (default: of this directory)"),
-        ),
+        arguments=(naming.BOX,),
         examples=(
             Example("cai ports", "in the box of this directory"),
             Example("cai ports api --json", "in a box by its name, for machines"),

@@ -1,6 +1,7 @@
 """`cai ssh list|config|cleanup`."""
 
 from containai.app import App
+from containai.cli import naming
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
 
@@ -57,7 +58,6 @@ def config(app: App, *, box: str | None) -> Report:
     """Show a box's host block."""
     from containai.boxes import locate
     from containai.boxes.workspace import Workspace
-    from containai.cli import naming
     from containai.host import files
     from containai.ssh import hosts, session
 
@@ -103,9 +103,7 @@ COMMANDS = (
         "show the host block of a box",
         config,
         group="boxes",
-        arguments=(
-            Argument("BOX", "its name, or the path of its workspace (default: of this directory)"),
-        ),
+        arguments=(naming.BOX,),
         examples=(
             Example("cai ssh config", "of the box of this directory"),
             Example("cai ssh config api", "by its name, for a program that does not heed Include"),
