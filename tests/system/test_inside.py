@@ -35,6 +35,14 @@ def test_the_agent_has_a_systemd_and_a_bus_of_its_own(shared):
     assert shared.sh("systemctl --user is-active dbus.socket default.target") == "active\nactive"
 
 
+def test_what_ignores_signals_holds_up_no_stop(shared):
+    """Of an ssh session, and of the agent's systemd: not for systemd's own 90 s."""
+    show = "systemctl {} show {} --property TimeoutStopUSec --value"
+    scope = shared.sh(show.format("", "session-*.scope")).split()
+    own = shared.sh(show.format("--user", "init.scope")).split()
+    assert set(scope) == {"10s"} == set(own)
+
+
 def test_sudo_gives_a_root_that_is_nobody_outside(shared):
     assert shared.sh("id -u; id -un; sudo id -u") == "1000\nagent\n0"
     assert shared.sh("awk '$1 == 0 && $2 == 0' /proc/self/uid_map /proc/self/gid_map") == ""

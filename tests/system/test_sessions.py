@@ -54,7 +54,7 @@ def test_a_caller_that_is_killed_takes_along_what_does_not_want_to(site, shared)
     until(lambda: not any(pids(shared, f"sleep 432{n}") for n in (1, 2, 4)))
     # What has a session of its own was meant to stay.
     assert pids(shared, "sleep 4323")
-    shared.run("pkill", "-fx", "sleep 4323")
+    shared.run("pkill", "-KILL", "-fx", "sleep 4323")
 
 
 def test_so_does_one_with_input_that_nobody_reads(site, shared):
