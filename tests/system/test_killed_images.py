@@ -73,11 +73,14 @@ def names(site, repository):
 
 
 def killed(site, words, until_then, env=None):
-    """Start cai, kill it a little after something is so; return whether it was still there."""
+    """Start cai, kill it a little after something is so; return whether it was still there.
+
+    What is so only while it runs may have come and gone between two looks: it is not waited for.
+    """
     chance = random.Random(f"{SEED} {words}").random() * A_LITTLE
     print(f"CONTAINAI_KILLED_SEED={SEED}: {chance:.3f} s")
     run = site.start(*words, env=env, **QUIET)
-    until(until_then)
+    until(lambda: until_then() or run.poll() is not None)
     time.sleep(chance)
     run.kill()
     return run.wait() < 0
