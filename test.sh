@@ -58,24 +58,47 @@ fi
 [[ -x .venv/bin/python ]] || /usr/bin/python3 -m venv .venv
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 
-if ((${#levels[@]} == 3)) && [[ -z ${CONTAINAI_TEST_IMAGE:-} ]]; then
-    # One build of the image does for all levels.
-    scratch=$(mktemp -d -p /var/tmp)
-    trap 'rm -rf "$scratch"' EXIT
-    export CONTAINAI_TEST_IMAGE=$scratch/image.tar
-fi
-# A level at a time: the engine and the boxes of the system tests are gone before machines boot.
+# pytest on one level. That nothing of it was chosen (5) is no failure, unless it is so of all.
 ran=
-for level in "${levels[@]}"; do
-    parallel=()
+run() {
+    local level=$1 parallel=() code=0
+    shift
     # An emulated machine is the work of one processor: two, if there are as many.
     [[ $level != machine || $(nproc) == 1 ]] || parallel=(--numprocesses 2 --maxschedchunk 1)
-    code=0
     .venv/bin/python -m pytest "${parallel[@]}" "tests/$level" "$@" || code=$?
-    case $code in
-        0) ran=1 ;;
-        5) ;; # nothing of this level was chosen
-        *) exit $code ;;
-    esac
-done
-[[ -n $ran ]] || exit 5
+    [[ $code == 5 ]] || ran=1
+    return $((code == 5 ? 0 : code))
+}
+
+if ((${#levels[@]} < 3)); then
+    for level in "${levels[@]}"; do run "$level" "$@"; done
+    [[ -n $ran ]] || exit 5
+    exit
+fi
+
+run unit "$@"
+# Machines boot beside the system tests, and give way to them (qemu.py): one after the other, they
+# would take half as long again. One build of the image does for both.
+scratch=$(mktemp -d -p /var/tmp)
+export CONTAINAI_TEST_IMAGE=${CONTAINAI_TEST_IMAGE:-$scratch/image.tar}
+machines() {
+    until [[ -e $CONTAINAI_TEST_IMAGE || -e $scratch/ended ]]; do sleep 1; done
+    run machine "$@"
+    [[ -n $ran ]] || return 5
+}
+set -m # in a process group of its own, to be ended as by Ctrl-C
+machines "$@" >"$scratch/machine" 2>&1 &
+beside=$!
+set +m
+trap '{ kill -INT -- "-$beside" && wait "$beside"; } 2>/dev/null || true; rm -rf "$scratch"' EXIT
+
+failed=0
+run system "$@" || failed=$?
+touch "$scratch/ended"
+tail --pid=$beside --lines=+1 --follow "$scratch/machine"
+code=0
+wait "$beside" || code=$?
+[[ $code == 5 ]] || ran=1
+((failed)) || failed=$((code == 5 ? 0 : code))
+[[ -n $ran ]] || failed=5
+exit $failed

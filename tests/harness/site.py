@@ -137,8 +137,9 @@ class Site:
             subprocess.run(networks.argv(self.layout, network, "up"), check=True)
 
     def save_image(self, archive: str) -> None:
-        """Write the image of boxes to a file, as `docker save` does."""
-        self.docker("save", "--output", archive, recipe.find(IMAGE, Settings()).reference)
+        """Write the image of boxes to a file, as `docker save` does: all of it, or no file."""
+        self.docker("save", "--output", f"{archive}.part", recipe.find(IMAGE, Settings()).reference)
+        os.rename(f"{archive}.part", archive)
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""

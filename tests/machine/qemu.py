@@ -39,6 +39,10 @@ KERNEL_ARGUMENTS = (
 )
 
 
+#: How much less weight than other processes one has (nice(1)): system tests run beside.
+NICE = 10
+
+
 class MachineError(Exception):
     """The machine did not do what was asked."""
 
@@ -66,11 +70,16 @@ class Emulator:
     def start(self, memory: Path | None = None) -> None:
         """Boot from the disk, or go on with the `memory` that was saved together with it."""
         self._monitor.unlink(missing_ok=True)
-        argv = ["setpriv", "--pdeathsig", "KILL", *self._argv()]
+        argv = ["setpriv", "--pdeathsig", "KILL", "nice", "-n", str(NICE), *self._argv()]
         if memory:
             argv += ["-incoming", f"exec:cat <{shlex.quote(str(memory))}"]
         with self._console.open("ab") as errors:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=errors)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True
+            )
+        # Sessions, too, have a weight, where the kernel groups processes by them (sched(7)).
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"/proc/{self._process.pid}/autogroup").write_text(str(NICE), encoding="ascii")
         if memory:
             self._wait_while("info status", "inmigrate")
             self.command("cont")
