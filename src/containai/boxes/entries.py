@@ -69,11 +69,6 @@ def listed(engine: Engine) -> list[Entry]:
     return [_entry(layout, known, name, by_name.get(name), asked=own is not None) for name in names]
 
 
-def of_box(layout: Layout, box: Box) -> Entry:
-    """Return what ssh has of a box of this user's."""
-    return _entry(layout, files.read(layout.known_hosts) or "", box.name, box, asked=True)
-
-
 def _entry(layout: Layout, known: str, name: str, box: Box | None, *, asked: bool) -> Entry:
     block = files.read_if_whole(layout.ssh_block(name)) or ""
     port, workspace = hosts.port_of(block), session.workspace_of(layout, name)

@@ -23,7 +23,7 @@ from containai.provision.steps.holes import Holes
 from containai.provision.steps.image import Image
 from containai.provision.steps.kernel_limits import KernelLimits
 from containai.provision.steps.lxcfs import Lxcfs
-from containai.provision.steps.one_box import Ended, Key, Made, Memory, Port, Published, Standing
+from containai.provision.steps.one_box import Ended, Made, Memory, Port, Standing
 from containai.provision.steps.owned import of_box, of_user
 from containai.provision.steps.platform import Kernel, Ports, Space, System
 from containai.provision.steps.programs import Packages, Programs
@@ -114,8 +114,6 @@ def checks_of_box(box: Box) -> list[AnyStep]:
     return [
         Standing(box),
         Made(box),
-        Published(box),
-        Key(box),
         Port(box),
         Memory(box),
         Ended(box),

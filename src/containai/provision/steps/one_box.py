@@ -6,16 +6,15 @@ What a box says itself (names of its processes, its host key) is shown, and deci
 import os
 import time
 
-from containai.boxes import entries, kills, limits, pinned, ports
+from containai.boxes import kills, limits, ports
 from containai.boxes.box import Box, Status
 from containai.engine import runtimes
 from containai.engine.client import Engine
 from containai.engine.container import Container
-from containai.host import cgroups, files
+from containai.host import cgroups
 from containai.host.machine import Machine
 from containai.provision.step import Area, Fact
-from containai.ssh import hosts
-from containai.work.actions import Action, Do, Finding, unknown
+from containai.work.actions import Finding, unknown
 
 #: From which share of a limit on it is said that there is little left.
 NEAR = 0.95
@@ -34,12 +33,6 @@ class OfBox(Fact):
     def container(self, host: Machine) -> Container | None:
         """Return its container as it is now."""
         return Engine(host).container(self.box.container)
-
-    def is_others(self, host: Machine) -> Finding[None] | None:
-        """Return what to say of what only its owner has, or None where that is this user."""
-        if self.box.belongs_to(host.layout.uid):
-            return None
-        return Finding(True, f"{host.user_name(self.box.owner)}'s affair")
 
 
 class Standing(OfBox):
@@ -87,68 +80,6 @@ class Made(OfBox):
         if container.image_id and Engine(host).image(container.image_id) is None:
             return Finding(False, f"{seen}: its image is gone", hint=anew)
         return Finding(True, seen)
-
-
-class Published(OfBox):
-    """What ssh has of it."""
-
-    area = Area.SSH
-    title = "host block"
-    holds = "its host block and its pinned key are there, of this workspace and of its port"
-    otherwise = "`cai run --name NAME` writes them anew"
-    looks = "our files below `~/.ssh`"
-    means = "`ssh` and editors do not find it"
-
-    def check(self, host: Machine) -> Finding[None]:
-        """Compare them with its container."""
-        if others := self.is_others(host):
-            return others
-        entry = entries.of_box(host.layout, self.box)
-        if entry.problems:
-            hint = f"have it written anew: cai run --name {self.box.name} -- true"
-            return Finding(False, ", ".join(entry.problems), hint=hint)
-        control = "a connection stands" if entry.connected else "no connection"
-        return Finding(True, f"{entry.file}, {control}")
-
-
-class Key(OfBox):
-    """The host key that it is believed with."""
-
-    area = Area.SSH
-    title = "pinned key"
-    holds = "the host key that is pinned is the one that the box has, as the engine says"
-    otherwise = "that of a box that runs is pinned"
-    looks = "the engine is asked for the key in the box"
-    means = "`ssh` refuses it: its host key has changed"
-
-    def check(self, host: Machine) -> Finding[None]:
-        """Compare them."""
-        if others := self.is_others(host):
-            return others
-        box = self.box
-        known = hosts.pinned_key(files.read(host.layout.known_hosts) or "", box.name)
-        own = pinned.own_key(Engine(host), box.container)
-        if not own:
-            hint = f"cai run --name {box.name} gives it a new one where it has none"
-            return unknown("the box does not say which it has", hint=hint)
-        if known == own:
-            return Finding(True, own[-12:])
-        seen = "it has another key than is pinned" if known else "none is pinned"
-        return Finding(False, seen, hint=f"cai run --name {box.name} pins it at its next start")
-
-    def plan(self, host: Machine, finding: Finding[None]) -> list[Action]:
-        """Pin what the engine says that it has."""
-        box = self.box
-        if finding.ok or finding.is_unknown or box.status is not Status.RUNNING:
-            return []
-        alias, path = hosts.host_alias(box.name), host.layout.known_hosts
-        return [
-            Do(
-                f"pin the key that the engine says {box.name} has",
-                lambda _: pinned.replaced(Engine(host), box.name, box.container),
-                (f"write the line of {alias} in {path} anew",),
-            )
-        ]
 
 
 class Port(OfBox):

@@ -29,7 +29,6 @@ def of_user() -> list[AnyStep]:
         Labels(),
         Parts(),
         *_of_boxes(asked),
-        HostKeys(asked),
     ]
 
 
@@ -49,6 +48,7 @@ def _of_boxes(asked: Asked) -> list[AnyStep]:
         WorkspaceFiles(only),
         Booted(asked),
         LetIn(asked),
+        HostKeys(asked),
         Connections(only),
         Units(asked),
         InnerDocker(asked),

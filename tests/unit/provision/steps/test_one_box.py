@@ -13,16 +13,9 @@ from containai.host.cgroups import Reading
 from containai.machine_layout import RUNTIME
 from containai.provision.apply import look
 from containai.provision.steps import one_box
-from containai.ssh import hosts
-from containai.work.actions import Do
-from harness.app import ANOTHER
 
-KEY = "ssh-ed25519 AAAA"
 #: What is looked at from outside.
-OUTSIDE = (
-    one_box.Standing, one_box.Made, one_box.Published, one_box.Key, one_box.Port, one_box.Memory,
-    one_box.Ended,
-)  # fmt: skip
+OUTSIDE = (one_box.Standing, one_box.Made, one_box.Port, one_box.Memory, one_box.Ended)
 
 
 @pytest.fixture
@@ -30,7 +23,6 @@ def looked(app, workspace, monkeypatch):
     """Have a box with some properties; return its rows by title, and say what it shows."""
     monkeypatch.setattr(one_box, "Engine", lambda host: app.docker)
     monkeypatch.setattr(one_box.runtimes, "programs", lambda layout: {RUNTIME: "/x"})
-    monkeypatch.setattr(one_box.pinned, "own_key", lambda engine, container: KEY)
     monkeypatch.setattr(one_box.ports, "is_free", lambda port: False)
     monkeypatch.setattr(one_box.cgroups, "read", lambda pid, container: READING)
     os.makedirs(app.layout.kills)
@@ -84,36 +76,6 @@ def test_what_it_was_made_with_is_no_more(looked, app):
     assert looked(image_id="2" * 64)["container"][1].ok
 
 
-def test_what_ssh_has_of_it(looked, app):
-    layout = app.layout
-    _, found = looked(before=lambda box: os.unlink(layout.ssh_block("one")))["host block"]
-    assert found.seen == "there is no host block"
-    assert found.hint == "have it written anew: cai run --name one -- true"
-    rows = looked(before=lambda box: hosts.pin(layout, "one", None))
-    assert rows["host block"][1].seen == "no key is pinned"
-    assert rows["pinned key"][1].seen == "none is pinned"
-
-
-def test_the_key_that_the_engine_says_is_pinned(looked, app, monkeypatch):
-    monkeypatch.setattr(one_box.pinned, "own_key", lambda engine, container: "ssh-ed25519 BBBB")
-    pinned = []
-    monkeypatch.setattr(one_box.pinned, "replaced", lambda *words: pinned.append(words[1:]))
-    step, found = looked()["pinned key"]
-    assert found.seen == "it has another key than is pinned"
-    [pin] = step.plan(app.machine, found)
-    assert isinstance(pin, Do)
-    pin.act(lambda *_: None)
-    assert pinned == [("one", "one-id")]
-    # Nothing is believed of one that does not run.
-    step, found = looked(state=State.EXITED)["pinned key"]
-    assert step.plan(app.machine, found) == []
-
-    monkeypatch.setattr(one_box.pinned, "own_key", lambda engine, container: "")
-    step, found = looked()["pinned key"]
-    assert found.state == "unknown"
-    assert step.plan(app.machine, found) == []
-
-
 def test_who_has_its_port(looked, monkeypatch):
     monkeypatch.setattr(one_box.ports, "is_free", lambda port: True)
     _, found = looked()["port"]
@@ -159,9 +121,3 @@ def test_what_was_ended_for_want_of_memory(looked, app, monkeypatch):
     os.rmdir(app.layout.kills)
     monkeypatch.setattr(one_box.cgroups, "read", lambda pid, container: None)
     assert looked(state=State.EXITED)["out of memory"][1].state == "unknown"
-
-
-def test_what_only_the_owner_has_of_it(looked):
-    rows = looked(owner=ANOTHER)
-    assert rows["host block"][1].seen == f"user {ANOTHER}'s affair"
-    assert rows["pinned key"][1].ok

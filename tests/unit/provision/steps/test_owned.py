@@ -18,7 +18,15 @@ from containai.provision.step import Scope
 from containai.provision.steps import owned
 from containai.provision.steps.agents_inside import AgentsInside, Within, script
 from containai.provision.steps.configuration import Home, WorkspaceFiles
-from containai.provision.steps.inside import Asked, Booted, BoxSpace, InnerDocker, LetIn, Units
+from containai.provision.steps.inside import (
+    Asked,
+    Booted,
+    BoxSpace,
+    HostKeys,
+    InnerDocker,
+    LetIn,
+    Units,
+)
 from containai.provision.steps.made import Kills, MadeBy
 from containai.provision.steps.ssh import Blocks, BoxPorts, Pins, Sockets
 from containai.provision.steps.volumes import Labels, Ownership
@@ -225,6 +233,9 @@ FINE = Inside("running", (), "active", PIN, "", "27.1", (), whole=True)
         (InnerDocker, FINE._replace(docker=""), State.WRONG, "does not answer"),
         (LetIn, FINE._replace(sshd="failed"), State.WRONG, "sshd is failed"),
         (LetIn, FINE._replace(lets_in=PIN), State.WRONG, "not let in your key"),
+        (HostKeys, FINE, State.OK, "each is the pinned one"),
+        (HostKeys, FINE._replace(key="ssh-ed25519 BBBB"), State.WRONG, "another than the pinned"),
+        (HostKeys, FINE._replace(key=""), State.WRONG, "it has none"),
         (BoxSpace, FINE._replace(full=(("/", 97, 3),)), State.NONE, "97 % of its space"),
         (BoxSpace, FINE._replace(full=(("/", 9, 100),)), State.NONE, "100 % of its inodes"),
     ],
