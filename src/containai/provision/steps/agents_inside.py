@@ -6,6 +6,7 @@ What a box answers is its word: shown, and nothing else is made of it.
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai import agents
@@ -16,7 +17,7 @@ from containai.engine.client import Engine
 from containai.host.machine import Machine
 from containai.layout import AGENT_USER, HOME_IN_BOX
 from containai.provision.step import Area, Fact
-from containai.provision.steps.own import Only, boxes, engine_silent, none_runs, settings
+from containai.provision.steps.own import Only, none_runs, settings
 from containai.work.actions import Finding, unknown
 
 #: How long all agents of a box may take to say their versions, in seconds.
@@ -69,11 +70,8 @@ class AgentsInside(Only, Fact):
     looks = "each prints its version; files of logins are looked for, and not read"
     means = "`cai run` without a command ends with what installs it, or asks for a login"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Ask each running box."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         running = [box for box in own if box.status is Status.RUNNING]
         if not running:
             return none_runs(self.only)

@@ -2,14 +2,16 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 
 from containai import trust
+from containai.boxes.box import Box
 from containai.config.settings import Settings
 from containai.errors import ContainAIError
 from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.provision.step import Area, Fact
-from containai.provision.steps.own import Only, boxes, engine_silent
+from containai.provision.steps.own import Only
 from containai.work.actions import Finding
 
 #: How many files of workspaces are told of.
@@ -63,12 +65,9 @@ class WorkspaceFiles(Only, Fact):
     looks = "each is read with care, as an agent can write it"
     means = "a setting of a workspace does not hold; one that is no TOML has `cai run` end"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Read each with the user's settings, and say what is ignored and why."""
         layout = host.layout
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         found = [
             (workspace, said)
             for workspace in sorted({box.workspace for box in own})

@@ -1,7 +1,7 @@
 """How boxes were made, and what became of them: their images, and what the kernel ended in them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from containai.boxes import kills
 from containai.boxes.box import Box
@@ -14,7 +14,7 @@ from containai.images import recipe
 from containai.images.labels import LABEL_IMAGE
 from containai.layout import LABEL_RECIPE
 from containai.provision.step import Area, Fact
-from containai.provision.steps.own import Only, boxes, engine_silent, settings
+from containai.provision.steps.own import Only, settings
 from containai.work.actions import Finding
 
 
@@ -28,11 +28,9 @@ class MadeBy(Only, Fact):
     looks = "the engine is asked for their images and mounts"
     means = "the box works, without what newer ones have"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Compare the recipes of their images with those of this version."""
-        engine, own = Engine(host), boxes(host, self.only)
-        if own is None:
-            return engine_silent()
+        engine = Engine(host)
         images = {box.image_id: engine.image(box.image_id) for box in own if box.image_id}
         names = {image.label(LABEL_IMAGE) for image in images.values() if image is not None}
         digests = {name: _digest(host, name) for name in names if name and name in recipe.PARENTS}
@@ -76,11 +74,8 @@ class Kills(Only, Fact):
     looks = "what the keeper of lxcfs notes; told until the box has more"
     means = "a compiler, a test or the agent itself was ended in the middle"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Read the notes."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         noted = [kill for box in own for kill in kills.of(host.layout, box) if _counts(box, kill)]
         if not noted:
             return Finding(True, "none was used up")

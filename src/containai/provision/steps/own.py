@@ -1,6 +1,7 @@
 """The boxes of whoever asks, for checks of them: all, or one by its name."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from containai.boxes import entries
@@ -16,6 +17,15 @@ class Only:
 
     def __init__(self, only: str = "") -> None:
         self.only = only
+
+    def check(self, host: Machine) -> Finding[Any]:
+        """Judge the boxes, which the engine is asked for."""
+        own = boxes(host, self.only)
+        return engine_silent() if own is None else self.judged(host, own)
+
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[Any]:
+        """Return how it is with these boxes."""
+        raise NotImplementedError
 
 
 class Mending:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.boxes import entries, pinned, ports
@@ -11,7 +12,7 @@ from containai.host import files
 from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.provision.step import Area, Described, Fact, Scope
-from containai.provision.steps.own import Mending, Only, boxes, engine_silent, settings
+from containai.provision.steps.own import Mending, Only, settings
 from containai.ssh import connect, hosts, session
 from containai.work.actions import Action, Do, Finding
 
@@ -33,11 +34,8 @@ class _OfBoxes(Only, Mending, Described):
         """Return what is wrong of a box, or nothing."""
         raise NotImplementedError
 
-    def check(self, host: Machine) -> Finding[list[Box]]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[list[Box]]:
         """Compare with each box. One that never ran has nothing of ssh yet."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         known = [box for box in own if box.status is not Status.UNFINISHED and box.ssh_port]
         found = [Wrong(box, why) for box in known if (why := self.wrong(host, box))]
         if not found:
@@ -253,11 +251,8 @@ class BoxPorts(Only, Fact):
     looks = "each is bound for a moment"
     means = "the box gets another port when it starts, for which the engine is exchanged"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Try each. Raises UnsupportedError for a machine without 127.0.0.1."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         off = [box for box in own if box.status.is_off and box.ssh_port]
         taken = [box for box in off if not ports.is_free(box.ssh_port)]
         if not taken:

@@ -1,7 +1,7 @@
 """Data volumes: whose they are, by their labels and on disk; and parts of boxes that are gone."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from containai.boxes import lookup, volumes
@@ -19,11 +19,11 @@ from containai.layout import (
 )
 from containai.machine_layout import BOX_IDS, RUNTIME
 from containai.provision.step import Area, Described, Fact, Scope
-from containai.provision.steps.own import Only, boxes, engine_silent
+from containai.provision.steps.own import Only, engine_silent
 from containai.work.actions import Action, Finding, Run
 
 
-class Labels(Fact):
+class Labels(Only, Fact):
     """Data volumes say whose they are, and that is somebody."""
 
     area = Area.VOLUMES
@@ -33,11 +33,9 @@ class Labels(Fact):
     looks = "the engine is asked for volumes with our labels"
     means = "no box takes it, nothing lists it, and a workspace's own of that name cannot be made"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Look at all that has a label of ours, or is called as a workspace's own would be."""
-        engine, own = Engine(host), boxes(host)
-        if own is None:
-            return engine_silent()
+        engine = Engine(host)
         ours = engine.volumes(f"label={LABEL_KIND}={KIND_DATA}")
         names = sorted({*ours, *(box.data for box in own if box.data)})
         every = {name: engine.inspect("volume", name) for name in names}
@@ -70,7 +68,7 @@ def _left(host: Machine, inspected: Mapping[str, Any]) -> str:
     return f"it is user {volume.owner}'s, whom there is not" if is_left and volume else ""
 
 
-def _hint(name: str, own: list[Box]) -> str:
+def _hint(name: str, own: Sequence[Box]) -> str:
     users = [box.name for box in own if box.data == name]
     if users:
         return f"have the box make another: cai run --fresh --name {users[0]} --data-volume NEW"
@@ -95,11 +93,9 @@ class Ownership(Only, Described):
     looks = "its owner on disk, as root where nobody else may look"
     means = "the agent cannot write there: logins, settings and history are lost with the session"
 
-    def check(self, host: Machine) -> Finding[list[Owned]]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[list[Owned]]:
         """Look at the directories; only cai-runc keeps ids on disk as they are in boxes."""
-        engine, own = Engine(host), boxes(host, self.only)
-        if own is None:
-            return engine_silent()
+        engine = Engine(host)
         if runtimes.chosen(host.layout) != RUNTIME:
             return Finding(True, "as its runtime has them")
         names = sorted({box.data for box in own if box.data})

@@ -2,13 +2,14 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 
 from containai.boxes import stuck
 from containai.boxes.box import Box
 from containai.host.machine import Machine
 from containai.layout import Layout
 from containai.provision.step import Area, Fact
-from containai.provision.steps.own import Only, boxes, engine_silent
+from containai.provision.steps.own import Only
 from containai.ssh import session
 from containai.work.actions import Finding
 
@@ -31,11 +32,8 @@ class Workspaces(Only, Fact):
     looks = "each path; of one that is gone, its directory for one with the same inode"
     means = "the box cannot be entered: it would show nothing, or what is gone"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Look at each path. One that this user may not look at is no less fine."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         gone = [box for box in own if not _is_there(box.workspace)]
         if not gone:
             return Finding(True, f"of {len(own)} boxes" if own else "no box")
@@ -90,11 +88,8 @@ class Unremovable(Only, Fact):
     looks = f"each workspace is looked through, for {LOOK:g} s"
     means = "what root or a service of the box made stays when its owner wants to be rid of it"
 
-    def check(self, host: Machine) -> Finding[None]:
+    def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Look for the first in each."""
-        own = boxes(host, self.only)
-        if own is None:
-            return engine_silent()
         found = [
             (box, path)
             for box in own
