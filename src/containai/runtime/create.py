@@ -22,7 +22,7 @@ from . import (
 from .become import Ready
 from .config import Config
 from .errors import RuntimeRefusal
-from .kinds import RUNC, SYSBOX, Kind
+from .kinds import RUNC, Kind
 from .ranges import SIZE
 from .spec import Json
 from .staging import MappingOf, Stage
@@ -41,8 +41,8 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
     mountinfo = sources.mounts_here()
     overlay = staging.find_overlay(mountinfo, plain)
     hybrid = cgroup.is_hybrid()
-    if kind is SYSBOX:
-        # Imported here, as all that Sysbox alone needs: cai-runc starts without it.
+    if kind.managed:
+        # Imported here, as all that only this needs: cai-runc starts without it.
         from . import earlier
 
         if config.sysbox_fs:
@@ -61,7 +61,7 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
         namespace = become.above(stage.namespace(mapping), preserved)
         root = stage.root(overlay, plain, mapping)
         placed.apply(config.given, container, root, base)
-        if kind is SYSBOX:
+        if kind.managed:
             earlier.give_back(root, base)
         if kind.in_place:
             root = stage.cover(root, plain)

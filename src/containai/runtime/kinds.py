@@ -17,6 +17,8 @@ class Kind(NamedTuple):
     #: Whether the root file system stays where the engine has it: processes outside of this mount
     #: namespace ask for it by that path.
     in_place: bool
+    #: Whether daemons outside know its containers from one start to the next.
+    managed: bool
     #: Architectures that are not to be named: with one of them it rewrites the rules for system
     #: calls. That of the machine is in a filter by itself (seccomp_init(3)).
     unnamed: frozenset[str] = frozenset()
@@ -25,7 +27,7 @@ class Kind(NamedTuple):
     places: frozenset[str] = frozenset()
 
 
-RUNC = Kind("cai-runc", "runc", unified=True, in_place=False)
+RUNC = Kind("cai-runc", "runc", unified=True, in_place=False, managed=False)
 #: Sysbox: sysbox-runc here, sysbox-mgr outside. It shifts the ids of nothing that it finds in the
 #: container's range (needUidShiftOnRootfs, needUidShiftOnBindSrc) and takes a mapping that is one
 #: range (validateIDMappings). It drops the conditions of rules and adds calls (cfgSeccomp). What
@@ -35,6 +37,7 @@ SYSBOX = Kind(
     "sysbox",
     unified=False,
     in_place=True,
+    managed=True,
     unnamed=frozenset({"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"}),
     places=frozenset(
         {

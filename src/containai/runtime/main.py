@@ -11,7 +11,7 @@ from . import become
 from .become import Ready
 from .config import Config
 from .errors import RuntimeRefusal
-from .kinds import KINDS, RUNC, SYSBOX
+from .kinds import KINDS, RUNC
 from .ranges import SIZE, Range
 
 #: runc's options that take a value in the next word, before and after the command (runc(8)). The
@@ -111,7 +111,7 @@ def main(arguments: list[str], library: str, name: str = RUNC.name) -> int:
 
             here = bundle.caller()
             directory = call.options.get("--bundle") or call.options.get("-b") or "."
-            if kind is SYSBOX:
+            if kind.managed:
                 from . import manager
 
                 manager.forget(_container(call), os.path.join(here, call.globals.get("--root", "")))
