@@ -34,7 +34,7 @@ from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.settings import SettingsRead
 from containai.provision.steps.sysbox import Attempt, Sysbox
 from containai.provision.steps.sysbox_boxes import SysboxBoxes
-from containai.provision.steps.uplink import Firewall, NameServers, Told, Uplink
+from containai.provision.steps.uplink import Answers, Firewall, NameServers, Told, Uplink
 from containai.provision.steps.user import Context, Entries, Keys
 
 
@@ -92,7 +92,7 @@ def checks(host: Machine, choices: Choices) -> list[AnyStep]:
         Home(),
         *steps(host, choices),
         *(Clock(), Randomness(), Virtualization(), Namespaces(), Cgroups()),
-        *(Uplink(), NameServers(), Firewall(), Told()),
+        *(Uplink(), NameServers(), Answers(), Firewall(), Told()),
         SettingsRead(choices.unread),
         Agents(choices.settings),
         Holes(),

@@ -2,13 +2,15 @@
 
 import os
 
-from containai.host import files
+from containai.host import files, names
 from containai.host.machine import Machine
 from containai.provision.step import Area, Fact
 from containai.work.actions import Finding
 
 #: Where iptables' older half says which of its tables are in use.
 LEGACY_TABLES = "/proc/net/ip_tables_names"
+#: How long name servers are waited for, in seconds: by resolv.conf(5), a resolver waits for 5.
+PATIENCE = 2.0
 
 
 class Uplink(Fact):
@@ -51,18 +53,39 @@ class NameServers(Fact):
     title = "name servers"
     holds = "the machine's `resolv.conf` names one"
     otherwise = "that file is its administrator's, or its network manager's"
-    looks = "that file; none is asked"
+    looks = "that file; whether they answer is another check"
     means = "no name resolves, here or in boxes"
 
     def check(self, host: Machine) -> Finding[None]:
         """Read whom it names."""
         path = host.layout.host_resolver
-        words = [line.split() for line in (files.read(path) or "").splitlines()]
-        servers = [each[1] for each in words if len(each) > 1 and each[0] == "nameserver"]
+        servers = names.servers(files.read(path) or "")
         if not servers:
             hint = "see: resolvectl status; or write there: nameserver 9.9.9.9"
             return Finding(False, f"{path} names none", hint=hint)
         return Finding(True, ", ".join(servers))
+
+
+class Answers(Fact):
+    """Those who are asked for names answer."""
+
+    area = Area.NETWORK
+    title = "answers of name servers"
+    slow = True
+    holds = "each that the machine's `resolv.conf` names answers; wanted: all, needed: one"
+    otherwise = "that file is its administrator's, or its network manager's; a VPN may be down"
+    looks = f"each is asked a question, all at once, and waited for for {PATIENCE:g} s"
+    means = "names resolve late, where one is silent; where all are, not at all, here or in boxes"
+
+    def check(self, host: Machine) -> Finding[None]:
+        """Ask each."""
+        servers = names.servers(files.read(host.layout.host_resolver) or "")
+        silent = names.silent(servers, PATIENCE)
+        if not silent:
+            return Finding(True, f"of {len(servers)}")
+        seen = f"no answer from {', '.join(silent)}, of {len(servers)}"
+        some = len(silent) < len(servers)
+        return Finding(False, seen, optional=some, hint="see: resolvectl status; ip route")
 
 
 class Firewall(Fact):

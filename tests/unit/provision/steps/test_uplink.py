@@ -3,7 +3,9 @@ import os
 import pytest
 
 from containai.errors import ContainAIError
-from containai.provision.steps.uplink import Firewall, NameServers, Told, Uplink
+from containai.host import names
+from containai.provision.steps.uplink import Answers, Firewall, NameServers, Told, Uplink
+from containai.work.actions import State
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 
@@ -40,6 +42,25 @@ def test_name_servers(host):
     write(path, "search example\n")
     found = NameServers().check(host)
     assert (found.ok, "nameserver" in found.hint) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("silent", "state"),
+    [([], State.OK), (["1.1.1.1"], State.NONE), (["1.1.1.1", "9.9.9.9"], State.WRONG)],
+)
+def test_name_servers_that_do_not_answer(host, monkeypatch, silent, state):
+    write(host.layout.host_resolver, "nameserver 1.1.1.1\nnameserver 9.9.9.9\n")
+    asked = []
+
+    def ask(servers, patience):
+        asked.extend(servers)
+        return silent
+
+    monkeypatch.setattr(names, "silent", ask)
+    found = Answers().check(host)
+    assert found.state is state
+    assert all(server in found.seen for server in silent)
+    assert asked == ["1.1.1.1", "9.9.9.9"]
 
 
 def test_firewalls_are_named(host, tmp_path):
