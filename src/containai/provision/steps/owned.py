@@ -14,6 +14,7 @@ from containai.provision.steps.inside import (
     Units,
 )
 from containai.provision.steps.made import Kills, MadeBy
+from containai.provision.steps.mounts import Mounts
 from containai.provision.steps.ssh import Blocks, BoxPorts, Connections, Pins, Sockets
 from containai.provision.steps.volumes import Labels, Ownership, Parts
 from containai.provision.steps.workspaces import Unremovable, Workspaces
@@ -43,6 +44,7 @@ def _of_boxes(asked: Asked) -> list[AnyStep]:
         Pins(only),
         Blocks(only),
         Workspaces(only),
+        Mounts(only),
         MadeBy(only),
         Ownership(only),
         WorkspaceFiles(only),
