@@ -97,6 +97,21 @@ def socket_is_a_directory(site: Site) -> None:
     os.makedirs(f"{path}/not empty")
 
 
+def connection_hangs(site: Site) -> None:
+    """As one does whose other side was cut off, or is starved."""
+    Owner.running.run("true")
+    inside(site, "pkill -STOP -f '^sshd-session: agent'")
+
+
+def memory_used_up(site: Site) -> Undo:
+    name = ("--name", Owner.running.box)
+    site.cai("limit", *name, "--memory", "192m")
+    more = ("python3", "-c", "bytearray(1 << 30)")
+    assert site.cai("run", Owner.running.path, "--", *more, check=False).returncode == 137
+    until(lambda: any(os.scandir(site.layout.kills)))
+    return lambda: site.cai("limit", *name, "--memory", "none")
+
+
 def port_stolen(site: Site) -> Undo:
     port = Owner.running.port
     site.cai("stop", "--name", Owner.running.box)
@@ -168,6 +183,9 @@ FAULTS = (
     Fault("nobody let in", nobody_let_in, "sshd in boxes", "your key", words=SLOW),
     Fault("stale control socket", socket_left, "control sockets", "nobody listens on"),
     Fault("socket is a directory", socket_is_a_directory, "control sockets", "is no socket"),
+    Fault("connection hangs", connection_hangs, "connections", "does not answer", words=SLOW),
+    Fault("memory used up", memory_used_up, "memory of boxes", "'python3' in the box",
+          mended="cai limit --name [^ ]* --memory [0-9]+m"),
     Fault("image deleted", image_deleted, "image base", "not built yet"),
     Fault("workspace moved", workspace_moved, "workspaces", "of old' now",
           mended="mv '[^']*' [^ ;]*"),

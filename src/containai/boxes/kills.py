@@ -50,7 +50,7 @@ class Kill(NamedTuple):
             return "see: cai ls --load"
         if self.below:
             return "give that more memory, in the box"
-        return f"give it more: cai limit --name {self.box} --memory SIZE"
+        return f"give it more: {limits.giving_more(self.box, self.limit)}"
 
     def _whose(self) -> str:
         nested = _CONTAINER.findall(self.below)

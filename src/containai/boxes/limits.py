@@ -67,6 +67,13 @@ def size(count: int) -> str:
     return f"{count / (1 << power):.1f}".removesuffix(".0") + f" {unit}"
 
 
+def giving_more(box: str, memory: int) -> str:
+    """Return the command that gives a box twice its memory, in bytes; 0 is not known."""
+    mebibytes = memory * 2 >> 20
+    whole = f"{mebibytes >> 10}g" if mebibytes % 1024 == 0 else f"{mebibytes}m"
+    return f"cai limit --name {box} --memory {whole if memory else 'SIZE'}"
+
+
 def said(value: Callable[[Setting[Amount]], Amount | None], has: Capacity) -> Limits:
     """Return what settings say, of a machine that has so much; None is for what says nothing."""
     return Limits(

@@ -145,6 +145,13 @@ def test_in_words(given, words):
     assert given.described() == words
 
 
+@pytest.mark.parametrize(
+    ("memory", "said"), [(1 << 30, "2g"), (768 << 20, "1536m"), (5 << 29, "5g"), (0, "SIZE")]
+)
+def test_more_than_it_has(memory, said):
+    assert limits.giving_more("api", memory) == f"cai limit --name api --memory {said}"
+
+
 def test_sizes():
     shown = [limits.size(count) for count in (1 << 20, 12_345_678_848, 3 << 40, 0)]
     assert shown == ["1 MiB", "11.5 GiB", "3 TiB", "0 MiB"]

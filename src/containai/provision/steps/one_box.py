@@ -134,8 +134,11 @@ class Memory(OfBox):
         near = [what for what, n in used.items() if most[what] and (n or 0) > NEAR * most[what]]
         seen = f"memory {parts[0]}, processes {parts[1]}"
         if near:
-            hint = f"give it more: cai limit --name {box.name}; or see what it runs: cai status "
-            return Finding(False, seen, hint=f"{hint}--processes --name {box.name}")
+            more = f"cai limit --name {box.name} --pids {2 * most['processes']}"
+            if "memory" in near:
+                more = limits.giving_more(box.name, most["memory"])
+            hint = f"give it more: {more}; or see what it runs: cai status --processes"
+            return Finding(False, seen, hint=f"{hint} --name {box.name}")
         return Finding(True, seen)
 
 
@@ -170,8 +173,9 @@ class Ended(OfBox):
         reading = cgroups.read(container.pid, container.id) if container else None
         count = reading.kills if reading else None
         if count:
-            hint = f"give it more: cai limit --name {self.box.name} --memory SIZE"
-            return Finding(False, f"{count} processes were ended since its start", hint=hint)
+            more = limits.giving_more(self.box.name, self.box.limits.memory or 0)
+            seen = f"{count} processes were ended since its start"
+            return Finding(False, seen, hint=f"give it more: {more}")
         if count is None and not os.path.isdir(host.layout.kills):
             return unknown("nobody notes it here, and the box does not run")
         return Finding(True, "nothing was ended")

@@ -90,7 +90,7 @@ def test_a_limit_that_is_near(looked, monkeypatch):
     monkeypatch.setattr(one_box.cgroups, "read", lambda pid, container: near)
     _, found = looked()["limits"]
     assert not found.ok
-    assert found.hint.startswith("give it more: cai limit --name one")
+    assert found.hint.startswith("give it more: cai limit --name one --memory 2g; or see ")
     assert looked(memory=0)["limits"][1].ok
     blind = READING._replace(memory=None)
     monkeypatch.setattr(one_box.cgroups, "read", lambda pid, container: blind)
@@ -110,7 +110,7 @@ def test_what_was_ended_for_want_of_memory(looked, app, monkeypatch):
     _, found = looked()["out of memory"]
     assert not found.ok
     assert "'cc1' in the box one" in found.seen
-    assert found.hint == "give it more: cai limit --name one --memory SIZE"
+    assert found.hint == "give it more: cai limit --name one --memory 2g"
     note(time.time() - 2 * kills.RECENT)
     assert looked()["out of memory"][1].ok
 
