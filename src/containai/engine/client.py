@@ -247,5 +247,5 @@ def engine_error(failed: proc.ProcessError) -> EngineError | NoSpaceError | Work
         )
     return EngineError(
         said.splitlines()[-1] if failed.done.code == 125 else str(failed),
-        hint="see: cai engine logs",
+        hint="look for what is wrong: cai doctor; its log: cai engine logs",
     )
