@@ -1,8 +1,9 @@
-"""What is in the layers of an image, as `docker save` writes them, and may not be."""
+"""What is in the layers of an image, as the engine keeps them, and may not be."""
 
-import json
+import os
 import re
-import tarfile
+import stat
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 #: What may be in no layer, by its path: what is of one machine, of one person, or only a cache.
@@ -45,34 +46,36 @@ class Seen(NamedTuple):
     twice: list[str]
 
 
-def look(archive: str) -> Seen:
-    """Return what is wrong with the image in an archive of `docker save`."""
+def look(directories: Sequence[str]) -> Seen:
+    """Return what is wrong with an image whose layers are unpacked there, the lowest first."""
     forbidden: list[str] = []
     twice: list[str] = []
     known: dict[str, int] = {}
-    with tarfile.open(archive) as image:
-        file = image.extractfile("manifest.json")
-        assert file is not None
-        names = json.load(file)[0]["Layers"]
-        for number, name in enumerate(names):
-            with tarfile.open(fileobj=image.extractfile(name)) as layer:
-                for entry in filter(tarfile.TarInfo.isreg, layer):
-                    path = entry.name.removeprefix("./")
-                    if _is_wrong(layer, entry, path):
-                        forbidden.append(f"layer {number}: {path}")
-                    large = entry.size >= TWICE and not ENTERED.fullmatch(path)
-                    if large and known.setdefault(path, number) != number:
-                        twice.append(f"layers {known[path]} and {number}: {path}")
+    for number, top in enumerate(directories):
+        for path, size in _files(top):
+            if _is_wrong(top, path, size):
+                forbidden.append(f"layer {number}: {path}")
+            large = size >= TWICE and not ENTERED.fullmatch(path)
+            if large and known.setdefault(path, number) != number:
+                twice.append(f"layers {known[path]} and {number}: {path}")
     assert known, "an image without files"
     return Seen(forbidden, twice)
 
 
-def _is_wrong(layer: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> bool:
-    if path.rpartition("/")[2].startswith(".wh."):
-        return False
-    if FORBIDDEN.fullmatch(path) or (EMPTY.fullmatch(path) and entry.size):
+def _files(top: str) -> Iterator[tuple[str, int]]:
+    """Return the files of a layer, by their paths in it, with their sizes in bytes."""
+    for directory, _, names in os.walk(top):
+        for name in names:
+            seen = os.lstat(os.path.join(directory, name))
+            # What a layer takes away is a device in it.
+            if stat.S_ISREG(seen.st_mode):
+                yield os.path.relpath(os.path.join(directory, name), top), seen.st_size
+
+
+def _is_wrong(top: str, path: str, size: int) -> bool:
+    if FORBIDDEN.fullmatch(path) or (EMPTY.fullmatch(path) and size):
         return True
-    if not _KEPT.match(path) or entry.size > _SECRET_LIMIT:
+    if not _KEPT.match(path) or size > _SECRET_LIMIT:
         return False
-    file = layer.extractfile(entry)
-    return file is not None and SECRET.search(file.read()) is not None
+    with open(os.path.join(top, path), "rb") as file:
+        return SECRET.search(file.read()) is not None
