@@ -33,11 +33,7 @@ def opened(app: App, target: Target, wanted: enter.Wanted, *, elsewhere: bool = 
     found = [(each, program) for each in rows if (program := _program(app, each))]
     if not found and not elsewhere:
         raise _none(rows)
-    enter.made(app, target, ["true"], wanted)
-    located = locate.locate(app.engine, target, force=True, to_enter=True)
-    if located.box is None:
-        raise ContainAIError("the box went while it was to be opened", hint="again: cai code")
-    box, workspace = located.box, located.workspace
+    box, workspace = enter.there(app, target, wanted)
     if not (include.is_put(app.layout) or include.is_ours(app.layout)):
         raise SshSetupError(
             f"{app.layout.ssh_config} does not lead to boxes, so no editor finds {box.name!r}",

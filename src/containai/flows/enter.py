@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from containai.boxes import workspace as workspaces
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.errors import ContainAIError, UsageError, WorkspaceError
+from containai.errors import BoxNotFoundError, ContainAIError, UsageError, WorkspaceError
 from containai.layout import WORKSPACE_IN_BOX, Layout
 from containai.light import TYPE_CHECKING, NamedTuple
 from containai.ssh import session
@@ -83,6 +83,20 @@ def made(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Se
     """Return the session in a box; make and start whatever is missing."""
     found = made_at_once(app, target, command, wanted)
     return found if found is not None else _brought_up(app, target, command, wanted)
+
+
+def there(app: App, target: Target, wanted: Wanted) -> tuple[Box, Workspace]:
+    """Return a box that runs, made and started if need be, and its workspace as it was named.
+
+    Raises BoxNotFoundError where it goes meanwhile.
+    """
+    from containai.boxes import locate
+
+    made(app, target, ["true"], wanted)
+    located = locate.locate(app.engine, target, force=True, to_enter=True)
+    if located.box is None:
+        raise BoxNotFoundError("the box went while it was to be entered", hint="try again")
+    return located.box, located.workspace
 
 
 def made_at_once(

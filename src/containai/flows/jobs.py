@@ -8,7 +8,7 @@ from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.jobs import Job, Order
 from containai.boxes.target import Target
-from containai.errors import BoxNotFoundError, ContainAIError, JobError, UsageError
+from containai.errors import ContainAIError, JobError, UsageError
 from containai.flows import enter
 from containai.ssh import session
 
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 def started(app: "App", target: Target, wanted: enter.Wanted, order: Order) -> tuple[Box, str]:
     """Have a box, made and started if need be, run a job; return the box and the job's name."""
     # As a session is entered: what is refused there is refused here.
-    enter.made(app, target, ["true"], wanted)
-    located = locate.locate(app.engine, target, to_enter=True)
-    if located.box is None:
-        raise BoxNotFoundError("the box went while it was to be entered", hint="again: cai run")
-    start = session.start(app.layout, located.box.name)
-    directory = os.path.join(start, located.workspace.directory).rstrip("/")
-    return located.box, jobs.start(app.engine, located.box, order._replace(directory=directory))
+    box, workspace = enter.there(app, target, wanted)
+    directory = os.path.join(box.start, workspace.directory).rstrip("/")
+    return box, jobs.start(app.engine, box, order._replace(directory=directory))
 
 
 def words_of(target: Target, job: str | None) -> tuple[Target, str | None]:
