@@ -105,7 +105,7 @@ def connection_hangs(site: Site) -> None:
 
 def memory_used_up(site: Site) -> Undo:
     name = ("--name", Owner.running.box)
-    site.cai("limit", *name, "--memory", "192m")
+    site.cai("limit", *name, "--memory", "256m")
     more = ("python3", "-c", "bytearray(1 << 30)")
     assert site.cai("run", Owner.running.path, "--", *more, check=False).returncode == 137
     until(lambda: any(os.scandir(site.layout.kills)))

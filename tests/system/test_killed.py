@@ -232,9 +232,10 @@ def test_an_engine_that_keeps_a_boxs_port_is_exchanged(site, space, make_space):
         kill_the_engine_when_it_listens(site, space)
         # As a unit that starts again by itself: nobody looks at what it keeps.
         daemon._start(Machine(site.layout))
-        assert len(proxies(site)) == there + 2
+        assert len(proxies(site)) - there in (1, 2)
         said = space.run("true").stderr
-        # A kill that came a moment late finds it noted whose the port is, and nothing is kept.
+        # A kill that came a moment late finds it noted whose the port is, one that came a moment
+        # early finds nothing noted, and nothing is kept.
         if b"exchanged the engine" in said:
             break
     assert b"exchanged the engine" in said

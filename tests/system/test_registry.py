@@ -34,10 +34,8 @@ def front(port):
         yield front
 
 
-@pytest.fixture(scope="module")
-def pushed(site, port, tmp_path_factory):
-    """An image with a recipe's label in the registry: what cai says of the push. Not here."""
-    directory = tmp_path_factory.mktemp("context")
+def push(site, port, directory):
+    """Push an image with a recipe's label, like no other; return what cai says. It is not here."""
     (directory / "file").write_bytes(os.urandom(SIZE))
     (directory / "Dockerfile").write_text(f"FROM scratch\nCOPY file /\nLABEL {LABEL_RECIPE}=f\n")
     socket = f"unix://{site.layout.engine_socket}"
@@ -52,6 +50,18 @@ def pushed(site, port, tmp_path_factory):
     assert site.docker("image", "ls", "--quiet", target) == ""
     site.docker("rmi", "pushed:1")
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def pushed(site, port, tmp_path_factory):
+    """An image in the registry: what cai says of the push."""
+    return push(site, port, tmp_path_factory.mktemp("context"))
+
+
+@pytest.fixture
+def unknown(site, port, tmp_path):
+    """The digest of one that was never pulled: for a while, containerd keeps what was."""
+    return push(site, port, tmp_path)["digest"]
 
 
 @pytest.fixture
@@ -149,10 +159,10 @@ def page(path, wanted, answer):
     ids=lambda each: getattr(each, "__name__", None),
 )
 def test_what_a_bad_registry_answers_is_refused_and_nothing_is_kept(
-    site, pull, front, pushed, change, said
+    site, pull, front, unknown, change, said
 ):
     front.change = change
-    done = pull(f"@{pushed['digest']}", check=False)
+    done = pull(f"@{unknown}", check=False)
     refused(done, ImageError)
     assert said in text(done)
     assert here(site, front) == ""
