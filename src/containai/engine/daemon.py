@@ -150,7 +150,7 @@ def answering(host: Machine) -> bool:
     engine = Engine(host)
     if not engine.needs_root and _is_ours(layout):
         return True
-    done = engine.docker("info", "--format", "{{.DockerRootDir}}", ok=None, timeout=30)
+    done = engine.docker("info", "--format", "{{.DockerRootDir}}", ok=None, timeout=api.TIMEOUT)
     if done.code != 0:
         return False
     seen = done.out.strip()
