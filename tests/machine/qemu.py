@@ -40,7 +40,7 @@ KERNEL_ARGUMENTS = (
 
 
 #: How much less weight than other processes one has (nice(1)): system tests run beside.
-NICE = 10
+NICE = 5
 
 
 class MachineError(Exception):
