@@ -16,8 +16,15 @@ from .site import Site, text, tree
 
 #: Consent to what `--fix` stops or removes: nobody can be asked in a test.
 AGREED = {"CAI_YES": "1"}
-#: What is there one moment and not the next, whatever is broken: sockets, logs, what was cached.
-PASSING = ("home/.cache/*", "home/.config/go*", "home/.local/state/*", "run/*")
+#: What is there one moment and not the next, whatever is broken: sockets, logs, what was cached,
+#: and what somebody was told.
+PASSING = (
+    "home/.cache/*",
+    "home/.config/containai/kills-seen",
+    "home/.config/go*",
+    "home/.local/state/*",
+    "run/*",
+)
 
 
 class Fault(NamedTuple):
