@@ -58,25 +58,33 @@ fi
 [[ -x .venv/bin/python ]] || /usr/bin/python3 -m venv .venv
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 
-# pytest on one level. That nothing of it was chosen (5) is no failure, unless it is so of all.
-ran=
+# pytest on one level.
 run() {
-    local level=$1 parallel=() code=0
+    local level=$1 parallel=()
     shift
     # An emulated machine is the work of one processor: two, if there are as many.
     [[ $level != machine || $(nproc) == 1 ]] || parallel=(--numprocesses 2 --maxschedchunk 1)
-    .venv/bin/python -m pytest "${parallel[@]}" "tests/$level" "$@" || code=$?
-    [[ $code == 5 ]] || ran=1
-    return $((code == 5 ? 0 : code))
+    .venv/bin/python -m pytest "${parallel[@]}" "tests/$level" "$@"
+}
+
+# The code of the first level that failed; that nothing was chosen (5) counts only if it is so of all.
+result=5
+record() {
+    local code=0
+    "$@" || code=$?
+    [[ $result != [05] || $code == 5 ]] || result=$code
 }
 
 if ((${#levels[@]} < 3)); then
-    for level in "${levels[@]}"; do run "$level" "$@"; done
-    [[ -n $ran ]] || exit 5
-    exit
+    for level in "${levels[@]}"; do
+        record run "$level" "$@"
+        [[ $result == [05] ]] || break
+    done
+    exit $result
 fi
 
-run unit "$@"
+record run unit "$@"
+[[ $result == [05] ]] || exit $result
 # Machines boot beside the system tests, and give way to them (qemu.py): one after the other, they
 # would take half as long again. One build of the image does for both.
 scratch=$(mktemp -d -p /var/tmp)
@@ -84,7 +92,6 @@ export CONTAINAI_TEST_IMAGE=${CONTAINAI_TEST_IMAGE:-$scratch/image.tar}
 machines() {
     until [[ -e $CONTAINAI_TEST_IMAGE || -e $scratch/ended ]]; do sleep 1; done
     run machine "$@"
-    [[ -n $ran ]] || return 5
 }
 set -m # in a process group of its own, to be ended as by Ctrl-C
 machines "$@" >"$scratch/machine" 2>&1 &
@@ -92,13 +99,8 @@ beside=$!
 set +m
 trap '{ kill -INT -- "-$beside" && wait "$beside"; } 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
-failed=0
-run system "$@" || failed=$?
+record run system "$@"
 touch "$scratch/ended"
 tail --pid=$beside --lines=+1 --follow "$scratch/machine"
-code=0
-wait "$beside" || code=$?
-[[ $code == 5 ]] || ran=1
-((failed)) || failed=$((code == 5 ? 0 : code))
-[[ -n $ran ]] || failed=5
-exit $failed
+record wait "$beside"
+exit $result
