@@ -137,6 +137,7 @@ def test_a_stop_of_its_own(script, tmp_path):
 def test_one_that_does_not_end(script):
     it = script("trap '' TERM; " + STAYS.replace("trap", ": trap"), stop_timeout=0.1)
     Background(HOST).start(it)
+    # A child has its parent's name until it has become what it runs.
     with pytest.raises(EngineError, match=r"the program \(pid [\d ]+\) did not end"):
         Background(HOST).stop(it)
 
