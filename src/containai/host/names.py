@@ -1,5 +1,6 @@
 """Who tells this machine names: whom it asks by resolv.conf(5), and whether they answer."""
 
+import contextlib
 import os
 import select
 import socket
@@ -24,7 +25,7 @@ def silent(servers: Sequence[str], patience: float, port: int = PORT) -> list[st
     try:
         for server in servers:
             number = os.urandom(2)
-            try:
+            with contextlib.suppress(OSError):
                 [(family, _, _, _, address), *_] = socket.getaddrinfo(
                     server, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
                 )
@@ -32,8 +33,6 @@ def silent(servers: Sequence[str], patience: float, port: int = PORT) -> list[st
                 asked[own] = server, number
                 own.connect(address)
                 own.send(number + _QUERY)
-            except OSError:
-                continue
         heard = _heard(asked, time.monotonic() + patience)
     finally:
         for own in asked:
