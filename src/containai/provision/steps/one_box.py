@@ -1,6 +1,6 @@
 """One box, from outside: what doctor looks at where it is named.
 
-What a box says itself (names of its processes, its host key) is shown, and decides nothing.
+What a box says itself (names of its processes) is shown, and decides nothing.
 """
 
 import os

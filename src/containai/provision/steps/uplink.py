@@ -74,7 +74,7 @@ class Answers(Fact):
     slow = True
     holds = "each that the machine's `resolv.conf` names answers; wanted: all, needed: one"
     otherwise = "that file is its administrator's, or its network manager's; a VPN may be down"
-    looks = f"each is asked a question, all at once, and waited for for {PATIENCE:g} s"
+    looks = f"each is asked a question, all at once, and has {PATIENCE:g} s"
     means = "names resolve late, where one is silent; where all are, not at all, here or in boxes"
 
     def check(self, host: Machine) -> Finding[None]:
