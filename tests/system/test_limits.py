@@ -145,3 +145,27 @@ def test_what_is_ended_for_memory_is_told_once(site, make_space):
     assert "limit of 512 MiB on the memory of the box was reached" in said
     assert site.cai("run", space.path, "--", "true").stderr == b""
     assert b"the kernel ended" not in site.cai("ls").stderr
+
+
+def test_a_machine_with_fewer_processors_than_it_had(site, make_space):
+    space = make_space()
+    site.cai("run", space.path, "--", "true", env={"CONTAINAI_BOX_CPUS": "1"})
+    container = space.inspect()["Id"]
+    site.cai("engine", "stop")
+    # What a virtual machine leaves that had many and was given fewer.
+    path = os.path.join(site.layout.engine_data, "containers", container, "hostconfig.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config["CpusetCpus"] = "4095"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    # It comes back with the engine,
+    site.cai("engine", "start")
+    until(lambda: space.inspect()["State"]["Running"])
+    assert space.sh("nproc").strip() == str(ONLINE)
+    # and where somebody starts it, which Docker alone would refuse.
+    site.cai("stop", space.path)
+    done = site.cai("run", space.path, "--", "nproc")
+    assert done.stdout == b"1\n"
+    assert b" gets processors that this machine still has: 1\n" in done.stderr
+    assert space.inspect()["HostConfig"]["CpusetCpus"] in map(str, range(ONLINE))

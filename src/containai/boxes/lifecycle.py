@@ -126,7 +126,7 @@ class Boxes:
                 self._discard(box.container)
                 box = None
             if box is not None:
-                limiting.limit(self.engine, box, order.limits)
+                limiting.limit(self.engine, box, order.limits, say)
                 self._start(box, order.workspace, say)
                 return
             admit()

@@ -1,6 +1,7 @@
 """Gives a box that is there other limits: what boxes/limits.py decides is done here."""
 
 import contextlib
+from collections.abc import Callable
 
 from containai.boxes import design, limits, lookup
 from containai.boxes.box import Box, Status
@@ -14,24 +15,31 @@ from containai.host import locks
 def requests(engine: Engine, box: Box, asked: Limits) -> list[Request]:
     """Return the requests that give a box the limits that were asked for, where it has others.
 
-    Raises UsageError for limits that it cannot have.
+    Also those for processors that are there. Raises UsageError for limits that it cannot have.
     """
     online = engine.host.processors()
     new = limits.changes(box.limits, asked, len(online))
     whole = new._replace(memory=new.over(box.limits).memory, swap=asked.swap)
     limits.check(whole, engine.host.capacity())
+    if new.cpus is None:
+        new = new._replace(cpus=limits.fitting(box.limits, box.cpuset, online))
     others = lookup.every(engine) if new.cpus else []
     return design.limiting(box, new, online, others)
 
 
-def limit(engine: Engine, box: Box, asked: Limits) -> None:
+def limit(
+    engine: Engine, box: Box, asked: Limits, say: Callable[[str], None] = lambda _: None
+) -> None:
     """Give a box that is there, running or not, the limits that were asked for; it is locked.
 
     Raises as `requests` does, and EngineError.
     """
+    fewer = limits.fitting(box.limits, box.cpuset, engine.host.processors())
+    if fewer is not None and asked.cpus is None:
+        say(f"{box.name} gets processors that this machine still has: {fewer:g}")
     # Two that are limited at once are not to get the same processors.
     choosing = locks.hold(engine.host, locks.CHOICE, wait=60, what="choosing processors")
-    with contextlib.nullcontext() if asked.cpus is None else choosing:
+    with contextlib.nullcontext() if asked.cpus is None and fewer is None else choosing:
         for request in requests(engine, box, asked):
             engine.docker(*request)
     memory = asked.memory

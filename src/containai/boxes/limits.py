@@ -197,6 +197,17 @@ def changes(now: Limits, asked: Limits, processors: int) -> Limits:
     return Limits(*(wanted if wanted != before else None for before, wanted in pairs))  # type: ignore[arg-type]
 
 
+def fitting(now: Limits, cpuset: str, online: Sequence[int]) -> float | None:
+    """Return how many processors a box can have of a machine that lacks some of the box's own.
+
+    None where it lacks none. A virtual machine can have been given fewer since, and Docker starts
+    nothing on processors that are not there.
+    """
+    if set(machine.cpu_list(cpuset)) <= set(online) and (now.cpus or 0) <= len(online):
+        return None
+    return min(now.cpus or math.inf, float(len(online)))
+
+
 def spread(cpus: float, online: Sequence[int], taken: Iterable[str]) -> str:
     """Return the processors of a box with that limit: as many as it may use at once.
 

@@ -77,6 +77,7 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
             machine=os.uname().machine,
             may_score=limits.may_score,
         )
+        _keep_to_processors(new)
         _leave_unnamed(new["linux"]["seccomp"], kind)
         place = _place(stage, directory, sources.rule(config, mine, mountinfo), config)
         new["mounts"] = _staged(spec.mounts(new), place, nests=guest.is_box(given))
@@ -113,6 +114,16 @@ def _require_shared(mountinfo: str) -> None:
             "what sysbox-fs mounts does not reach boxes, as the mount of / is not shared: "
             "mount --make-rshared /, or engine.sysbox_fs = false"
         )
+
+
+def _keep_to_processors(new: Json) -> None:
+    resources = spec.field(new, "linux.resources", dict, {})
+    cpu = spec.field(new, "linux.resources.cpu", dict, {})
+    asked = spec.field(new, "linux.resources.cpu.cpus", str, "")
+    if asked:
+        with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+            cpu = cpu | {"cpus": limits.online(asked, file.read())}
+        new["linux"]["resources"] = resources | {"cpu": cpu}
 
 
 def _leave_unnamed(rules: Json, kind: Kind) -> None:

@@ -1,4 +1,4 @@
-"""Limits of processes (getrlimit(2)): those of a container's first one, and of its namespace."""
+"""Limits of processes (getrlimit(2)), a container's and its namespace's; and its processors."""
 
 import contextlib
 import os
@@ -95,6 +95,22 @@ def take(limits: dict[str, Limit]) -> None:
             raise RuntimeRefusal(
                 f"process.rlimits: {name} {soft}:{hard}: the engine may give {most} at most"
             ) from None
+
+
+def online(asked: str, there: str) -> str:
+    """Return those of a container's processors that are there; nothing, which means all, if none.
+
+    The kernel takes no others (cpuset(7)). Without this no container that has them would come back
+    with a virtual machine that was given fewer.
+    """
+    left = _numbers(asked) & _numbers(there)
+    return asked if left == _numbers(asked) else ",".join(map(str, sorted(left)))
+
+
+def _numbers(text: str) -> set[int]:
+    """Return the numbers of a list like "0-2,5" (cpuset(7), "List format")."""
+    ends = [part.partition("-") for part in text.strip().split(",") if part]
+    return {number for a, _, b in ends for number in range(int(a), int(b or a) + 1)}
 
 
 def with_hook(

@@ -322,6 +322,18 @@ def test_a_box_that_is_there_gets_only_what_was_asked_for(app, make, workspace):
     assert changes(app) == [("update", "--cpus", "1", "--cpuset-cpus", "0", box.id)]
 
 
+def test_a_box_whose_processors_are_gone_gets_others(app, make, workspace):
+    box = app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.add(box._replace(cpus=2.0, cpuset="1-2"))
+    app.machine.online = [0]
+    make()
+    update = ("update", "--cpus", "1", "--cpuset-cpus", "0", box.id)
+    assert changes(app) == [update, ("start", box.id)]
+    assert app.user.said[0] == "api gets processors that this machine still has: 1"
+    make()
+    assert len(changes(app)) == 2
+
+
 @pytest.mark.parametrize(("state", "running"), [(State.RUNNING, True), (State.EXITED, False)])
 def test_a_new_limit_reaches_shared_memory(app, make, workspace, state, running):
     box = app.add_box(workspace, name="api", state=state)

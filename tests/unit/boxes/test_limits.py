@@ -174,6 +174,24 @@ def test_boxes_spread_over_the_processors(cpus, taken, chosen):
     assert limits.spread(cpus, range(4), taken) == chosen
 
 
+@pytest.mark.parametrize(
+    ("cpus", "cpuset", "online", "fitting"),
+    [
+        (None, "", "0", None),
+        (1.0, "1", "0-1", None),
+        (0.5, "1", "0", 0.5),
+        (2.0, "0-1", "0", 1.0),
+        # Docker compares the number too.
+        (2.0, "", "0", 1.0),
+        (1.5, "0,3", "0-1", 1.5),
+        (None, "3", "0-1", 2.0),
+    ],
+)
+def test_a_box_keeps_to_the_processors_that_are_there(cpus, cpuset, online, fitting):
+    there = machine.cpu_list(online)
+    assert limits.fitting(Limits(cpus=cpus), cpuset, there) == fitting
+
+
 def test_processors_that_are_offline_are_not_used():
     assert limits.spread(2.0, machine.cpu_list("0,2-3"), ["0"]) == "2,3"
 

@@ -91,3 +91,18 @@ def test_asking_for_an_oom_score_changes_nothing():
     assert limits.may_score(1000)
     with open("/proc/self/oom_score_adj", encoding="ascii") as file:
         assert file.read() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "online", "left"),
+    [
+        ("0", "0-3\n", "0"),
+        ("1-2,5", "0-7\n", "1-2,5"),
+        ("1-2,5", "0,2,5-6\n", "2,5"),
+        # None is left: all there are, which an empty list says.
+        ("1", "0\n", ""),
+        ("", "0\n", ""),
+    ],
+)
+def test_a_container_runs_on_processors_that_are_there(asked, online, left):
+    assert limits.online(asked, online) == left
