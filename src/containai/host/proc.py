@@ -9,8 +9,9 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 
-from containai.errors import ContainAIError, PrivilegeError, SshSetupError
+from containai.errors import ContainAIError, SshSetupError
 from containai.host.noted import noted, observers, shown, tell
+from containai.host.sudo import Sudo
 from containai.light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ PASSED_ON = frozenset(
         "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
     }
 )  # fmt: skip
-
 
 #: What a program is started by that ends with us, however we end (setpriv(1)).
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -60,6 +60,7 @@ class Programs:
         """`path` is where programs are looked for, not the system's; `elsewhere` what is added."""
         self.path = path or SYSTEM_PATH
         self._elsewhere = elsewhere
+        self._sudo = Sudo()
 
     def is_root(self) -> bool:
         """Whether this is root."""
@@ -93,16 +94,11 @@ class Programs:
     def as_root(self, argv: Sequence[str]) -> list[str]:
         """Return the argv that runs as root: as it is for root, else behind sudo.
 
-        Raises PrivilegeError where there is no sudo.
+        Raises PrivilegeError where there is no sudo, or it has refused already.
         """
         if self.is_root():
             return list(argv)
-        if self.which("sudo", root=True) is None:
-            raise PrivilegeError(
-                f"root is needed for: {describe(argv)}",
-                hint="install sudo and add yourself to its group, or run this command as root",
-            )
-        return ["sudo", "--", *argv]
+        return self._sudo.argv(argv, self.which("sudo", root=True))
 
     @noted
     def run(
@@ -146,6 +142,7 @@ class Programs:
                 Done(124, _text(late.stdout), _text(late.stderr)),
             ) from None
         done = Done(ended.returncode, _text(ended.stdout), _text(ended.stderr))
+        self._sudo.heed(argv, done.code, done.err, self.run)
         if ok is not None and done.code not in ok:
             raise failure(argv, done)
         return done
@@ -187,6 +184,7 @@ class Programs:
             except BaseException:
                 child.kill()
                 raise
+        self._sudo.heed(argv, code, _text(why), self.run)
         return Done(code, _text(said), _text(why))
 
     @noted
@@ -244,6 +242,7 @@ class Programs:
                 child.wait()
                 raise
         done = Done(child.returncode, "".join(last), "")
+        self._sudo.heed(argv, done.code, done.out, self.run)
         if done.code != 0:
             raise failure(argv, done)
         return done

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from containai.errors import ContainAIError, DamagedError, PrivilegeError
-from containai.host import proc
+from containai.host import proc, sudo
 from containai.host.machine import Machine
 from containai.host.perform import perform
 from containai.provision import record
@@ -46,7 +46,7 @@ def _asks_nothing(host: Machine) -> bool:
     if host.is_root():
         return True
     try:
-        return host.run(["sudo", "--non-interactive", "--", "true"], ok=None).code == 0
+        return sudo.asks_nothing(host.run)
     except ContainAIError:
         return False
 

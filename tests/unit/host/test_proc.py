@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,60 @@ def test_sudo_is_told_where_a_program_is(tmp_path, monkeypatch):
     os.chown(sudo, 1000, 1000)
     with pytest.raises(PrivilegeError):
         Programs().run(["env", "x"], root=True)
+
+
+#: What sudo says to whom it does not know, and to whom it would ask for a password.
+_UNKNOWN = "u is not in the sudoers file."
+_PASSWORD = "sudo: a terminal is required to read the password"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a sudo that others own is none")
+@pytest.mark.parametrize(
+    ("code", "said", "again", "refuses"),
+    [
+        (1, _UNKNOWN, 1, True),
+        (1, _PASSWORD, 1, True),
+        # The program's own code, and message.
+        (1, "", 1, False),
+        (1, "about sudo", 0, False),
+        (2, _UNKNOWN, 1, False),
+        (0, _UNKNOWN, 1, False),
+    ],
+)
+@pytest.mark.parametrize("how", ["run", "run_limited", "stream"])
+def test_a_sudo_that_refuses_is_not_the_program(
+    tmp_path, monkeypatch, how, code, said, again, refuses
+):
+    sudo, asked = tmp_path / "sudo", tmp_path / "asked"
+    program(sudo)
+    sudo.write_text(
+        f'#!/bin/sh\necho "$*" >>{asked}\n[ "$1" != --non-interactive ] || exit {again}\n'
+        f"echo '{said}' >&2\nexit {code}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(proc, "SYSTEM_PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    programs = Programs()
+    calls = {
+        "run": lambda: programs.run(["test", "x"], root=True, ok=None),
+        "run_limited": lambda: programs.run_limited(
+            ["test", "x"], root=True, stdin=b"", limit=999, timeout=20
+        ),
+        "stream": lambda: programs.stream(["test", "x"], print, root=True),
+    }
+    for _ in range(2):
+        if refuses:
+            with pytest.raises(
+                PrivilegeError, match=r"sudo does not let you .* for: test x"
+            ) as why:
+                calls[how]()
+            assert "group sudo" in why.value.hint
+        else:
+            with suppress(ProcessError):
+                calls[how]()
+    times = asked.read_text("utf-8").count("-- /usr/bin/test x")
+    # Who is refused is not asked for a password again.
+    assert times == (1 if refuses else 2)
 
 
 def test_as_root_without_sudo(monkeypatch):
