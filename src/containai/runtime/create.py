@@ -14,6 +14,7 @@ from . import (
     links,
     nested,
     placed,
+    seccomp,
     sources,
     spec,
     staging,
@@ -78,7 +79,8 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
             may_score=limits.may_score,
         )
         _keep_to_processors(new)
-        _leave_unnamed(new["linux"]["seccomp"], kind)
+        if kind.unnamed:
+            new["linux"]["seccomp"] = seccomp.unnamed(new["linux"]["seccomp"], kind.unnamed)
         place = _place(stage, directory, sources.rule(config, mine, mountinfo), config)
         new["mounts"] = _staged(spec.mounts(new), place, nests=guest.is_box(given))
         if kind.places:
@@ -124,11 +126,6 @@ def _keep_to_processors(new: Json) -> None:
         with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
             cpu = cpu | {"cpus": limits.online(asked, file.read())}
         new["linux"]["resources"] = resources | {"cpu": cpu}
-
-
-def _leave_unnamed(rules: Json, kind: Kind) -> None:
-    named = rules.get("architectures") or []
-    rules["architectures"] = [each for each in named if each not in kind.unnamed]
 
 
 def _devices(devices: list[Json], stage: Stage, base: int) -> list[Json]:

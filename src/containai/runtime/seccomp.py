@@ -197,6 +197,28 @@ def fitted(profile: dict[str, Any] | None, machine: str, *, administers: bool) -
     return profile | {"syscalls": kept}
 
 
+def unnamed(profile: dict[str, Any], architectures: AbstractSet[str]) -> dict[str, Any]:
+    """Return a fitted profile that does not name these architectures, and means the same.
+
+    What an allow-list does not know is ENOSYS to a process by runc's own rule, which is only for
+    architectures that are named (patchbpf): programs go on with an older call then. EPERM, the
+    default of such a list, is the end to them: with glibc 2.39 that of chmod(2) in tar.
+    """
+    named = [each for each in profile.get("architectures") or [] if each not in architectures]
+    profile = profile | {"architectures": named}
+    default = profile.get("defaultErrnoRet", _EPERM)
+    if profile.get("defaultAction") != _ERRNO or default not in (None, _EPERM):
+        return profile
+    rules = [
+        # One that says what is the default counts for nothing.
+        rule | {"errnoRet": _EPERM} if rule["names"] == ["socketcall"] else rule
+        for rule in profile.get("syscalls") or []
+    ]
+    known = {name for rule in rules for name in rule["names"]}
+    rules.append(_refusal((REFUSED.keys() | NEEDED.keys()) - known))
+    return profile | {"defaultErrnoRet": _ENOSYS, "syscalls": rules}
+
+
 def _gone(action: str | None, asked: set[str], *, allows: bool) -> set[str]:
     """Return which calls leave a rule with that action: one call has one rule for all of it."""
     if action == _ALLOW:

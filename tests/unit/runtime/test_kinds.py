@@ -37,14 +37,6 @@ def test_sysbox_fs_serves_whom_it_is_asked_to(wanted):
     assert config.options(SYSBOX) == ([] if wanted else ["--no-sysbox-fs"])
 
 
-def test_rules_name_no_architecture_by_which_sysbox_rewrites_them():
-    rules = {"architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]}
-    create._leave_unnamed(rules, SYSBOX)
-    assert rules["architectures"] == ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]
-    create._leave_unnamed(rules, RUNC)
-    assert len(rules["architectures"]) == 2
-
-
 ROOT = "27 1 8:1 / / rw,relatime {}- ext4 /dev/sda1 rw\n28 27 0:5 / /dev rw shared:2 - tmpfs d rw\n"
 
 

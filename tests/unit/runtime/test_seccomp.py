@@ -3,7 +3,15 @@ from typing import Any
 
 import pytest
 
-from containai.runtime.seccomp import FAMILIES, NEEDED, ON_REQUEST, REFUSED, REFUSED_FAMILIES
+from containai.runtime.kinds import SYSBOX
+from containai.runtime.seccomp import (
+    FAMILIES,
+    NEEDED,
+    ON_REQUEST,
+    REFUSED,
+    REFUSED_FAMILIES,
+    unnamed,
+)
 from containai.runtime.seccomp import fitted as fitted_to
 
 ALLOW, ERRNO, LOG = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_LOG"
@@ -247,3 +255,39 @@ def test_what_a_profile_says_of_other_arguments_stays():
         assert [x for x in new["syscalls"] if "socket" in x["names"]] == [each]
     new = fitted({"defaultAction": ALLOW, "syscalls": [nothing]})
     assert [x for x in new["syscalls"] if "socket" in x["names"]] == [nothing]
+
+
+def answers(profile, name):
+    """Return the error numbers that a profile's rules give for a call, or else its default's."""
+    found = [rule.get("errnoRet") for rule in profile["syscalls"] if name in rule["names"]]
+    return found or [profile.get("defaultErrnoRet")]
+
+
+@pytest.mark.parametrize("default", [{"defaultErrnoRet": 1}, {"defaultErrnoRet": None}, {}])
+@pytest.mark.parametrize("administers", [True, False])
+def test_rules_that_name_no_architecture_mean_the_same(default, administers):
+    given = {key: value for key, value in DEFAULT.items() if key != "defaultErrnoRet"} | default
+    before = fitted_to(given, "x86_64", administers=administers)
+    new = unnamed(before, SYSBOX.unnamed)
+    assert new["architectures"] == ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+    # What nobody knows is not there; what is refused is refused, and what was allowed stays so.
+    assert answers(new, "a_call_of_tomorrow") == [38]
+    for name in REFUSED:
+        assert answers(new, name) == [1], name
+    for name in NEEDED:
+        allowed = [rule for rule in before["syscalls"] if name in rule["names"]]
+        assert [rule for rule in new["syscalls"] if name in rule["names"]] == allowed or answers(
+            new, name
+        ) == [1]
+
+
+@pytest.mark.parametrize("number", [38, 13])
+def test_a_profile_that_says_another_error_keeps_it(number):
+    profile = DEFAULT | {"defaultErrnoRet": number}
+    assert unnamed(profile, SYSBOX.unnamed)["defaultErrnoRet"] == number
+    assert unnamed(profile, SYSBOX.unnamed)["syscalls"] == profile["syscalls"]
+
+
+def test_what_is_allowed_unless_it_is_named_stays_so():
+    profile = fitted_to(None, "x86_64", administers=True)
+    assert unnamed(profile, SYSBOX.unnamed)["syscalls"] == profile["syscalls"]
