@@ -64,8 +64,12 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
         placed.apply(config.given, container, root, base)
         if kind.managed:
             earlier.give_back(root, base)
+        is_aside = False
         if kind.in_place:
-            root = stage.cover(root, plain)
+            from . import aside, in_place
+
+            is_aside = aside.put(root)
+            root = stage.cover(root, in_place.root_of(overlay.upper) if overlay else plain)
         added = [each.mount for each in sources.attached_to(config, container)]
         asked = given | {"mounts": [*spec.mounts(given), *added]}
         new = spec.edited(
@@ -98,7 +102,9 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
         process = spec.field(new, "process", dict, {})
         new["process"], taken = limits.divided(process, may_raise=limits.may_raise())
         if files := taken.get("RLIMIT_NOFILE"):
-            new = limits.with_hook(new, config.ours(RUNC), base, *files)
+            new = limits.with_hook(new, config.ours(RUNC), "limits", base, *files)
+        if is_aside:
+            new = limits.with_hook(new, config.ours(RUNC), "back", root)
         bundle.store(bundle.ORIGINAL, given)
         bundle.store(bundle.NAME, new)
         undo.pop_all()
@@ -153,7 +159,7 @@ def _figures(state: str) -> dict[str, int]:
 
 def _as_box(new: Json, stage: Stage, base: int, figures: dict[str, int]) -> Json:
     """Return the spec as a box's. `figures` are detached mounts of lxcfs's files."""
-    files = {path: stage.file(tree) for path, tree in figures.items()}
+    files = {path: stage.placed(tree) for path, tree in figures.items()}
     files |= {
         path: stage.device(*number, owner=(base, base)) for path, number in guest.DEVICES.items()
     }

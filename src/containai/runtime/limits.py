@@ -113,11 +113,9 @@ def _numbers(text: str) -> set[int]:
     return {number for a, _, b in ends for number in range(int(a), int(b or a) + 1)}
 
 
-def with_hook(
-    spec: dict[str, Any], program: str, owner: int, soft: int, hard: int
-) -> dict[str, Any]:
-    """Return a container's spec with a hook on the host that has `set_files` called for it."""
-    hook = {"path": program, "args": [program, "limits", *map(str, (owner, soft, hard))]}
+def with_hook(spec: dict[str, Any], program: str, *words: object) -> dict[str, Any]:
+    """Return a container's spec with a hook on the host: a call of a program of ours."""
+    hook = {"path": program, "args": [program, *map(str, words)]}
     hooks = spec.get("hooks") or {}
     return spec | {"hooks": hooks | {"createRuntime": [*(hooks.get("createRuntime") or []), hook]}}
 

@@ -91,17 +91,16 @@ def main(arguments: list[str], library: str, name: str = RUNC.name) -> int:
         _refuse_unknown(call)
         own = {
             "attach": _attach,
+            "back": _back,
             "detach": _detach,
+            "limits": _limits,
+            "lxcfs": _lxcfs,
             "ranges": _ranges,
             "reclaim": _reclaim,
             "unshift": _unshift,
         }
         if call.command in own:
             return own[call.command](config, call)
-        if call.command == "lxcfs":
-            return _lxcfs(config)
-        if call.command == "limits":
-            return _limits(call)
         preserved = int(call.options.get("--preserve-fds") or 0)
         ready = Ready(arguments)
         if call.command in ("create", "run"):
@@ -288,11 +287,19 @@ def _ranges(config: Config, call: Call) -> int:
     return 0
 
 
-def _limits(call: Call) -> int:
+def _limits(config: Config, call: Call) -> int:
     """`cai-runc limits OWNER SOFT HARD`: a hook of ours, with the container's state on stdin."""
     from . import limits
 
     limits.set_files(json.load(sys.stdin)["pid"], *map(int, call.words))
+    return 0
+
+
+def _back(config: Config, call: Call) -> int:
+    """`cai-runc back ROOT`: a hook of ours, once Sysbox has read what it does."""
+    from . import aside
+
+    aside.back(*_expected(call, 1))
     return 0
 
 
@@ -315,7 +322,7 @@ def _unshift(config: Config, call: Call) -> int:
     return 0
 
 
-def _lxcfs(config: Config) -> int:
+def _lxcfs(config: Config, call: Call) -> int:
     """`cai-runc lxcfs`: keep lxcfs alive, for the files of /proc in boxes, until SIGTERM."""
     from . import lxcfs
 

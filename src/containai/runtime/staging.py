@@ -287,10 +287,10 @@ class Stage(Trees):
             os.close(fd)
         return target
 
-    def file(self, tree: int) -> str:
-        """Stage a detached mount of a file, as it is; return where it is."""
+    def placed(self, tree: int, *, directory: bool = False) -> str:
+        """Stage a detached mount of a file or a directory, as it is; return where it is."""
         target = self._new_target()
-        make_target(target, directory=False)
+        make_target(target, directory=directory)
         syscalls.attach(tree, target)
         os.close(tree)
         return target
