@@ -1,5 +1,6 @@
 """Starts a box's container, whatever an engine that was killed has left in its way."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -37,8 +38,10 @@ def start(engine: Engine, container: str) -> None:
             late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
             if late or engine.container(container) is None:
                 raise
-        shims.end(engine.host, container)
-        shims.discard_bundle(engine.host, container)
+        # Who may not be root leaves it to the engine to notice, until the deadline.
+        with contextlib.suppress(PrivilegeError):
+            shims.end(engine.host, container)
+            shims.discard_bundle(engine.host, container)
         time.sleep(SHIM_GONE / 20)
 
 
@@ -54,7 +57,11 @@ def with_a_port(
     port, tried = box.ssh_port, {box.ssh_port}
     if _starts(engine, box.container):
         return port
-    if daemon.free_ports(engine.host, port):
+    try:
+        is_freed = daemon.free_ports(engine.host, port)
+    except PrivilegeError as refused:
+        raise _taken(box.name, port, str(refused)) from None
+    if is_freed:
         say(f"exchanged the engine, which kept port {port} since a start was interrupted")
         if _starts(engine, box.container):
             return port

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     #: `Programs.run`.
     Run = Callable[..., Done]
 
+#: How much of a command is shown, in characters.
+_LONGEST = 100
 _PREFIX = ["sudo", "--"]
 _HINT = "add yourself to the group sudo, or run this command as root"
 
@@ -46,7 +48,9 @@ class Sudo:
             return [*_PREFIX, *argv]
         import shlex
 
-        raise PrivilegeError(f"{what}: {shlex.join(argv)}", hint=how)
+        command = shlex.join(argv)
+        shown = command if len(command) <= _LONGEST else f"{command[:_LONGEST]}…"
+        raise PrivilegeError(f"{what}: {shown}", hint=how)
 
     def heed(self, argv: Sequence[str], code: int, said: str, run: Run) -> None:
         """Hear how a command of `argv` ended. Raises PrivilegeError where sudo ran nothing.

@@ -4,9 +4,9 @@ import pytest
 
 from containai.boxes import starting
 from containai.boxes.workspace import Workspace
-from containai.engine import daemon
+from containai.engine import daemon, shims
 from containai.engine.container import State
-from containai.errors import BoxStartError, EngineError, UnsupportedError
+from containai.errors import BoxStartError, EngineError, PrivilegeError, UnsupportedError
 from containai.host import files
 from harness.app import words
 
@@ -68,3 +68,24 @@ def test_a_stopped_box_whose_port_is_taken_stays_and_says_so(app, make, workspac
         make()
     assert app.docker.container("api").state is State.EXITED
     assert words(changes(app)) == ["start"]
+
+
+def refuse(*_, **__):
+    raise PrivilegeError("sudo does not let you")
+
+
+def test_who_may_not_be_root_is_told_which_port_the_engine_keeps(app, make, workspace, monkeypatch):
+    app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", TAKEN)
+    monkeypatch.setattr(daemon, "free_ports", refuse)
+    with pytest.raises(BoxStartError, match=r"port 2301, .* is taken: sudo does not let you"):
+        make()
+
+
+def test_who_may_not_be_root_waits_for_the_engine_to_notice(app, make, workspace, monkeypatch):
+    app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", *[EngineError(f"task {'0' * 64}: already exists")] * 2)
+    monkeypatch.setattr(shims, "end", refuse)
+    monkeypatch.setattr(starting, "SHIM_GONE", 1)
+    make()
+    assert app.docker.container("api").state is State.RUNNING
