@@ -26,10 +26,19 @@ def install_sysbox(site: Site) -> None:
     for name in (SYSBOX_RUNC, *sysbox.DAEMONS):
         found = shutil.which(name, path=os.environ.get(DIRECTORY) or os.defpath)
         assert found, f"{name} is not here; {DIRECTORY} says where it is"
-        shutil.copy(found, os.path.join(layout.sysbox_dir, name))
+        # One of a site that was kept may run.
+        target = os.path.join(layout.sysbox_dir, name)
+        os.replace(shutil.copy(found, f"{target}.new"), target)
     pin = RELEASES[os.uname().machine]
     with open(os.path.join(layout.sysbox_dir, "release"), "w", encoding="ascii") as file:
         file.write(pin.sha256)
-    with open(layout.runtime_choice, "w", encoding="utf-8") as file:
+    keep_sysbox(site)
+
+
+def keep_sysbox(site: Site) -> None:
+    """Have new boxes started by it, where something else does."""
+    if runtimes.chosen(site.layout) == SYSBOX_RUNC:
+        return
+    with open(site.layout.runtime_choice, "w", encoding="utf-8") as file:
         file.write(runtimes.choice_text(Choice(SYSBOX_RUNC, "the tests' own", {})))
     site.cai("setup", "--yes")

@@ -296,6 +296,7 @@ def test_no_probe_fails_to_look(seen):
     assert unverified == {}
 
 
+@pytest.mark.unified
 def test_box_passes_every_probe(site, shared):
     done = site.cai("doctor", "--attack", shared.box, "--json", check=False)
     told = json.loads(done.stdout)
@@ -305,6 +306,7 @@ def test_box_passes_every_probe(site, shared):
     assert [each["probe"] for each in told["probes"]] == [each.name for each in report.probes()]
 
 
+@pytest.mark.unified
 def test_finding_ends_with_1(site, shared):
     shared.sh("sudo mkdir -p /root/.kube && sudo touch /root/.kube/config")
     try:
@@ -319,6 +321,7 @@ def test_finding_ends_with_1(site, shared):
     assert lines[-1].endswith(" 1 found, 0 unverified")
 
 
+@pytest.mark.unified
 def test_leak_into_a_box_is_found_from_inside_and_outside(site, shared, tmp_path):
     # With the ids of the box, as runc's own would have; the directory is the host's root's.
     options = ("-U", "-S", "0", "-G", "0")

@@ -10,7 +10,7 @@ def test_a_box_is_looked_into(site, shared):
     assert document["box"] == shared.box
     assert [row for row in document["checks"] if row["state"] == "wrong"] == []
     rows = {row["step"]: row for row in document["checks"]}
-    assert rows["container"]["seen"].startswith("cai-runc, ")
+    assert rows["container"]["seen"].startswith(("cai-runc, ", "sysbox-runc, "))
     assert rows["limits"]["seen"].startswith("memory ")
     # By the path of its workspace, too.
     assert json.loads(site.cai("doctor", shared.path, "--json").stdout)["box"] == shared.box

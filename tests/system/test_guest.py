@@ -191,7 +191,7 @@ def test_the_hosts_own_is_gone_or_unreadable(shared):
 
 UNREADABLE = r"""
 sudo awk '$1 !~ /^0+$/' /proc/kallsyms | head -1
-sudo dmesg 2>&1 | grep -c 'Operation not permitted'
+sudo dmesg 2>/dev/null | wc -l
 ps -e -o comm= | grep -c -e dockerd -e containerd-shim -e kthreadd
 hostname
 lsblk --noheadings 2>&1 | wc -l
@@ -199,7 +199,7 @@ lsblk --noheadings 2>&1 | wc -l
 
 
 def test_the_kernels_log_its_addresses_and_the_hosts_processes_are_out_of_sight(shared):
-    assert shared.sh(UNREADABLE).splitlines() == ["1", "1", shared.box, "0"]
+    assert shared.sh(UNREADABLE).splitlines() == ["0", "1", shared.box, "0"]
 
 
 def test_paths_of_the_host_show_only_for_what_is_mounted_from_it(site, shared):

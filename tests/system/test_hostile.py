@@ -366,6 +366,7 @@ def test_a_host_key_that_a_box_made_up(site, shared, space):
     shared.run("true")
 
 
+@pytest.mark.unified
 def test_a_box_cannot_make_cgroups_without_end(site, shared):
     script = "cd /sys/fs/cgroup; for i in $(seq 60); do mkdir d && cd d || break; done; pwd"
     said = site.docker("exec", shared.box, "sh", "-c", script)

@@ -51,7 +51,7 @@ for make in socket.socket, socket.socketpair:
         try:
             make(family, 15)
         except OSError as error:
-            error.errno == 1 or there.append(family)
+            error.errno in (1, 38) or there.append(family)
     print(*there)
 """
 
@@ -118,11 +118,15 @@ def test_bpf_and_perf_are_there_for_who_asks(site):
 
 def test_sockets_are_of_five_families_also_by_way_of_32_bit(shared):
     done = shared.run("sudo", "python3", "-c", SOCKETS)
-    assert done.stdout.decode().splitlines() == ["-38 -38", "1 2 10 16 17", "1"]
+    # Not there, or, where all that is not named is not there (seccomp.unnamed), refused.
+    by_32_bit, *families = done.stdout.decode().splitlines()
+    assert by_32_bit in ("-38 -38", "-1 -1")
+    assert families == ["1 2 10 16 17", "1"]
 
 
 def test_exec_has_the_rights_of_the_box(site, shared):
-    look = "grep -E '^(Cap|Seccomp|NoNew)' /proc/self/status; cat /proc/self/uid_map"
+    # Sysbox gives root's processes their capabilities as ambient ones, too.
+    look = "grep -E '^(Cap[^A]|Seccomp|NoNew)' /proc/self/status; cat /proc/self/uid_map"
     session = shared.sh(f"sudo sh -c {look!r}")
     as_root = site.docker("exec", shared.box, "sh", "-c", look)
     assert as_root == session

@@ -177,6 +177,7 @@ def test_limits_of_nested_containers_go_as_far_as_the_boxs(shared):
         assert given.split()[-3:-1] == [most] * 2
 
 
+@pytest.mark.unified
 def test_processes_and_cgroups_of_a_box_are_bounded(site, shared):
     limit = limits.MANY
     assert shared.inspect()["HostConfig"]["PidsLimit"] == limit

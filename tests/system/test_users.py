@@ -115,6 +115,30 @@ def test_everybody_sees_their_own_boxes_and_takes_no_other_for_gone(site, users,
     assert "of other users" in boxes["seen"]
 
 
+#: A sudo that knows somebody not, for one process: how it ends then (sudo(8), "Exit value").
+REFUSING = """
+mount -t tmpfs none /usr/local/sbin
+cd /usr/local/sbin
+printf '#!/bin/sh\necho sudo: a password is required >&2\nexit 1\n' >sudo
+chmod 755 . sudo
+exec "$@"
+"""
+
+
+def test_who_may_not_be_root_is_told_what_nobody_looked_at(site, users, box_of_ann):
+    ann, _ = users
+    argv = ["unshare", "--mount", "sh", "-ec", REFUSING, "sh", *ann.argv("doctor", "--json")]
+    done = subprocess.run(argv, env=ann.environment, capture_output=True, check=False, cwd="/")
+    found = {each["step"]: each for each in json.loads(done.stdout)["checks"]}
+    for step in ("network", f"image {site.environment['CONTAINAI_IMAGE_NAME']}"):
+        assert found[step]["state"] == "unknown", found[step]
+        assert found[step]["seen"].startswith("not looked at: sudo does not let you be root")
+        assert "group sudo" in found[step]["hint"]
+    # What is her own to have, and nothing that is root's.
+    wrong = {step for step, each in found.items() if each["state"] == "wrong"}
+    assert wrong <= {"Docker context"}, [found[step] for step in wrong]
+
+
 def test_a_box_of_another_user_is_refused_with_whose_it_is(site, users, box_of_ann):
     ann, bob = users
     mine = bob.workspace
