@@ -14,8 +14,8 @@ class Kind(NamedTuple):
     program: str
     #: Whether it mounts cgroup2 where the host has that beside v1; else it has a way of its own.
     unified: bool
-    #: Whether the root file system stays where the engine has it: processes outside of this mount
-    #: namespace ask for it by that path.
+    #: Whether processes outside of this mount namespace ask for the root file system by its path:
+    #: they find nothing there.
     in_place: bool
     #: Whether daemons outside know its containers from one start to the next.
     managed: bool
