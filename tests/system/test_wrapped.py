@@ -151,7 +151,9 @@ READ = {
     "a link to its directory": "cd ..; mv docker elsewhere; ln -s elsewhere docker",
     "k3s": "mkdir -p /etc/rancher; ln -s / /etc/rancher/k3s",
 }
-LOOK = "find /etc/docker /etc/docker/ /etc/elsewhere /etc/rancher -printf '%p %y %l %s\\n' 2>&1"
+LOOK = (
+    "find /etc/docker /etc/docker/ /etc/elsewhere /etc/rancher -printf '%p %y %l %s\\n' 2>&1 || :"
+)
 
 
 @pytest.mark.parametrize("what", READ)
