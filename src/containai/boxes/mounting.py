@@ -28,6 +28,17 @@ def added(layout: Layout, container: str) -> tuple[Mount, ...]:
         return ()
 
 
+def is_there(source: str) -> bool:
+    """Whether this machine still has what was added. What this user may not look at is."""
+    try:
+        os.stat(source)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def add(engine: Engine, box: Box, mount: Mount) -> bool:
     """Have a running box show something of the host; return whether it did not before.
 

@@ -46,14 +46,14 @@ def remove(app: App, target: Target, at: str) -> tuple[Box, Mounted]:
     """Take what was added to a box at a place away again. Raises WorkspaceError if nothing was."""
     box = _running(app, target)
     gone = mounting.remove(app.engine, box, os.path.normpath(at))
-    return box, Mounted(*gone, is_there=os.path.exists(gone.source))
+    return box, Mounted(*gone, is_there=mounting.is_there(gone.source))
 
 
 def listed(app: App, target: Target) -> tuple[Box, list[Mounted]]:
     """Return a box and what was added to it."""
     box = locate.existing(app.engine, target, to_enter=True)
     found = mounting.added(app.layout, box.container)
-    return box, [Mounted(*mount, is_there=os.path.exists(mount.source)) for mount in found]
+    return box, [Mounted(*mount, is_there=mounting.is_there(mount.source)) for mount in found]
 
 
 def _running(app: App, target: Target) -> Box:

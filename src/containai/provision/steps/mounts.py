@@ -1,6 +1,5 @@
 """What `cai mount add` has boxes show."""
 
-import os
 import shlex
 from collections.abc import Sequence
 
@@ -25,20 +24,10 @@ class Mounts(Only, Fact):
     def judged(self, host: Machine, own: Sequence[Box]) -> Finding[None]:
         """Look at each path. One that this user may not look at is no less there."""
         added = [(box, each) for box in own for each in mounting.added(host.layout, box.container)]
-        gone = [(box, each) for box, each in added if not _is_there(each.source)]
+        gone = [(box, each) for box, each in added if not mounting.is_there(each.source)]
         if not gone:
             return Finding(True, f"{len(added)} of {len(own)} boxes" if added else "none was added")
         seen = "; ".join(f"{box.name}: {each.source!r} is gone" for box, each in gone)
         box, first = gone[0]
         forget = f"cai mount rm {box.name} {shlex.quote(first.target)}"
         return Finding(False, seen, optional=True, hint=f"put it back, or forget it: {forget}")
-
-
-def _is_there(path: str) -> bool:
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-    except OSError:
-        return True
-    return True
