@@ -197,7 +197,10 @@ class Background:
             words = ["sh", "-c", _WITH_FILE, wanted.environment_file, *words]
         limits = [f"{key}={text.replace('infinity', 'unlimited')}" for key, text in wanted.limits]
         argv = scripts.argv("host/background.sh", wanted.log, *limits, "--", *words)
-        launched = processes.look(int(self.host.run(argv, root=True).out))
+        # Nothing of whoever starts it, as in a unit: it outlives their session, and a shim takes
+        # XDG_RUNTIME_DIR for the place of its sockets, which goes with that.
+        started = self.host.run(argv, root=True, env={"PATH": proc.SYSTEM_PATH})
+        launched = processes.look(int(started.out))
         return () if launched is None else (launched,)
 
     def stop(self, wanted: Service) -> None:

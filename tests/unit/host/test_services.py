@@ -79,11 +79,14 @@ def _whole(path, count):
 
 
 @ROOT
-def test_what_it_is_started_with(script, tmp_path):
+def test_what_it_is_started_with(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1234")
     seen = tmp_path / "seen"
     variables = tmp_path / "variables"
     variables.write_text('B="d!&%e"\n', encoding="ascii")
-    text = f'{{ ulimit -c; echo "$A $B $LC_ALL"; grep SigIgn /proc/$$/status; }} >"{seen}"\n{STAYS}'
+    text = f"""{{
+        ulimit -c; echo "$A $B $LC_ALL${{XDG_RUNTIME_DIR-}}"; grep SigIgn /proc/$$/status
+    }} >"{seen}"\n{STAYS}"""
     order = []
 
     def wanted():
