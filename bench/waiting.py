@@ -7,6 +7,9 @@ import time
 from bench.measure import run
 from containai.layout import AGENT_USER
 
+#: How long a container may take on a slow machine, in seconds: an emulated one takes minutes.
+PATIENCE = 600.0
+
 
 def free_port() -> int:
     """Return a port of this machine that nobody has."""
@@ -16,8 +19,8 @@ def free_port() -> int:
 
 
 def wait_for_ssh(port: int) -> None:
-    """Wait for sshd's banner. Raises RuntimeError where it takes more than a minute."""
-    deadline = time.monotonic() + 60
+    """Wait for sshd's banner. Raises RuntimeError where it takes more than PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
@@ -26,21 +29,21 @@ def wait_for_ssh(port: int) -> None:
         except OSError:
             pass  # docker-proxy accepts and hangs up before sshd listens
         time.sleep(0.01)
-    raise RuntimeError(f"no ssh on port {port} within a minute")
+    raise RuntimeError(f"no ssh on port {port} within {PATIENCE:g} s")
 
 
 def wait_for_login(port: int, key: str) -> None:
-    """Try ssh until it has run `true`. Raises RuntimeError where that takes more than a minute."""
+    """Try ssh until it has run `true`. Raises RuntimeError where that takes more than PATIENCE."""
     argv = [
         "ssh", "-F", "/dev/null", "-i", key, "-p", str(port),
         "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
         f"{AGENT_USER}@127.0.0.1", "true",
     ]  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(RuntimeError):
             run(argv)
             return
         time.sleep(0.01)
-    raise RuntimeError(f"no login on port {port} within a minute")
+    raise RuntimeError(f"no login on port {port} within {PATIENCE:g} s")
