@@ -35,7 +35,7 @@ def is_there(source: str) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError:
-        return True
+        pass
     return True
 
 

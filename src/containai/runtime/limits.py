@@ -103,8 +103,9 @@ def online(asked: str, there: str) -> str:
     The kernel takes no others (cpuset(7)). Without this no container that has them would come back
     with a virtual machine that was given fewer.
     """
-    left = _numbers(asked) & _numbers(there)
-    return asked if left == _numbers(asked) else ",".join(map(str, sorted(left)))
+    numbers = _numbers(asked)
+    left = numbers & _numbers(there)
+    return asked if left == numbers else ",".join(map(str, sorted(left)))
 
 
 def _numbers(text: str) -> set[int]:
