@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _MARGIN = 15.0
 #: Becomes a command with the variables of a file.
 _WITH_FILE = 'set -a; [ ! -e "$0" ] || . "$0"; exec "$@"'
+#: The environment of what stays: nothing of whoever starts it, as in a unit. It outlives their
+#: session, and a shim takes XDG_RUNTIME_DIR for the place of its sockets, which goes with that.
+_NOBODYS = {"PATH": proc.SYSTEM_PATH}
 #: How long PID 1 may take until it reaps what has ended, in seconds: some never do.
 _REAPED = 2.0
 
@@ -182,7 +185,7 @@ class Background:
     def _launch(self, wanted: Service) -> Sequence[Process]:
         if wanted.launch:
             try:
-                self.host.run(wanted.launch, root=True, timeout=wanted.start_timeout)
+                self.host.run(wanted.launch, root=True, timeout=wanted.start_timeout, env=_NOBODYS)
             except proc.ProcessError as failed:
                 if wanted.optional:
                     return []
@@ -197,9 +200,7 @@ class Background:
             words = ["sh", "-c", _WITH_FILE, wanted.environment_file, *words]
         limits = [f"{key}={text.replace('infinity', 'unlimited')}" for key, text in wanted.limits]
         argv = scripts.argv("host/background.sh", wanted.log, *limits, "--", *words)
-        # Nothing of whoever starts it, as in a unit: it outlives their session, and a shim takes
-        # XDG_RUNTIME_DIR for the place of its sockets, which goes with that.
-        started = self.host.run(argv, root=True, env={"PATH": proc.SYSTEM_PATH})
+        started = self.host.run(argv, root=True, env=_NOBODYS)
         launched = processes.look(int(started.out))
         return () if launched is None else (launched,)
 

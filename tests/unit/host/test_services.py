@@ -109,6 +109,19 @@ def test_what_it_is_started_with(script, tmp_path, monkeypatch):
 
 
 @ROOT
+def test_one_with_a_command_that_starts_it_has_nothing_of_ours(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1234")
+    seen = tmp_path / "seen"
+    it = script("")
+    launch = ("sh", "-c", 'env >"$0"; touch "$1"', str(seen), str(tmp_path / "ready"))
+    Background(HOST).start(it._replace(launch=launch))
+    names = {line.split("=")[0] for line in seen.read_text().splitlines()}
+    # PWD and its like are the shell's own.
+    assert "PATH" in names
+    assert not names & {"XDG_RUNTIME_DIR", "HOME", "USER", "LANG", "TERM"}
+
+
+@ROOT
 def test_one_that_ends_says_why(script):
     it = script("echo reason >&2; exit 3\n")
     with pytest.raises(EngineError, match=r"the program does not start: its log.*\n  reason") as no:
