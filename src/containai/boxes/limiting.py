@@ -18,11 +18,9 @@ def requests(engine: Engine, box: Box, asked: Limits) -> list[Request]:
     Also those for processors that are there. Raises UsageError for limits that it cannot have.
     """
     online = engine.host.processors()
-    new = limits.changes(box.limits, asked, len(online))
+    new = limits.changes(box.limits, asked, box.cpuset, online)
     whole = new._replace(memory=new.over(box.limits).memory, swap=asked.swap)
     limits.check(whole, engine.host.capacity())
-    if new.cpus is None:
-        new = new._replace(cpus=limits.fitting(box.limits, box.cpuset, online))
     others = lookup.every(engine) if new.cpus else []
     return design.limiting(box, new, online, others)
 
@@ -34,12 +32,12 @@ def limit(
 
     Raises as `requests` does, and EngineError.
     """
-    fewer = limits.fitting(box.limits, box.cpuset, engine.host.processors())
-    if fewer is not None and asked.cpus is None:
-        say(f"{box.name} gets processors that this machine still has: {fewer:g}")
+    cpus = limits.changes(box.limits, asked, box.cpuset, engine.host.processors()).cpus
+    if cpus and asked.cpus is None:
+        say(f"{box.name} gets processors that this machine still has: {cpus:g}")
     # Two that are limited at once are not to get the same processors.
     choosing = locks.hold(engine.host, locks.CHOICE, wait=60, what="choosing processors")
-    with contextlib.nullcontext() if asked.cpus is None and fewer is None else choosing:
+    with choosing if cpus else contextlib.nullcontext():
         for request in requests(engine, box, asked):
             engine.docker(*request)
     memory = asked.memory

@@ -181,10 +181,11 @@ def check(limits: Limits, has: Capacity) -> None:
         )
 
 
-def changes(now: Limits, asked: Limits, processors: int) -> Limits:
+def changes(now: Limits, asked: Limits, cpuset: str, online: Sequence[int]) -> Limits:
     """Return what of the asked limits a box does not have yet; no limit is all processors then.
 
-    Raises UsageError for another limit on disk, which Docker cannot give to what is there.
+    Also processors that are there, in place of a box's own. Raises UsageError for another limit on
+    disk, which Docker cannot give to what is there.
     """
     if asked.disk is not None and asked.disk != now.disk:
         raise UsageError(
@@ -192,12 +193,13 @@ def changes(now: Limits, asked: Limits, processors: int) -> Limits:
             hint="make it anew with it, which asks first: cai run --fresh --disk SIZE",
         )
     if asked.cpus == 0:
-        asked = asked._replace(cpus=float(processors) if now.cpus else None)
+        asked = asked._replace(cpus=float(len(online)) if now.cpus else None)
     pairs = zip(now, asked, strict=True)
-    return Limits(*(wanted if wanted != before else None for before, wanted in pairs))  # type: ignore[arg-type]
+    new = Limits(*(wanted if wanted != before else None for before, wanted in pairs))  # type: ignore[arg-type]
+    return new if new.cpus else new._replace(cpus=_fitting(now, cpuset, online))
 
 
-def fitting(now: Limits, cpuset: str, online: Sequence[int]) -> float | None:
+def _fitting(now: Limits, cpuset: str, online: Sequence[int]) -> float | None:
     """Return how many processors a box can have of a machine that lacks some of the box's own.
 
     None where it lacks none. A virtual machine can have been given fewer since, and Docker starts

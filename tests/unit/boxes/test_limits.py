@@ -115,17 +115,21 @@ def test_what_no_box_can_have(wanted, message):
 
 
 def test_changes():
-    assert limits.changes(NOW, Limits(), 2) == limits.changes(NOW, NOW, 2) == Limits()
-    assert limits.changes(NOW, Limits(2 * GIB, 1.0), 2) == Limits(2 * GIB)
-    assert limits.changes(Limits(0, 0.0), Limits(0, 0.0), 2) == Limits()
-    assert limits.changes(Limits(0, 0.0), Limits(cpus=1.0), 2) == Limits(None, 1.0)
-    assert limits.changes(NOW, Limits(memory=0, pids=0), 2) == Limits(memory=0, pids=0)
+    assert (
+        limits.changes(NOW, Limits(), "", [0, 1])
+        == limits.changes(NOW, NOW, "", [0, 1])
+        == Limits()
+    )
+    assert limits.changes(NOW, Limits(2 * GIB, 1.0), "", [0, 1]) == Limits(2 * GIB)
+    assert limits.changes(Limits(0, 0.0), Limits(0, 0.0), "", [0, 1]) == Limits()
+    assert limits.changes(Limits(0, 0.0), Limits(cpus=1.0), "", [0, 1]) == Limits(None, 1.0)
+    assert limits.changes(NOW, Limits(memory=0, pids=0), "", [0, 1]) == Limits(memory=0, pids=0)
     # Docker takes no limit on processors away: all of them are as good.
-    assert limits.changes(NOW, Limits(cpus=0.0), 2) == Limits(cpus=2.0)
-    assert limits.changes(NOW._replace(cpus=2.0), Limits(cpus=0.0), 2) == Limits()
+    assert limits.changes(NOW, Limits(cpus=0.0), "", [0, 1]) == Limits(cpus=2.0)
+    assert limits.changes(NOW._replace(cpus=2.0), Limits(cpus=0.0), "", [0, 1]) == Limits()
     with pytest.raises(UsageError, match="cannot be changed"):
-        limits.changes(NOW, Limits(disk=GIB), 2)
-    assert limits.changes(NOW._replace(disk=GIB), Limits(disk=GIB), 2) == Limits()
+        limits.changes(NOW, Limits(disk=GIB), "", [0, 1])
+    assert limits.changes(NOW._replace(disk=GIB), Limits(disk=GIB), "", [0, 1]) == Limits()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,9 @@ def test_boxes_spread_over_the_processors(cpus, taken, chosen):
 )
 def test_a_box_keeps_to_the_processors_that_are_there(cpus, cpuset, online, fitting):
     there = machine.cpu_list(online)
-    assert limits.fitting(Limits(cpus=cpus), cpuset, there) == fitting
+    now = NOW._replace(cpus=cpus)
+    assert limits.changes(now, Limits(), cpuset, there) == Limits(cpus=fitting)
+    assert limits.changes(now, Limits(cpus=0.25), cpuset, there) == Limits(cpus=0.25)
 
 
 def test_processors_that_are_offline_are_not_used():
