@@ -10,6 +10,7 @@ whatever the links in there lead to (CreateVol, GetDistroPath): so that has for 
 ours with nothing in it.
 """
 
+import contextlib
 import os
 from collections.abc import Collection
 
@@ -70,15 +71,13 @@ def _own(place: str, beside: str, stage: Stage, root: str) -> Json:
 
 def _filled(path: str, place: str, stage: Stage) -> str:
     """Stage what is at a place, which another bind would hide; nothing where there is none."""
-    root = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        fd = syscalls.open_beneath(root, place.strip("/"), links=False)
+    with contextlib.ExitStack() as held:
+        root = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        held.callback(os.close, root)
         try:
+            fd = syscalls.open_beneath(root, place.strip("/"), links=False)
+            held.callback(os.close, fd)
             is_filled = bool(os.listdir(f"/proc/self/fd/{fd}"))
-            return stage.placed(syscalls.open_tree(fd, 0), directory=True) if is_filled else ""
-        finally:
-            os.close(fd)
-    except OSError:
-        return ""
-    finally:
-        os.close(root)
+        except OSError:  # It is not there, a file, or the box's root has made a link of it.
+            return ""
+        return stage.placed(syscalls.open_tree(fd, 0), directory=True) if is_filled else ""
