@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from containai.boxes import lookup, volumes
 from containai.boxes.box import Box
-from containai.engine import daemon, runtimes
+from containai.engine import daemon, runtimes, sysbox
 from containai.engine.client import Engine
 from containai.host.machine import Machine
 from containai.layout import (
@@ -17,7 +17,7 @@ from containai.layout import (
     LABEL_OWNER,
     LABEL_PART_OF,
 )
-from containai.machine_layout import BOX_IDS, RUNTIME
+from containai.machine_layout import BOX_IDS
 from containai.provision.step import Area, Described, Fact, Scope
 from containai.provision.steps.own import Only, engine_silent
 from containai.work.actions import Action, Finding, Run
@@ -94,17 +94,21 @@ class Ownership(Only, Described):
     means = "the agent cannot write there: logins, settings and history are lost with the session"
 
     def judged(self, host: Machine, own: Sequence[Box]) -> Finding[list[Owned]]:
-        """Look at the directories; only cai-runc keeps ids on disk as they are in boxes."""
+        """Look at the directories: our runtimes keep ids on disk as they are in boxes.
+
+        A box that an earlier version started on Sysbox has Sysbox's own until it is started again.
+        """
         engine = Engine(host)
-        if runtimes.chosen(host.layout) != RUNTIME:
-            return Finding(True, "as its runtime has them")
+        right = {f"{AGENT_UID}"}
+        if runtimes.sysbox_program(host.layout) is not None:
+            right.add(f"{sysbox.first_ids()[0] + AGENT_UID}")
         names = sorted({box.data for box in own if box.data})
         where = {n: v for n in names if (v := _mountpoint(host, engine.inspect("volume", n)))}
         owners = _owners(host, list(where.values()))
         wrong = [
             Owned(name, path, owners[path])
             for name, path in where.items()
-            if owners.get(path, f"{AGENT_UID}") != f"{AGENT_UID}"
+            if owners.get(path, f"{AGENT_UID}") not in right
         ]
         if not wrong:
             return Finding(True, f"{len(where)} volumes")
