@@ -11,13 +11,11 @@ from containai.boxes.box import Box, Status
 from containai.boxes.inside import Inside
 from containai.boxes.kills import Kill
 from containai.boxes.limits import Limits
-from containai.engine import runtimes, sysbox
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.host import files
 from containai.provision.step import Scope
 from containai.provision.steps import owned
-from containai.provision.steps import volumes as volumes_step
 from containai.provision.steps.agents_inside import AgentsInside, Within, script
 from containai.provision.steps.configuration import Home, WorkspaceFiles
 from containai.provision.steps.inside import (
@@ -354,14 +352,6 @@ def test_data_of_nobody(machine, box, monkeypatch):
         assert one.argv == ["chown", "--no-dereference", "1000:1000", path]
         assert rest.argv[:3] == ["find", path, "-xdev"]
         assert "-execdir" in rest.argv
-    # A box that runs since an earlier version has Sysbox's ids, where there is a Sysbox.
-    old = sysbox.first_ids()[0] + 1000
-    monkeypatch.setattr(volumes_step, "_owners", lambda *_: {path: str(old)})
-    assert not Ownership().check(machine).ok
-    monkeypatch.setattr(runtimes, "sysbox_program", lambda _: "/there")
-    assert Ownership().check(machine).ok
-    monkeypatch.setattr(volumes_step, "_owners", lambda *_: {path: "4000000"})
-    assert not Ownership().check(machine).ok
     # What is said to be elsewhere is not ours to give away.
     monkeypatch.setattr(Engine, "inspect", lambda *_: {"Mountpoint": f"{path}/../../../../etc"})
     assert Ownership().check(machine).ok
