@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from . import attached, links, sources, staging, syscalls
@@ -36,7 +36,21 @@ class Inside(NamedTuple):
 
     user: int
     mounts: int
+    uts: int
     mountinfo: str
+
+    @property
+    def points(self) -> list[str]:
+        """Where something is mounted."""
+        lines = [line.split(" ", 5) for line in self.mountinfo.split("\n")]
+        return [staging.unescaped(fields[4]) for fields in lines if len(fields) == 6]
+
+
+class Placed(NamedTuple):
+    """A detached mount, and where a container is to have it."""
+
+    tree: staging.Tree
+    destination: str
 
 
 def attach(config: Config, mine: Range, process: int, wanted: Attached) -> None:
@@ -44,32 +58,26 @@ def attach(config: Config, mine: Range, process: int, wanted: Attached) -> None:
 
     What is there already stays. Raises RuntimeRefusal.
     """
-    _check(wanted)
-    source = links.resolved(wanted.source, os.path.realpath(config.engine_data))
-    wanted = wanted._replace(source=source)
-    with _changing(config, mine, process) as (lock, inside):
+    wanted = checked(config, wanted)
+    with changing(config, mine, process) as (lock, inside):
         had = attached.read(config.attached, mine.container)
-        is_mounted = wanted.destination in _points(inside.mountinfo)
-        if wanted in had and is_mounted:
+        is_mounted = wanted.destination in inside.points
+        if wanted in had.added and is_mounted:
             return
-        others = [each for each in had if each != wanted]
-        if is_mounted or wanted.destination in [each.destination for each in others]:
+        others = had._replace(added=tuple(each for each in had.added if each != wanted))
+        if is_mounted or wanted.destination in [each.destination for each in others.mounts]:
             raise RuntimeRefusal(f"{wanted.destination}: something is mounted there already")
-        if len(others) >= attached.LIMIT:
-            raise RuntimeRefusal(f"{len(others)} mounts were added to this container already")
-        rule = sources.rule(config, mine, sources.mounts_here())
-        tree = staging.Trees(mine.base).bound(
-            source, rule, recursive=True, readonly=wanted.readonly
-        )
-        try:
-            # Before: killed in between, the next start, or the same call again, mounts it.
-            attached.write(config.attached, mine.container, [*others, wanted])
-            _in_child(lock, lambda: _mount(inside, config.stage, tree, wanted.destination))
-        except (RuntimeRefusal, OSError):
-            attached.write(config.attached, mine.container, others)
-            raise
-        finally:
-            os.close(tree.fd)
+        if len(others.added) >= attached.LIMIT:
+            raise RuntimeRefusal(f"{len(others.added)} mounts were added to this container already")
+        with trees(config, mine, [wanted]) as placed:
+            try:
+                # Before: killed in between, the next start, or the same call again, mounts it.
+                new = others._replace(added=(*others.added, wanted))
+                attached.write(config.attached, mine.container, new)
+                in_child(lock, lambda: mount(inside, config.stage, placed))
+            except (RuntimeRefusal, OSError):
+                attached.write(config.attached, mine.container, others)
+                raise
 
 
 def detach(config: Config, mine: Range, process: int, destination: str) -> None:
@@ -79,25 +87,26 @@ def detach(config: Config, mine: Range, process: int, destination: str) -> None:
     Raises RuntimeRefusal where none was added there, and where the container is in the way; it is
     out of the record then.
     """
-    with _changing(config, mine, process) as (lock, inside):
+    with changing(config, mine, process) as (lock, inside):
         had = attached.read(config.attached, mine.container)
-        kept = [each for each in had if each.destination != destination]
-        if len(kept) == len(had):
+        added = tuple(each for each in had.added if each.destination != destination)
+        if len(added) == len(had.added):
             raise RuntimeRefusal(f"no mount was added at {destination}")
-        count = _points(inside.mountinfo).count(destination)
+        count = inside.points.count(destination)
         try:
             if count:
-                _in_child(lock, lambda: _unmount(inside, destination, min(count, _DEEP)))
+                in_child(lock, lambda: _unmount(inside, destination, min(count, _DEEP)))
         except RuntimeRefusal as wrong:
             raise RuntimeRefusal(
                 f"the box has it until it is restarted: it cannot be taken off [{wrong}]"
             ) from None
         finally:
-            attached.write(config.attached, mine.container, kept)
+            attached.write(config.attached, mine.container, had._replace(added=added))
 
 
 @contextlib.contextmanager
-def _changing(config: Config, mine: Range, process: int) -> Iterator[tuple[int, Inside]]:
+def changing(config: Config, mine: Range, process: int) -> Iterator[tuple[int, Inside]]:
+    """Be the only one who changes what a container got; yield its lock, and what it is inside."""
     with (
         attached.locked(config.attached, mine.container) as lock,
         _entered(process, mine.base) as inside,
@@ -105,7 +114,25 @@ def _changing(config: Config, mine: Range, process: int) -> Iterator[tuple[int, 
         yield lock, inside
 
 
-def _check(wanted: Attached) -> None:
+@contextlib.contextmanager
+def trees(config: Config, mine: Range, wanted: Sequence[Attached]) -> Iterator[list[Placed]]:
+    """Yield detached mounts of sources of the host's, with the ids of a container.
+
+    Raises RuntimeRefusal for what cannot be one.
+    """
+    rule = sources.rule(config, mine, sources.mounts_here())
+    copies = staging.Trees(mine.base)
+    with contextlib.ExitStack() as opened:
+        placed = []
+        for each in wanted:
+            tree = copies.bound(each.source, rule, recursive=True, readonly=each.readonly)
+            opened.callback(os.close, tree.fd)
+            placed.append(Placed(tree, each.destination))
+        yield placed
+
+
+def checked(config: Config, wanted: Attached) -> Attached:
+    """Return what is to be mounted with its source's real path. Raises RuntimeRefusal."""
     destination = wanted.destination
     if not wanted.source.startswith("/"):
         raise RuntimeRefusal(f"bind source {wanted.source}: no absolute path")
@@ -113,11 +140,8 @@ def _check(wanted: Attached) -> None:
         raise RuntimeRefusal(f"{destination!r} is no place in a container: a path from / on")
     if any(staging.is_below(destination, other) for other in _OTHERS):
         raise RuntimeRefusal(f"{destination}: nothing is mounted there")
-
-
-def _points(mountinfo: str) -> list[str]:
-    lines = [line.split(" ", 5) for line in mountinfo.split("\n")]
-    return [staging.unescaped(fields[4]) for fields in lines if len(fields) == 6]
+    source = links.resolved(wanted.source, os.path.realpath(config.engine_data))
+    return wanted._replace(source=source)
 
 
 @contextlib.contextmanager
@@ -129,7 +153,7 @@ def _entered(process: int, base: int) -> Iterator[Inside]:
             at = os.open(f"/proc/{process}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             opened.callback(os.close, at)
             found = {}
-            for name in ("ns/user", "ns/mnt", "mountinfo", "uid_map"):
+            for name in ("ns/user", "ns/mnt", "ns/uts", "mountinfo", "uid_map"):
                 found[name] = os.open(name, flags, dir_fd=at)
                 opened.callback(os.close, found[name])
             with open(found["uid_map"], "rb", closefd=False) as file:
@@ -141,10 +165,10 @@ def _entered(process: int, base: int) -> Iterator[Inside]:
         if first != [b"0", b"%d" % base]:
             # Its number is another's by now.
             raise RuntimeRefusal("the container does not run")
-        yield Inside(found["ns/user"], found["ns/mnt"], mountinfo)
+        yield Inside(found["ns/user"], found["ns/mnt"], found["ns/uts"], mountinfo)
 
 
-def _in_child(lock: int, act: Callable[[], None]) -> None:
+def in_child(lock: int, act: Callable[[], None]) -> None:
     """Do something in a child, for a while. Raises RuntimeRefusal with what it says."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -175,37 +199,40 @@ def _in_child(lock: int, act: Callable[[], None]) -> None:
         raise RuntimeRefusal(said[1:].decode(errors="replace") or "its process was killed")
 
 
-def _mount(inside: Inside, stage: str, tree: staging.Tree, destination: str) -> None:
+def mount(inside: Inside, stage: str, placed: Sequence[Placed]) -> None:
+    """Mount it all, one after the other: to be done by a child, which is in the container then."""
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    fd = _locked(inside, stage, tree)
+    copies = _locked(inside, stage, [each.tree for each in placed])
     syscalls.enter(inside.mounts, syscalls.CLONE_NEWNS)
     _be_its_root()
-    target = _target(destination, directory=tree.is_directory)
-    syscalls.attach_to(fd, target)
-    # Who may rename what is above it had it somewhere else, perhaps. Wherever that is, and a file
-    # or not, the descriptor leads there.
-    itself = f"{os.getpid()}/fd/{fd}"
-    if os.readlink(itself, dir_fd=proc) != destination:
-        os.fchdir(proc)
-        syscalls.unmount(itself, links=True)
-        raise RuntimeRefusal(f"{destination} was moved meanwhile")
+    for fd, (tree, destination) in zip(copies, placed, strict=True):
+        target = _target(destination, directory=tree.is_directory)
+        syscalls.attach_to(fd, target)
+        # Who may rename what is above it had it somewhere else, perhaps. Wherever that is, and a
+        # file or not, the descriptor leads there.
+        itself = f"{os.getpid()}/fd/{fd}"
+        if os.readlink(itself, dir_fd=proc) != destination:
+            os.fchdir(proc)
+            syscalls.unmount(itself, links=True)
+            raise RuntimeRefusal(f"{destination} was moved meanwhile")
 
 
-def _locked(inside: Inside, stage: str, tree: staging.Tree) -> int:
-    """Return a copy of a detached mount of which the container's root can change no flag.
+def _locked(inside: Inside, stage: str, trees: Sequence[staging.Tree]) -> list[int]:
+    """Return copies of detached mounts of which the container's root can change no flag.
 
     The kernel locks the flags of mounts that a mount namespace of less rights is a copy of
     (mount_namespaces(7)): here that is one of the container's user namespace, which lasts as long
     as this process.
     """
-    staging.make(stage, "size=16k")
-    place = os.path.join(stage, "0")
-    staging.make_target(place, directory=tree.is_directory)
-    syscalls.attach(tree.fd, place)
+    staging.make(stage, "size=64k")
+    places = [os.path.join(stage, str(number)) for number in range(len(trees))]
+    for place, tree in zip(places, trees, strict=True):
+        staging.make_target(place, directory=tree.is_directory)
+        syscalls.attach(tree.fd, place)
     syscalls.enter(inside.user, syscalls.CLONE_NEWUSER)
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    fd = os.open(place, os.O_PATH | os.O_CLOEXEC)
-    return syscalls.open_tree(fd, syscalls.AT_RECURSIVE)
+    found = [os.open(place, os.O_PATH | os.O_CLOEXEC) for place in places]
+    return [syscalls.open_tree(fd, syscalls.AT_RECURSIVE) for fd in found]
 
 
 def _be_its_root() -> None:

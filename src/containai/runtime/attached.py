@@ -1,20 +1,22 @@
-"""What was mounted in containers that ran already: a record a container, which only root writes.
+"""What containers got that ran already: a record a container, which only root writes.
 
-`create` mounts it again, so that a stop, a start and a power cut change nothing. Pure but for the
-files of one directory.
+`create` gives it to them again, so that a stop, a start and a power cut change nothing. Pure but
+for the files of one directory.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 #: A directory of the runtime's state.
 NAME = "attached"
-#: The first word of an `exec` that is none, but adds a mount or takes one away (main.py).
-ATTACH, DETACH = ":attach", ":detach"
+#: The first word of an `exec` that is none, but adds a mount or takes one away (main.py), or has
+#: somebody wait for what makes a spare box a workspace's (claim.py).
+ATTACH, DETACH, AWAIT = ":attach", ":detach", ":await"
 #: How many mounts a container is given that way: each is one that its start has to make.
 LIMIT = 64
 _LOCK = ".lock"
@@ -39,13 +41,43 @@ class Attached(NamedTuple):
         }
 
 
-def parse(text: str) -> tuple[Attached, ...]:
-    """Return what a record says. Raises ValueError where it says none."""
+class Record(NamedTuple):
+    """What a container got: mounts of `cai mount add`, and what made a spare box a workspace's.
+
+    Those are the mounts that one made for it would have been made with, and its host name.
+    """
+
+    added: tuple[Attached, ...] = ()
+    claimed: tuple[Attached, ...] = ()
+    hostname: str = ""
+
+    @property
+    def mounts(self) -> tuple[Attached, ...]:
+        """All of them; what lies in another comes after it."""
+        whole = (*self.claimed, *self.added)
+        return tuple(sorted(whole, key=lambda each: each.destination.count("/")))
+
+
+def parse(text: str | bytes) -> Record:
+    """Return what a record says. Raises ValueError where it says none.
+
+    The first ones were a list, of what was added.
+    """
     try:
         said = json.loads(text)
-        found = tuple(Attached(*each) for each in said)
-    except (TypeError, RecursionError):
+        fields: dict[str, Any] = {"added": said} if isinstance(said, list) else dict(said)
+        added, claimed = (_mounts(fields.get(name, [])) for name in ("added", "claimed"))
+        hostname: Any = fields.get("hostname", "")
+        found = Record(added, claimed, hostname)
+    except (TypeError, LookupError, RecursionError):
         raise ValueError("no list of mounts") from None
+    if found.hostname != "" and not is_name(found.hostname):
+        raise ValueError(f"{found.hostname!r} is no name of a box")
+    return found
+
+
+def _mounts(said: Any) -> tuple[Attached, ...]:
+    found = tuple(Attached(*each) for each in said)
     for each in found:
         if not isinstance(each.source, str) or not isinstance(each.destination, str):
             raise ValueError("a path that is none")
@@ -54,25 +86,30 @@ def parse(text: str) -> tuple[Attached, ...]:
     return found
 
 
+def is_name(text: object) -> bool:
+    """Whether something is a box's name, which is its host name, too (hostname(7))."""
+    return isinstance(text, str) and re.fullmatch("[a-zA-Z0-9][a-zA-Z0-9-]{0,62}", text) is not None
+
+
 def is_plain(path: str) -> bool:
     """Whether a path leads from the root directory down, to anything but that."""
     parts = path.split("/")
     return parts[0] == "" and len(parts) > 1 and not {"", ".", ".."}.intersection(parts[1:])
 
 
-def read(directory: str, container: str) -> tuple[Attached, ...]:
-    """Return what a container was given; nothing where there is no record, or a damaged one."""
+def read(directory: str, container: str) -> Record:
+    """Return what a container got; nothing where there is no record, or a damaged one."""
     try:
         with open(os.path.join(directory, container), encoding="utf-8") as file:
             return parse(file.read())
     except (OSError, ValueError):
-        return ()
+        return Record()
 
 
-def write(directory: str, container: str, mounts: Sequence[Attached]) -> None:
-    """Have a container's record say that; without mounts there is none."""
+def write(directory: str, container: str, record: Record) -> None:
+    """Have a container's record say that; where there is nothing to say, there is none."""
     path = os.path.join(directory, container)
-    if not mounts:
+    if record == Record():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
@@ -80,7 +117,7 @@ def write(directory: str, container: str, mounts: Sequence[Attached]) -> None:
     with open(new, "w", encoding="utf-8") as file:
         # For users of the engine, who know the container's id: the directory cannot be listed.
         os.fchmod(file.fileno(), 0o644)
-        json.dump([[*each] for each in mounts], file)
+        json.dump(record._asdict(), file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)

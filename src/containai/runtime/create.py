@@ -12,6 +12,7 @@ from . import (
     idmap,
     limits,
     links,
+    naming,
     nested,
     placed,
     seccomp,
@@ -70,8 +71,11 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
 
             is_aside = aside.put(root)
             root = stage.cover(root, in_place.root_of(overlay.upper) if overlay else plain)
-        added = [each.mount for each in sources.attached_to(config, container)]
-        asked = given | {"mounts": [*spec.mounts(given), *added]}
+        got = sources.attached_to(config, container)
+        asked = given | {"mounts": [*spec.mounts(given), *(each.mount for each in got.mounts)]}
+        if got.hostname:
+            asked |= {"hostname": got.hostname}
+            naming.tell(naming.directory(config.engine_data, container), got.hostname)
         new = spec.edited(
             asked,
             base=base,

@@ -190,7 +190,7 @@ def _exec(config: Config, call: Call, arguments: list[str], preserved: int) -> R
 
 
 def _mounts(config: Config, call: Call, process: dict[str, Any]) -> bool:
-    """Add or take away the mount that an exec asks for; return whether it asks for one.
+    """Do what an exec asks for that is none, of mounts and claims; return whether it is one.
 
     Whoever may use the engine asks so, without being root: the same could have it mount anything in
     a container of its own.
@@ -202,8 +202,14 @@ def _mounts(config: Config, call: Call, process: dict[str, Any]) -> bool:
             _attach(config, _asking(call, source, destination, readonly=mode == "ro"))
         case [attached.DETACH, destination]:
             _detach(config, _asking(call, destination))
-        case [attached.ATTACH | attached.DETACH, *_]:
-            raise RuntimeRefusal("expected: :attach SOURCE DESTINATION ro|rw, :detach DESTINATION")
+        case [attached.AWAIT, owner] if owner.isdecimal():
+            from . import claim
+
+            claim.wait(config, *_running(config, call, _container(call)), int(owner))
+        case [attached.ATTACH | attached.DETACH | attached.AWAIT, *_]:
+            raise RuntimeRefusal(
+                "expected: :attach SOURCE DESTINATION ro|rw, :detach DESTINATION, :await UID"
+            )
         case _:
             return False
     return True

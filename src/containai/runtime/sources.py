@@ -4,7 +4,7 @@ import contextlib
 import os
 
 from . import attached, idmap, staging, syscalls
-from .attached import Attached
+from .attached import Record
 from .config import Config
 from .ranges import SIZE, Range
 from .staging import MappingOf
@@ -35,15 +35,16 @@ def rule(config: Config, mine: Range, mountinfo: str) -> MappingOf:
     return mapping_of
 
 
-def attached_to(config: Config, container: str) -> list[Attached]:
-    """Return what was mounted in a container while it ran, and what it is to have again.
+def attached_to(config: Config, container: str) -> Record:
+    """Return what a container got while it ran, and is to have again.
 
-    What the host has no more, or has a link for by now, keeps no container from starting. What lies
-    in another comes after it.
+    What was added that the host has no more, or has a link for by now, keeps no container from
+    starting; what it would have been made with does, as that does.
     """
+    record = attached.read(config.attached, container)
     found = []
-    for each in attached.read(config.attached, container):
+    for each in record.added:
         with contextlib.suppress(OSError):
             os.close(syscalls.open_without_links(each.source))
             found.append(each)
-    return sorted(found, key=lambda each: each.destination.count("/"))
+    return record._replace(added=tuple(found))
