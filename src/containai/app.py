@@ -41,6 +41,8 @@ class App:
         self.environ = environ or {}
         #: The workspace whose settings these are; "" for what holds everywhere.
         self.workspace = ""
+        #: Whether it is for a box only where a spare one can be it.
+        self.only_spares = False
 
     def at(self, workspace: str) -> Self:
         """Return this with the settings of a workspace, by its real path, and all else the same."""
@@ -120,6 +122,7 @@ class App:
             port_range=settings.ssh_port_range,
             forward_agent=settings.ssh_forward_agent,
             ssh_timeout=settings.ssh_timeout,
+            only_spares=self.only_spares,
             limits=lambda: limits.said(settings.value, self.host.capacity()),
             data_volume=settings.box_data_volume,
             wishes=Wishes(settings.workspace_protect, settings.workspace_read_only, settings.mount),

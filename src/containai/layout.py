@@ -39,6 +39,10 @@ LABEL_SSH_PORT = LABEL + "ssh-port"
 LABEL_OWNER = LABEL + "owner"
 #: Of a box: where sessions start in it, where that is not ~/workspace.
 LABEL_START = LABEL + "start"
+#: Of a box that was made before anybody wanted one: which ones it is as good as (boxes/spares.py).
+LABEL_SPARE = LABEL + "spare"
+#: How the names of those begin until somebody does. No user can choose one.
+SPARE = "spare."
 #: Of a volume: whose box it is a part of, and the box's name.
 LABEL_PART_OF = LABEL + "part-of"
 #: Of a volume: what it is for.
@@ -128,13 +132,18 @@ class Layout(MachineLayout):
         return os.path.join(self.ssh_blocks, "direct")
 
     def ssh_block(self, box: str) -> str:
-        """Path of a box's host block."""
-        return os.path.join(self.ssh_blocks, f"{box}.conf")
+        """Path of a box's host block; a spare's is none that ssh reads and editors list."""
+        return os.path.join(self.ssh_blocks, box if box.startswith(SPARE) else f"{box}.conf")
 
     @property
     def state_dir(self) -> str:
         """State of this user's ContainAI: the lock of what ssh has of boxes."""
         return os.path.join(self.home, ".local/state/containai")
+
+    @property
+    def spares(self) -> str:
+        """Directory of what is known of spare boxes, and of the data volumes that were theirs."""
+        return os.path.join(self.state_dir, "spares")
 
     @property
     def git_links(self) -> str:

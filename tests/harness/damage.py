@@ -10,6 +10,7 @@ from containai import trust
 from containai.boxes import keeping, lookup
 from containai.engine import cache, configuration, forward
 from containai.engine.container import Container
+from containai.layout import SPARE
 from containai.provision import versions
 from containai.provision.known_files import KNOWN, Known
 from containai.provision.steps.user import context_file
@@ -57,6 +58,8 @@ def furnish(app: FakeApp, workspace: Path) -> Container:
         os.path.join(layout.state_dir, "renaming"): "a\nb\n",
         os.path.join(layout.state_dir, "ssh-client"): "x y\n",
         os.path.join(layout.git_links, "x"): "gitdir: x\n",
+        os.path.join(layout.spares, "data-x"): str(workspace),
+        layout.ssh_block(f"{SPARE}x"): "1\n",
         layout.forwarded(box.name): "-L 3000\n",
         context_file(layout.home): json.dumps(context),
         os.path.join(layout.home, ".docker/config.json"): "{}",

@@ -65,6 +65,8 @@ class Site:
             # Half of two processors doubles the time of all; what is so by default has its tests.
             "CONTAINAI_BOX_MEMORY": "none",
             "CONTAINAI_BOX_CPUS": "none",
+            # Who wants some says so: they are boxes, which boot beside whatever is tried.
+            "CONTAINAI_BOX_SPARES": "0",
         }
         #: Every container that a test looked at, so that nothing of it may be left.
         self.containers: set[str] = set()

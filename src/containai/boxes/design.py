@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from containai import kept as kepts
 from containai.boxes import around, limits, ports
+from containai.boxes import spec as specs
 from containai.boxes.box import Box, Status, named_volumes
 from containai.boxes.given import Files
 from containai.boxes.limits import Limits
@@ -38,6 +39,13 @@ class Order(NamedTuple):
     limits: Limits = Limits()
     data: str = ""
     places: Places = Places()
+    #: Of a box for no workspace yet: which ones it is as good as.
+    spare: str = ""
+
+    @property
+    def hostname(self) -> str:
+        """What the box's host name is to be."""
+        return specs.hostname(self.name, self.spare)
 
 
 class Scene(NamedTuple):
@@ -79,30 +87,34 @@ def new(
         ipv6=scene.ipv6,
         data=order.data,
         sharing=sharing(scene.boxes, order.data, order.name),
+        spare=order.spare,
     )
 
 
-def files(
-    agent: Files, *, key: tuple[str, str], authorized: str, pools: str, told: str = ""
-) -> Files:
+def files(agent: Files, *, authorized: str, pools: str, told: str = "") -> Files:
     """Return what a new box is given before it boots, beside what its runtime asks of its agent.
 
-    `key` is its host key, private and public; `authorized` the key that its user has; `told` what
-    it is told of the network.
+    `authorized` is the key that its user has; `told` what it is told of the network. Its host key
+    is not among it.
     """
-    private, public = key
     network: Files = {around.FILE_IN_BOX: (told, 0o600)} if told else {}
     return (
         agent
         | network
         | {
-            HOST_KEY_IN_BOX: (private, 0o600),
-            HOST_KEY_IN_BOX + ".pub": (public + "\n", 0o644),
             AUTHORIZED_KEYS_IN_BOX: (authorized + "\n", 0o644),
             DOCKER_POOLS_IN_BOX: (pools, 0o644),
             KEPT_IN_BOX: (kepts.table(), 0o644),
         }
     )
+
+
+def host_key(private: str, public: str) -> Files:
+    """Return the files of a box's host key."""
+    return {
+        HOST_KEY_IN_BOX: (private, 0o600),
+        HOST_KEY_IN_BOX + ".pub": (public + "\n", 0o644),
+    }
 
 
 def sharing(boxes: Sequence[Box], volume: str, name: str) -> tuple[str, ...]:

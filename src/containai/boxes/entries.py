@@ -17,7 +17,7 @@ from containai.engine import daemon
 from containai.engine.client import Engine
 from containai.errors import EngineError
 from containai.host import files, locks
-from containai.layout import Layout
+from containai.layout import SPARE, Layout
 from containai.ssh import hosts, session
 
 #: How an entry is that no box belongs to, and one of which nobody knows.
@@ -64,7 +64,7 @@ def listed(engine: Engine) -> list[Entry]:
     """Return what ssh has of each box, and of those that it should have something of."""
     layout, own = engine.layout, boxes(engine)
     by_name = {box.name: box for box in own or ()}
-    names = sorted(hosts.published(layout) | by_name.keys())
+    names = sorted(_of_boxes(layout) | by_name.keys())
     known = files.read(layout.known_hosts) or ""
     return [_entry(layout, known, name, by_name.get(name), asked=own is not None) for name in names]
 
@@ -98,7 +98,12 @@ def gone(engine: Engine) -> Gone:
 
 def stale(layout: Layout, own: Sequence[Box]) -> list[str]:
     """Return the names of which ssh has something, and that no box of this user's has."""
-    return sorted(hosts.published(layout) - {box.name for box in own})
+    return sorted(_of_boxes(layout) - {box.name for box in own})
+
+
+def _of_boxes(layout: Layout) -> set[str]:
+    """Return the names of which ssh has something, without spare boxes."""
+    return {name for name in hosts.published(layout) if not name.startswith(SPARE)}
 
 
 def forsaken(layout: Layout) -> list[str]:

@@ -22,6 +22,7 @@ from containai.boxes import (
     ports,
     preloaded,
     renaming,
+    spares,
     starting,
     telling,
     volumes,
@@ -34,11 +35,12 @@ from containai.boxes.variables import Variables
 from containai.boxes.wishes import Wishes
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.values import PortRange
-from containai.engine import nested, runtimes, shims
+from containai.engine import runtimes, shims
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, EngineError
 from containai.host import files, locks
 from containai.host.background import Background
+from containai.layout import SPARE
 from containai.ssh import client, connect, hosts, session
 
 
@@ -56,8 +58,12 @@ class Boxes:
         wishes: Wishes = Wishes(),  # noqa: B008 - a tuple
         variables: Callable[[], Variables] = Variables,
         ssh_timeout: float = connect.TIMEOUT,
+        only_spares: bool = False,
     ) -> None:
-        """`limits` says those of the settings, once a box is made, `variables` what it is given."""
+        """`limits` says those of the settings, once a box is made, `variables` what it is given.
+
+        With `only_spares`, no box is brought up but one that was a spare.
+        """
         self.engine = engine
         self.host = engine.host
         self.layout = engine.layout
@@ -68,6 +74,7 @@ class Boxes:
         self.wishes = wishes
         self.variables = cache(variables)
         self.ssh_timeout = ssh_timeout
+        self.only_spares = only_spares
 
     def bring_up(
         self,
@@ -95,6 +102,8 @@ class Boxes:
             with self._lock(own):
                 box = lookup.find(self.engine, workspace.path, first, named=name is not None)
                 looking.result()
+                if (box is None or box.name.startswith(SPARE)) and spares.mend(self.engine, own):
+                    continue
                 whole = design.original(box.name) if box else first
                 is_whole = box and box.name == whole and not design.is_left_over(box)
                 if own == whole and not is_whole:
@@ -121,9 +130,11 @@ class Boxes:
     ) -> None:
         tried: set[int] = set()
         for attempt in range(1, starting.ATTEMPTS + 1):
+            if box is not None:
+                spares.refuse_others(self)
             if box is not None and design.is_left_over(box):
                 say(f"removing what an interrupted start left of {box.name}")
-                self._discard(box.container)
+                self.discard(box.container)
                 box = None
             if box is not None:
                 limiting.limit(self.engine, box, order.limits, say)
@@ -131,9 +142,12 @@ class Boxes:
                 return
             admit()
             whole = self.completed(order)
+            if spares.claimed(self, whole, say):
+                return
+            spares.refuse_others(self)
             say(f"making the box {order.name}: {whole.limits.described()}")
             try:
-                self._make(whole, tried, say)
+                self.make(whole, tried, say)
             except EngineError as failed:
                 # Somebody else may have taken the name, without our lock. The engine gives a name
                 # away before it shows the container.
@@ -149,7 +163,7 @@ class Boxes:
         if old is None or not old.belongs_to(self.layout.uid):
             return box
         if box is not None and box.container != old.container:
-            self._discard(box.container)
+            self.discard(box.container)
             volumes.forget_renewed(self.engine, old, box)
         self.engine.docker("rename", old.container, name)
         return old._replace(name=name)
@@ -162,7 +176,7 @@ class Boxes:
         order, key = self.completed(order), pinned.host_key(self.engine, box.name, box.container)
         earlier = self.engine.container(design.kept(box.name))
         if earlier is not None:
-            self._discard(earlier.id)
+            self.discard(earlier.id)
         say(f"making the box {box.name} anew: {order.limits.described()}")
         self.engine.docker("rename", box.container, design.kept(box.name))
         with ExitStack() as undo:
@@ -172,7 +186,7 @@ class Boxes:
             tried: set[int] = set()
             for attempt in range(1, starting.ATTEMPTS + 1):
                 try:
-                    self._make(order, tried, say)
+                    self.make(order, tried, say)
                     break
                 except EngineError as failed:
                     starting.wait_out(failed, attempt)
@@ -180,7 +194,7 @@ class Boxes:
                 say(problem)
             undo.pop_all()
         halt.stop(self.engine, box.container, ok=None)
-        self._discard(box.container)
+        self.discard(box.container)
 
     def _give_back(self, box: Box, workspace: Workspace, key: str | None) -> None:
         """Have a box as it was, whose successor could not be made."""
@@ -250,7 +264,7 @@ class Boxes:
             name,
             port=port,
             workspace=workspace.path,
-            inode=workspace.inode,
+            inode=workspace.inode if workspace.path else "",
             forward_agent=self.forward_agent,
             told=around.mark(told),
             start=start,
@@ -274,12 +288,12 @@ class Boxes:
                     return False
                 if container.running:
                     self._shut_down(box)
-                self._discard(box.container)
+                self.discard(box.container)
                 keeping.forget(self.layout, box.name)
                 # What a replacement that was killed at its very end left.
                 earlier = lookup.get(self.engine, design.kept(box.name))
                 if earlier is not None and earlier.owner == box.owner:
-                    self._discard(earlier.container)
+                    self.discard(earlier.container)
             elif box.belongs_to(self.layout.uid) and not self.engine.container(box.name):
                 hosts.forget(self.host, box.name)
         return True
@@ -292,7 +306,7 @@ class Boxes:
             hosts.close(self.host, box.name)
         halt.stop(self.engine, box.container)
 
-    def _discard(self, container: str) -> None:
+    def discard(self, container: str) -> None:
         """Remove a box by its container's id, as its name may be another's by now."""
         given.forget(self.layout, container)
         left = self.engine.container(container)
@@ -309,15 +323,14 @@ class Boxes:
             argv = [self.layout.runtime_program, "ranges", "--prune"]
             self.host.run(argv, root=True, ok=None)
 
-    def _make(self, order: Order, tried: set[int], say: Callable[[str], None]) -> None:
+    def make(self, order: Order, tried: set[int], say: Callable[[str], None]) -> None:
         """Make and start a box. `tried` are ports that proved to be taken; gets the one used."""
         name, workspace = order.name, order.workspace
-        told, variables = telling.told(self.host, name), self.variables().files
-        agent = maker.files(self.host, workspace.path) | places.given(order.places)
+        told, variables = telling.told(self.host, order.hostname), self.variables().files
         public = hosts.ensure_user(self.host, say)
         # It is not needed before there is a container, which takes longer to make.
         making = Background(lambda: hosts.new_key(self.host))
-        choosing = Background(lambda: nested.settings(self.host))
+        finding = Background(lambda: maker.given(self.host, order, told, public))
         for request in design.tidying(lookup.forgotten_volumes(self.engine, name)):
             self.engine.docker(*request, ok=(0, 1))
         places.prepare(order.places)
@@ -327,26 +340,25 @@ class Boxes:
             with self._choosing("a port"):
                 made = self.designed(order, tried)
                 container = self.engine.docker(*create_arguments(made)).out.strip()
-            undo.callback(self._discard, container)
+            undo.callback(self.discard, container)
             if made.sharing:
                 say(design.said_of_sharing(made))
             tried.add(made.ssh_port)
             key = making.result()
-            pools = choosing.result()
-            files = design.files(agent, key=key, authorized=public, pools=pools, told=told)
-            files |= variables
-            given.give(self.engine, container, files)
+            own = finding.result() | design.host_key(*key) | variables
+            given.give(self.engine, container, own)
             preloaded.fill(self.engine, container, made.image, say)
             block = self.block(name, made.ssh_port, workspace, told, made.start)
             hosts.publish(self.layout, name, block, key.public)
             starting.start(self.engine, container)
-            self._connect(name, container)
+            self.connect(name, container)
             undo.pop_all()
 
     def _choosing(self, what: str) -> contextlib.AbstractContextManager[None]:
         return locks.hold(self.host, locks.CHOICE, wait=60, what=f"choosing {what}")
 
-    def _connect(self, name: str, container: str) -> None:
+    def connect(self, name: str, container: str) -> None:
+        """Open a box's control connection. Raises as `connecting.connect_to` does."""
         connecting.connect_to(self.engine, name, container, self.ssh_timeout)
 
     def _start(self, box: Box, workspace: Workspace, say: Callable[[str], None]) -> None:
@@ -372,7 +384,7 @@ class Boxes:
         if "start" not in steps:
             # Others may be about to use a connection that stands: who waited for the lock, too.
             if block != before or not connect.stands(self.layout, name):
-                self._connect(name, container)
+                self.connect(name, container)
             return
         say(f"starting the box {name}")
         port = starting.with_a_port(self.engine, box, self._another_port, say)
@@ -380,7 +392,7 @@ class Boxes:
             block = self.block(name, port, workspace, told, box.start)
             files.write(self.layout.ssh_block(name), block, 0o600)
         try:
-            self._connect(name, container)
+            self.connect(name, container)
         except BoxStartError:
             # Else the engine would start it again and again.
             halt.stop(self.engine, container, ok=None)

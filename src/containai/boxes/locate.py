@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from containai.boxes import design, lookup, renaming
+from containai.boxes import design, lookup, renaming, spares
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, refuse_others, refuse_workspace
 from containai.boxes.target import Target
@@ -75,6 +75,7 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
         )
     daemon.start(engine.host)
     renaming.mend(engine)
+    spares.mend(engine)
     return found(engine, target, to_enter=to_enter)
 
 
@@ -99,6 +100,7 @@ def listed(engine: Engine, *, everybodys: bool = False) -> list[Box]:
         return []
     daemon.start(engine.host)
     renaming.mend(engine)
+    spares.mend(engine)
     return lookup.every(engine) if everybodys else lookup.own(engine)
 
 

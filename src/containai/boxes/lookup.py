@@ -3,9 +3,10 @@
 from containai.boxes import design
 from containai.boxes.box import Box, is_box, refuse_others, refuse_workspace
 from containai.boxes.spec import part_of
+from containai.engine import attached
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, NameTakenError
-from containai.layout import LABEL_MANAGED, LABEL_WORKSPACE
+from containai.layout import LABEL_MANAGED, LABEL_SPARE, LABEL_WORKSPACE
 
 
 def forgotten_volumes(engine: Engine, name: str) -> list[str]:
@@ -37,6 +38,10 @@ def _has_successor(box: Box, boxes: list[Box]) -> bool:
     return any(box.name == design.kept(other.name) for other in boxes)
 
 
+def _shows(engine: Engine, container: str, workspace: str) -> bool:
+    return any(each.source == workspace for each in attached.got(engine.layout, container).claimed)
+
+
 def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> Box | None:
     """Return a workspace's box: the one of that name, else the user's one that has it mounted.
 
@@ -58,7 +63,10 @@ def find(engine: Engine, workspace: str, name: str, *, named: bool = False) -> B
         return box
     if named:
         return None
-    same = engine.containers(f"label={LABEL_MANAGED}=true", f"label={LABEL_WORKSPACE}={workspace}")
+    managed = f"label={LABEL_MANAGED}=true"
+    same = engine.containers(managed, f"label={LABEL_WORKSPACE}={workspace}")
+    were_spares = engine.names(managed, f"label={LABEL_SPARE}")
+    same += engine.each(each for each in were_spares if _shows(engine, each, workspace))
     boxes = [box for box in map(Box.from_container, filter(is_box, same)) if box.belongs_to(uid)]
     boxes = [box for box in boxes if box.workspace == workspace]
     # One that another is made in the place of is that box.

@@ -8,9 +8,10 @@ import os
 
 from containai.boxes.box import Box
 from containai.boxes.places import Mount
+from containai.engine import attached
 from containai.engine.client import Engine
 from containai.errors import BoxStartError, ContainAIError, EngineError, WorkspaceError
-from containai.host import files, locks
+from containai.host import locks
 from containai.layout import Layout
 
 #: The first word of such an exec (runtime/attached.py).
@@ -19,13 +20,8 @@ ATTACH, DETACH = ":attach", ":detach"
 
 def added(layout: Layout, container: str) -> tuple[Mount, ...]:
     """Return what was added to a container; nothing where its record is damaged."""
-    path = os.path.join(layout.attached, container)
-    text = files.read_roots(path, owners=layout.owners)
-    try:
-        said = files.from_json(text or "[]")
-        return tuple(Mount(str(where), str(target), not ro) for where, target, ro in said)
-    except (ValueError, TypeError):
-        return ()
+    found = attached.got(layout, container).added
+    return tuple(Mount(each.source, each.target, not each.read_only) for each in found)
 
 
 def is_there(source: str) -> bool:

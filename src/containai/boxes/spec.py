@@ -14,9 +14,11 @@ from containai.layout import (
     LABEL_MANAGED,
     LABEL_OWNER,
     LABEL_PART_OF,
+    LABEL_SPARE,
     LABEL_SSH_PORT,
     LABEL_START,
     LABEL_WORKSPACE,
+    SPARE,
     WORKSPACE_IN_BOX,
 )
 from containai.machine_layout import RUNTIME
@@ -71,6 +73,13 @@ class BoxSpec(NamedTuple):
     #: The data volume's name, and the other boxes that have it.
     data: str = ""
     sharing: tuple[str, ...] = ()
+    #: Of one that is for no workspace yet: which ones it is as good as.
+    spare: str = ""
+
+
+def hostname(name: str, spare: str) -> str:
+    """Return a box's host name: its own, which a spare has none yet."""
+    return SPARE.rstrip(".") if spare else name
 
 
 def part_of(owner: int, name: str) -> str:
@@ -115,16 +124,16 @@ def create_arguments(spec: BoxSpec) -> list[str]:
     """Return the arguments of the docker client that make the box, not started."""
     labels = {
         LABEL_MANAGED: "true",
-        LABEL_WORKSPACE: spec.workspace,
+        **({LABEL_SPARE: spec.spare} if spec.spare else {LABEL_WORKSPACE: spec.workspace}),
         LABEL_SSH_PORT: str(spec.ssh_port),
         LABEL_OWNER: str(spec.owner),
         **({LABEL_START: spec.start} if spec.start != WORKSPACE_IN_BOX else {}),
     }
-    workspace = Mount(spec.workspace, WORKSPACE_IN_BOX, not spec.read_only)
+    workspace = [Mount(spec.workspace, WORKSPACE_IN_BOX, not spec.read_only)] * (not spec.spare)
     return [
         "create",
         "--name", spec.name,
-        "--hostname", spec.name,
+        "--hostname", hostname(spec.name, spec.spare),
         "--runtime", spec.runtime,
         "--cgroupns", "private",
         *RIGHTS,
@@ -142,7 +151,7 @@ def create_arguments(spec: BoxSpec) -> list[str]:
         *(("--sysctl", "net.ipv6.conf.lo.disable_ipv6=0") if spec.ipv6 else ()),
         "--tmpfs", "/run:exec,mode=755",
         "--tmpfs", "/run/lock",
-        *(word for bind in (workspace, *spec.mounts) for word in _bind(spec, bind)),
+        *(word for bind in (*workspace, *spec.mounts) for word in _bind(spec, bind)),
         # For the box's own Docker, whose data cannot be on overlay, as the box's root file system
         # is. Nameless: it is this container's and no other's, and goes with it.
         "--mount", mount(

@@ -1,6 +1,11 @@
-"""Data volumes: what is to outlive a box. A workspace has one; others can be chosen by name."""
+"""Data volumes: what is to outlive a box. A workspace has one; others can be chosen by name.
+
+That of a spare box was made before there was a workspace, and no label of a volume can be changed:
+whose it became is in a file of the user's.
+"""
 
 import contextlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,12 +17,14 @@ from containai.boxes.spec import data_labels
 from containai.boxes.workspace import box_name
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, NameTakenError, UsageError
+from containai.host import files
 from containai.layout import (
     KIND_DATA,
     LABEL_KIND,
     LABEL_MANAGED,
     LABEL_OWNER,
     LABEL_WORKSPACE,
+    Layout,
 )
 
 
@@ -71,7 +78,27 @@ def every(engine: Engine) -> list[Volume]:
     filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}")
     # One may go between the two questions.
     inspected = (engine.inspect("volume", name) for name in engine.volumes(*filters))
-    return sorted(volume for each in inspected if each and (volume := parsed(each)))
+    found = [volume for each in inspected if each and (volume := parsed(each))]
+    whose = adopted(engine.layout)
+    whole = (each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found)
+    # Those of spare boxes are nobody's yet.
+    return sorted(each for each in whole if each.workspace)
+
+
+def adopt(layout: Layout, name: str, workspace: str) -> None:
+    """Note that a volume which was made for no workspace is that one's."""
+    files.private_directory(layout.spares)
+    files.write(os.path.join(layout.spares, name), workspace, 0o600)
+
+
+def adopted(layout: Layout) -> dict[str, str]:
+    """Return the volumes that were made for no workspace and became one's: name → workspace."""
+    try:
+        found = sorted(os.listdir(layout.spares))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    said = ((name, files.read_if_whole(os.path.join(layout.spares, name))) for name in found)
+    return {name: workspace for name, workspace in said if workspace}
 
 
 def names(workspace: str, owner: int) -> tuple[str, str]:
@@ -82,6 +109,9 @@ def names(workspace: str, owner: int) -> tuple[str, str]:
 
 def own(engine: Engine, workspace: str) -> str:
     """Return the name of a workspace's own data volume, which may not be there yet."""
+    for name, of_workspace in adopted(engine.layout).items():
+        if of_workspace == workspace and engine.inspect("volume", name) is not None:
+            return name
     first, second = names(workspace, engine.layout.uid)
     if engine.inspect("volume", first) is None and engine.inspect("volume", second) is not None:
         return second
@@ -105,7 +135,7 @@ def renewed(engine: Engine, order: Order, boxes: Sequence[Box]) -> tuple[Order, 
     """
     pair = names(order.workspace.path, engine.layout.uid)
     old = order.data or own(engine, order.workspace.path)
-    if old not in pair:
+    if old not in (*pair, *_adopted_by(engine.layout, order.workspace.path)):
         raise UsageError(
             f"the data volume {old!r} was chosen by its name: --reset makes a workspace's own anew",
             hint=f"remove it once no box has it: cai volume rm {old}",
@@ -121,10 +151,14 @@ def renewed(engine: Engine, order: Order, boxes: Sequence[Box]) -> tuple[Order, 
     return order._replace(data=pair[old == pair[0]]), old
 
 
+def _adopted_by(layout: Layout, workspace: str) -> list[str]:
+    return [name for name, path in adopted(layout).items() if path == workspace]
+
+
 def forget_renewed(engine: Engine, old: Box, new: Box) -> None:
     """Remove the volume of a box that was to take another's place, where it was made for that."""
-    pair = names(old.workspace, engine.layout.uid)
-    if old.data != new.data and {old.data, new.data} <= {*pair}:
+    ours = {*names(old.workspace, engine.layout.uid), *_adopted_by(engine.layout, old.workspace)}
+    if old.data != new.data and {old.data, new.data} <= ours:
         with contextlib.suppress(ContainAIError):
             remove(engine, new.data)
 
@@ -133,6 +167,13 @@ def remove(engine: Engine, name: str) -> None:
     """Remove a data volume that is there. The engine refuses while a box has it."""
     if get(engine, name) is not None:
         engine.remove_volume(name)
+
+
+def forget_gone(engine: Engine) -> None:
+    """Forget whose volumes became that are gone."""
+    for name in adopted(engine.layout):
+        if engine.inspect("volume", name) is None:
+            files.remove(os.path.join(engine.layout.spares, name))
 
 
 def have(engine: Engine, name: str, workspace: str) -> bool:

@@ -114,7 +114,7 @@ def _done(words: list[str], output: Output) -> tuple[Report | Become | Enter, bo
     words, output.loudness = loudness.split(words, os.environ)
     noted.observers[:] = [output.command] if output.loudness == loudness.DEBUG else []
     if words and words[0] in warm.COMMANDS and sys.platform == "linux":
-        found = warm.session(Layout.from_environment(), words)
+        found = warm.session(Layout.from_environment(), words, output)
         if found is not None:
             return Enter(found), False
     return _by_row(words, output)

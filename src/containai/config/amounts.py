@@ -27,6 +27,8 @@ ENOUGH_MEMORY, ENOUGH_PROCESSORS = 2 << 30, 1.0
 LEAST_DISK = 1 << 30
 #: The kernel has no more (PID_MAX_LIMIT in linux/threads.h).
 MOST_PROCESSES = 1 << 22
+#: Spare boxes: each takes memory, and nobody starts more at once.
+MOST_SPARES = 16
 _HALF = 50
 _UNITS = {"m": 20, "g": 30, "t": 40}
 _SIZE = re.compile("[0-9]{1,15}[mgt]", re.IGNORECASE)
@@ -77,6 +79,16 @@ def processes(value: object) -> Amount:
     if not LEAST_PROCESSES <= int(str(value)) < MOST_PROCESSES:
         raise ValueError(f"expected {LEAST_PROCESSES} to {MOST_PROCESSES - 1}, or none")
     return Amount(int(str(value)))
+
+
+def spares(value: object) -> Amount:
+    """Parse a small number, or "auto". Raises ValueError for anything else."""
+    if value == "auto":
+        return AUTO
+    text = str(value)
+    if not re.fullmatch("[0-9]{1,2}", text, re.ASCII) or int(text) > MOST_SPARES:
+        raise ValueError(f"expected a number up to {MOST_SPARES}, or auto")
+    return Amount(int(text))
 
 
 def lowers(limit: Amount, users: Amount, enough: float = 0) -> bool:

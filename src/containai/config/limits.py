@@ -69,3 +69,12 @@ DISK = Setting(
     reach=Reach.TRUSTED,
     harmless=amounts.lowers,
 )
+SPARES = Setting(
+    "box.spares",
+    amounts.spares,
+    "0",
+    "How many boxes wait, booted, for workspaces that have none yet: `0` to `16`, or `auto`: one "
+    "where the machine has 4 GB of memory and much of it is free. [What they "
+    "are](../explanation/spares.md).",
+    reach=Reach.MACHINE,
+)

@@ -66,6 +66,7 @@ class Settings:
     box_cpus = limits.CPUS
     box_pids = limits.PIDS
     box_disk = limits.DISK
+    box_spares = limits.SPARES
     box_data_volume = Setting(
         "box.data_volume",
         values.volume,

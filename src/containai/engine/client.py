@@ -6,10 +6,10 @@ What is asked most is asked of the socket itself, where this user may use it.
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from containai.engine import api
+from containai.engine import api, attached
 from containai.engine.container import Container, Image
 from containai.errors import EngineError, NoSpaceError, WorkspaceError
 from containai.host import proc
@@ -64,6 +64,11 @@ class Engine:
     def start(self, name: str) -> None:
         """Start a container. Raises as `docker` does."""
         self._change("POST", f"/containers/{api.quoted(name)}/start", b"", ("start", name))
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container a name. Raises as `docker` does."""
+        address = f"/containers/{api.quoted(container)}/rename?name={api.quoted(name)}"
+        self._change("POST", address, b"", ("rename", container, name))
 
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume, or have the one of that name as it is. Raises as `docker` does."""
@@ -162,7 +167,7 @@ class Engine:
     def container(self, reference: str) -> Container | None:
         """Return the container of a name or an id, or None."""
         inspected = self.inspect("container", reference)
-        return None if inspected is None else Container.from_inspect(inspected)
+        return None if inspected is None else self._whole(inspected)
 
     def image(self, reference: str) -> Image | None:
         """Return the image of a reference or an id, or None."""
@@ -181,20 +186,34 @@ class Engine:
         inspected = (self.image(identity) for identity in dict.fromkeys(ids))
         return [image for image in inspected if image is not None]
 
-    def containers(self, *filters: str) -> list[Container]:
-        """Return every container, running or not, that passes all filters."""
+    def names(self, *filters: str) -> dict[str, str]:
+        """Return every container, running or not, that passes all filters: id → name."""
         answer = self._ask(f"/containers/json?all=1&filters={_query(filters)}")
         if answer is not None and answer[0] == 200:
-            # A container may go between the two questions.
-            containers = (self.container(row["Id"]) for row in answer[1])
-            return [container for container in containers if container is not None]
+            # Of links, which nobody here makes, there would be more.
+            return {str(row["Id"]): str((row["Names"] or [""])[0]).lstrip("/") for row in answer[1]}
         chosen = [word for condition in filters for word in ("--filter", condition)]
-        names = self.docker("ps", "--all", "--no-trunc", "--quiet", *chosen).out.split()
-        if not names:
+        words = ("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}", *chosen)
+        return dict(line.split(" ", 1) for line in self.docker(*words).out.splitlines())
+
+    def containers(self, *filters: str) -> list[Container]:
+        """Return every container, running or not, that passes all filters."""
+        return self.each(self.names(*filters))
+
+    def each(self, containers: Iterable[str]) -> list[Container]:
+        """Return containers by their ids, as far as they are still there."""
+        ids = [*containers]
+        if not self.needs_root:
+            found = (self.container(each) for each in ids)
+            return [container for container in found if container is not None]
+        if not ids:
             return []
-        # As above: docker then prints the rest and ends with 1.
-        done = self.docker("container", "inspect", *names, ok=(0, 1))
-        return [Container.from_inspect(inspected) for inspected in json.loads(done.out or "[]")]
+        # docker prints the others and ends with 1 where one has gone.
+        done = self.docker("container", "inspect", *ids, ok=(0, 1))
+        return [self._whole(inspected) for inspected in json.loads(done.out or "[]")]
+
+    def _whole(self, inspected: object) -> Container:
+        return attached.whole(self.layout, Container.from_inspect(inspected))
 
     def _ask(self, address: str) -> tuple[int, Any] | None:
         """Return the answer to a question, 200 or 404 and its JSON, or None.

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from typing import Any
 
+from containai.engine import attached
 from containai.engine.client import Engine
 from containai.engine.container import Container, Image, Mount, Port, State
 from containai.errors import EngineError
@@ -57,17 +58,17 @@ class FakeEngine(Engine):
         """Return the container of a name or an id, or None."""
         for container in self.by_id.values():
             if reference in (container.id, container.name):
-                return container
+                return attached.whole(self.layout, container)
         return None
 
-    def containers(self, *filters: str) -> list[Container]:
-        """Return the containers that have all labels of the filters."""
+    def names(self, *filters: str) -> dict[str, str]:
+        """Return the containers that have all labels of the filters: id → name."""
         wanted = {condition.removeprefix("label=") for condition in filters}
-        return [
-            container
+        return {
+            container.id: container.name
             for container in self.by_id.values()
             if wanted <= {word for pair in container.labels for word in (pair[0], "=".join(pair))}
-        ]
+        }
 
     def image(self, reference: str) -> Image | None:
         """Return an image, or None."""
@@ -96,6 +97,10 @@ class FakeEngine(Engine):
             return None
         volumes = [mount.target for mount in container.mounts if mount.kind == "volume"]
         return {"Mounts": [{"Name": f"{container.id}{at}", "Destination": at} for at in volumes]}
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container a name."""
+        self.docker("rename", container, name)
 
     def start(self, name: str) -> None:
         """Start a container."""

@@ -161,7 +161,8 @@ def _home(app: App, stack: ExitStack, source: str, guarded: set[below.Identity])
 def offer(app: App, name: str) -> None:
     """Offer, or do, what `import.auto` says, for a box that has just been made."""
     how = app.settings.import_auto
-    if how == "never":
+    # Nobody is there to be asked: looking through the home takes longer than a spare box.
+    if how == "never" or (how == "ask" and not all(map(os.isatty, (0, 1, 2)))):
         return
     try:
         there = found(app, app.engine)
@@ -178,8 +179,6 @@ def offer(app: App, name: str) -> None:
 
 def _agreed(app: App, there: Gathered) -> bool:
     """Whether somebody at a terminal wants it. What was agreed to beforehand does not count."""
-    if not all(map(os.isatty, (0, 1, 2))):
-        return False
     question = f"Bring your logins and settings into this box ({summary(there)})?"
     if app.ui.ask(question, beforehand=False):
         return True

@@ -174,7 +174,7 @@ def started(app: App, box: Box) -> Workspace:
 
 def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
     from containai.boxes import design
-    from containai.flows import admission, beside, workspace_image
+    from containai.flows import admission, beside, keeper, workspace_image
     from containai.images import recipe
 
     located = _located(app, target, wanted)
@@ -229,6 +229,7 @@ def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted
         from containai.flows import bringing
 
         bringing.offer(app, name)
+    keeper.replenish(app)
     return in_box(app.layout, name, workspace, command, wanted.send)
 
 

@@ -14,7 +14,6 @@ from containai.boxes import (
     locate,
     lookup,
     maker,
-    places,
     preloaded,
     telling,
     variables,
@@ -27,7 +26,7 @@ from containai.boxes.limits import Limits
 from containai.boxes.spec import create_arguments, data_labels
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.engine import configuration, daemon, nested
+from containai.engine import configuration, daemon
 from containai.flows import admission, enter, outline, setup, workspace_image
 from containai.flows.outline import Fate, Outline
 from containai.host import files, services
@@ -163,13 +162,9 @@ def _made(
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
     authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
     told = telling.told(app.host, order.name)
-    given = design.files(
-        maker.files(app.host, made.workspace) | places.given(order.places),
-        key=(_LATER, _LATER),
-        authorized=authorized,
-        pools=nested.settings(app.host),
-        told=around.shown(told),
-    ) | {
+    given = maker.given(app.host, order, around.shown(told), authorized)
+    given |= design.host_key(_LATER, _LATER)
+    given |= {
         path: (app.boxes.variables().shown, mode)
         for path, (_, mode) in app.boxes.variables().files.items()
     }

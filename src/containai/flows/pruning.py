@@ -148,10 +148,12 @@ def _parts(engine: "Engine") -> Iterator[tuple[str, str]]:
 
 def _data(engine: "Engine") -> Iterator[tuple[str, str]]:
     """Give this user's data volumes that no box has."""
+    whose = volumes.adopted(engine.layout)
     for name in engine.volumes(f"label={LABEL_KIND}={KIND_DATA}", "dangling=true"):
         volume = volumes.parsed(engine.inspect("volume", name) or {"Name": name})
         if volume is not None and volume.owner == engine.layout.uid:
-            yield name, f"data of {volume.workspace}, which no box has"
+            workspace = volume.workspace or whose.get(name, "no workspace")
+            yield name, f"data of {workspace}, which no box has"
 
 
 def _remove_box(app: "App", row: Doomed, wanted: Wanted) -> bool:

@@ -57,9 +57,11 @@ def hold(host: "Machine", name: str, *, wait: float, what: str) -> Iterator[None
         yield
 
 
-def hold_box(host: "Machine", name: str) -> contextlib.AbstractContextManager[None]:
+def hold_box(
+    host: "Machine", name: str, wait: float = BOX_TIMEOUT
+) -> contextlib.AbstractContextManager[None]:
     """Hold the lock of a box, as `hold`."""
-    return hold(host, of_box(name), wait=BOX_TIMEOUT, what=f"the box {name}")
+    return hold(host, of_box(name), wait=wait, what=f"the box {name}")
 
 
 def take(handle: int, path: str, *, wait: float, what: str) -> None:

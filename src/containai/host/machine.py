@@ -217,13 +217,7 @@ class Machine(Programs):
 
     def capacity(self) -> Capacity:
         """Return what this machine has for boxes."""
-        sizes = {
-            key: int(value.split()[0]) << 10
-            for key, _, value in (
-                line.partition(":") for line in (files.read("/proc/meminfo") or "").splitlines()
-            )
-            if key in ("MemTotal", "SwapTotal")
-        }
+        sizes = _memory()
         path = self.layout.engine_data
         return Capacity(
             sizes.get("MemTotal", 0),
@@ -233,6 +227,10 @@ class Machine(Programs):
             disks.size(path),
             disks.without_quota(path, files.read("/proc/self/mountinfo") or ""),
         )
+
+    def free_memory(self) -> int:
+        """Return how much memory nobody needs, in bytes (proc(5), MemAvailable)."""
+        return _memory().get("MemAvailable", 0)
 
     def free_bytes(self, path: str) -> int:
         """Return how much a path's file system has left for us, in bytes.
@@ -272,3 +270,9 @@ def _mounts() -> list[tuple[str, str]]:
         point = escaped[0] + "".join(chr(int(part[:3], 8)) + part[3:] for part in escaped[1:])
         found.append((point, after.split(" ")[0]))
     return found
+
+
+def _memory() -> dict[str, int]:
+    """Return what /proc/meminfo says, in bytes (proc(5))."""
+    lines = (line.partition(":") for line in (files.read("/proc/meminfo") or "").splitlines())
+    return {key: int(value.split()[0]) << 10 for key, _, value in lines}

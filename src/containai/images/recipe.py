@@ -141,7 +141,8 @@ def digest_of_files(directory: str) -> str:
     """Return a digest of files: their names, modes (executable or not) and content."""
     digest = hashlib.sha256()
     for path in paths(directory):
-        digest.update(f"{os.path.relpath(path, directory)}\0{is_executable(path)}\0".encode())
+        name = path.removeprefix(directory).lstrip("/")
+        digest.update(f"{name}\0{is_executable(path)}\0".encode())
         if os.path.islink(path):
             digest.update(os.readlink(path).encode())
         else:

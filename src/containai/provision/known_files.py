@@ -15,7 +15,7 @@ from containai.config import file as settings_file
 from containai.engine import cache, configuration, forward, runtimes
 from containai.errors import ContainAIError
 from containai.host import files
-from containai.layout import Layout
+from containai.layout import SPARE, Layout
 from containai.provision import record, versions
 
 #: A control socket's name is a checksum; what a connection forwards is beside it.
@@ -186,6 +186,10 @@ KNOWN = (
     Known("what host blocks include", _at("ssh_direct"), _USER),
     Known("boxes to keep", _in("state_dir", "keep/*"), _USER),
     Known("note of a renaming", _in("state_dir", "renaming"), _USER),
+    Known("data volumes of spare boxes", _in("spares", "*"), _USER),
+    Known("note on spare boxes", _in("state_dir", "spares.failed"), _USER),
+    Known("locks of spare boxes", _in("state_dir", "spares.lock", "spares.making"), _USER),
+    Known("host blocks of spare boxes", _in("ssh_blocks", f"{SPARE}*"), _USER),
     Known("version of ssh", _in("state_dir", "ssh-client"), _USER),
     Known("lock of ssh", _in("state_dir", "ssh.lock"), _USER),
     Known("links of git", _in("state_dir", "git/*"), _USER),

@@ -263,6 +263,19 @@ def publish(layout: Layout, box: str, block: str, host_key: str | None) -> None:
     files.write(layout.ssh_block(box), block, 0o600)
 
 
+def adopt(layout: Layout, spare: str, box: str, block: str) -> None:
+    """Have a box's host block, and all that ssh has of the spare that it was: also a connection."""
+    with files.lock(os.path.join(layout.state_dir, "ssh.lock"), wait=30, what="ssh set-up"):
+        old = files.read(layout.known_hosts) or ""
+        key = pinned_key(old, spare)
+        new = with_host_key(with_host_key(old, spare, None), box, key, port_of(block))
+        files.write(layout.known_hosts, new, 0o600)
+        files.write(layout.ssh_block(box), block, 0o600)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(layout.control_socket(spare), layout.control_socket(box))
+    files.remove(layout.ssh_block(spare))
+
+
 def forget(host: Machine, box: str) -> None:
     """Close a box's control connection; remove its host block and its pinned key."""
     layout = host.layout

@@ -51,10 +51,8 @@ def test_processors_are_those_that_the_fewest_have():
 
 
 def test_files_of_a_new_box():
-    files = design.files(
-        {"a": ("b", 0o600)}, key=("secret", "public"), authorized="mine", pools="{}"
-    )
-    assert files == {
+    files = design.files({"a": ("b", 0o600)}, authorized="mine", pools="{}")
+    assert files | design.host_key("secret", "public") == {
         "a": ("b", 0o600),
         "etc/ssh/ssh_host_ed25519_key": ("secret", 0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": ("public\n", 0o644),
@@ -65,7 +63,7 @@ def test_files_of_a_new_box():
 
 
 def test_what_a_new_box_is_told_of_the_network():
-    files = design.files({}, key=("", ""), authorized="", pools="", told="http_proxy=x\n")
+    files = design.files({}, authorized="", pools="", told="http_proxy=x\n")
     assert files["etc/containai/network"] == ("http_proxy=x\n", 0o600)
 
 

@@ -326,7 +326,8 @@ def test_warm_path_with_an_option(warm):
 
 @pytest.mark.parametrize("words", [["run", "", "--", "x"], ["exec", "."], ["shell", "a", "b"]])
 def test_what_is_not_plain_is_left_to_the_commands(words, layout):
-    assert warm_words.session(layout, words) is None
+    output = Output(io.StringIO(), io.StringIO())
+    assert warm_words.session(layout, words, output) is None
 
 
 def test_control_directory_that_others_may_write_is_not_warm(warm):

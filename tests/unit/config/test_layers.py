@@ -39,6 +39,7 @@ OTHER = {
     "network.certificates": ("false", "false"),
     "network.host_ports": ("5432", "5432"),
     "network.proxies": ("false", "false"),
+    "box.spares": ("3", "3"),
     "browser.open": ("'never'", "never"),
     "ssh.port_range": ("'3000-3001'", "3000-3001"),
     "ssh.forward_agent": ("true", "true"),

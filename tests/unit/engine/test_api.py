@@ -64,7 +64,9 @@ def test_inspect(engine, kind, name, address):
 def test_containers_are_those_that_are_still_there(engine):
     client, table, asked = engine
     wanted = api.quoted('{"label": ["a=true", "b=c=d"], "name": ["e"]}')
-    table[f"/containers/json?all=1&filters={wanted}"] = ok([{"Id": "1"}, {"Id": "2"}])
+    table[f"/containers/json?all=1&filters={wanted}"] = ok(
+        [{"Id": "1", "Names": ["/a"]}, {"Id": "2", "Names": None}]
+    )
     table["/containers/1/json"] = ok(FOUND)
     assert client.containers("label=a=true", "label=b=c=d", "name=e") == [Container("1", "a")]
     assert asked[-1] == "/containers/2/json"

@@ -38,9 +38,10 @@ def engine(host):
 
 
 def test_what_every_field_of_a_box_becomes(engine):
-    assert all(
-        value != BoxSpec._field_defaults.get(field) for field, value in SPEC._asdict().items()
-    )
+    fields = SPEC._asdict().items()
+    assert {name for name, value in fields if value == BoxSpec._field_defaults.get(name)} == {
+        "spare"  # of a workspace it is none
+    }
     identity = engine.docker(*create_arguments(SPEC)).out.strip()
     made = engine.container(identity)
     assert made == Container(
@@ -70,6 +71,17 @@ def test_what_every_field_of_a_box_becomes(engine):
         memory_and_swap=1 << 30,
     )
     assert is_box(made)
+
+
+def test_what_a_spare_box_is_made_of(engine):
+    spare = SPEC._replace(name="spare.1", workspace="", mounts=(), spare="digest")
+    words = create_arguments(spare)
+    assert words[words.index("--hostname") + 1] == "spare"
+    made = engine.container(engine.docker(*words).out.strip())
+    assert (made.name, made.label("containai.spare")) == ("spare.1", "digest")
+    assert made.label("containai.workspace") is None
+    assert [mount.target for mount in made.mounts] == ["/var/lib/docker", "/mnt/agent-data"]
+    assert not is_box(made)
 
 
 @pytest.mark.parametrize("workspace", ["/a", "/a,b", '/a"b', '/a","b', "/a=b", "/a,source=/etc"])

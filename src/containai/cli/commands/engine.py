@@ -19,8 +19,10 @@ def start(app: App) -> Report:
 
 def stop(app: App) -> Report:
     """Shut all boxes down, then the engine."""
+    from containai.boxes import claims
     from containai.engine import daemon
 
+    claims.ask(app.layout, claims.END)
     app.ui.say("stopping the boxes, then the engine")
     daemon.stop(app.host)
     return Report({"running": False, "socket": app.layout.engine_socket})

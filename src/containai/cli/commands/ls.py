@@ -17,6 +17,7 @@ def run(
     all: bool,  # noqa: A002 - the option's name
     size: bool = False,
     load: bool = False,
+    spares: bool = False,
 ) -> Report:
     """List the user's boxes, or everybody's.
 
@@ -24,6 +25,8 @@ def run(
     """
     from containai.boxes import kills, locate
 
+    if spares:
+        return _spares(app)
     listed = locate.listed(app.engine, everybodys=all)
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
@@ -48,6 +51,32 @@ def run(
     table = _table(app.host, listed, owners=all)
     wide = [[*row[:-1], *more, row[-1]] for row, more in zip(table.rows, rows, strict=True)]
     return Report(value, [Table(wide, [*table.head[:-1], *head, table.head[-1]])], notes=notes)
+
+
+def _spares(app: App) -> Report:
+    """List the user's boxes that wait for a workspace."""
+    from containai.boxes import spares
+    from containai.engine import daemon
+
+    found = spares.unclaimed(app.engine) if daemon.reachable(app.host) else []
+    value = [
+        {
+            "name": each.name,
+            "container": each.id,
+            "image": each.image,
+            "created": each.created,
+            "is_ready": spares.is_ready(app.layout, each),
+        }
+        for each in found
+    ]
+    rows = [
+        [str(row["name"]), "ready" if row["is_ready"] else "not ready", str(row["image"])]
+        for row in value
+    ]
+    count = spares.wanted(app.host, app.settings.box_spares)
+    hint = "cai run makes them, beside a box" if count else "cai config set box.spares 1"
+    notes = [] if found else [Note("there are no spare boxes", hint)]
+    return Report(value, [Table(rows, ["SPARE", "STATE", "IMAGE"])], notes=notes)
 
 
 def _measured(
@@ -106,6 +135,7 @@ COMMANDS = (
             Argument("--all", "list other users' boxes as well"),
             Argument("--load", "with the memory and processors they use now"),
             Argument("--size", "with what they take on disk, which takes its time"),
+            Argument("--spares", "list those that wait for a workspace, and nothing else"),
         ),
         examples=(
             Example("cai ls", "yours"),

@@ -32,6 +32,7 @@ from containai.provision.steps.resolver import Dnsmasq, Resolver
 from containai.provision.steps.running import LxcfsRunning, Socket, Thawed
 from containai.provision.steps.runtime import Runtime
 from containai.provision.steps.settings import SettingsRead
+from containai.provision.steps.spares import Spares
 from containai.provision.steps.sysbox import Attempt, Sysbox
 from containai.provision.steps.sysbox_boxes import SysboxBoxes
 from containai.provision.steps.uplink import Answers, Firewall, NameServers, Told, Uplink
@@ -101,6 +102,7 @@ def checks(host: Machine, choices: Choices) -> list[AnyStep]:
         SysboxBoxes(),
         Entries(),
         Contents(),
+        Spares(choices.settings),
         *of_user(),
     ]
 

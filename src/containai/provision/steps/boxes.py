@@ -5,6 +5,7 @@ from containai.engine import configuration, daemon, shims
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, EngineError
 from containai.host.machine import Machine
+from containai.layout import SPARE
 from containai.provision.step import Area, Fact, Scope
 from containai.work.actions import Action, Do, Finding, Run, unknown
 
@@ -56,6 +57,8 @@ class Contents(Fact):
                 )
             return []
         running = engine.docker("ps", "--format", "{{.Names}}").out.split()
+        # Nobody has ever been in one.
+        running = [name for name in running if not name.startswith(SPARE)]
         others = _of_others(host, lookup.every(engine))
         if running and not scope.containers:
             named = [others.get(name, name) for name in running]

@@ -1,0 +1,367 @@
+"""Spare boxes: made before anybody wants one, and a workspace's own within milliseconds then.
+
+One is as good as a box that would be made now if all is the same that does not come from the
+workspace: a label has a digest of that. The runtime makes it the workspace's (runtime/claim.py),
+which is recorded where only root writes. Whoever is killed before that leaves a spare, that no
+second claim succeeds on; afterwards a box, whose name `mend` gives it.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import containai
+from containai.boxes import limits, maker, places, telling, volumes
+from containai.boxes.box import Box
+from containai.boxes.design import Order
+from containai.boxes.given import Files
+from containai.boxes.places import Mount
+from containai.boxes.spec import BoxSpec, create_arguments, hostname, part_of
+from containai.boxes.workspace import Workspace
+from containai.config.amounts import Amount
+from containai.engine import attached, runtimes
+from containai.engine.client import Engine
+from containai.engine.container import Container, State
+from containai.errors import ContainAIError, EngineError
+from containai.host import locks
+from containai.host.machine import Machine
+from containai.layout import (
+    DATA_IN_BOX,
+    KIND_DATA,
+    LABEL_KIND,
+    LABEL_OWNER,
+    LABEL_PART_OF,
+    LABEL_SPARE,
+    LABEL_WORKSPACE,
+    SPARE,
+    WORKSPACE_IN_BOX,
+    Layout,
+)
+from containai.light import sha256
+from containai.ssh import hosts, session
+
+if TYPE_CHECKING:
+    from containai.boxes.lifecycle import Boxes
+
+#: What a machine has of memory that is to have one by itself, and what of it is free, in bytes.
+ENOUGH, FREE = 4 * 10**9, 2 << 30
+#: How the data volumes of spares are called, which stay with the workspace that gets one.
+_DATA = "data-"
+#: The first word of an exec that has the runtime wait for a claim; where, and what ends that
+#: (runtime/claim.py).
+AWAIT, SOCKET, END = ":await", ".claim", b"end\n"
+#: How long a claim may take, in seconds: its mounts have five (runtime/attach.py).
+_PATIENCE = 20.0
+_LIMIT = 1 << 16
+#: How old what is left of something is that nobody is at any more, in seconds.
+_YOUNG = 600.0
+
+
+def wanted(host: Machine, said: Amount, there: int = 0) -> int:
+    """Return how many spare boxes there are to be, by what the setting says.
+
+    One that is `there` by itself stays, though less is free with it.
+    """
+    if not said.is_auto:
+        return int(said.number)
+    return int(host.capacity().memory >= ENOUGH and (there > 0 or host.free_memory() >= FREE))
+
+
+def note(layout: Layout) -> str:
+    """Return the path of a note on why the last one could not be made, which there may be."""
+    return os.path.join(layout.state_dir, "spares.failed")
+
+
+def unclaimed(engine: Engine) -> list[Container]:
+    """Return this user's spare boxes that are nobody's yet, running or not."""
+    found = engine.each(_unnamed(engine))
+    return [each for each in found if each.mount(WORKSPACE_IN_BOX) is None]
+
+
+def _unnamed(engine: Engine) -> list[str]:
+    own = engine.names(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    return [container for container, name in own.items() if name.startswith(SPARE)]
+
+
+def mend(engine: Engine, own: str = "") -> bool:
+    """Give spares that became a workspace's the name of its box; return whether there was one.
+
+    `own` is the name of a box whose lock is held.
+    """
+    named = False
+    for container in _unnamed(engine):
+        name = attached.got(engine.layout, container).hostname
+        # Whoever is at it has the lock; or somebody has the name.
+        with contextlib.suppress(ContainAIError):
+            held = contextlib.nullcontext()
+            with held if name in ("", own) else locks.hold_box(engine.host, name, wait=0):
+                found = engine.container(container) if name else None
+                if found is not None and found.name.startswith(SPARE):
+                    _settle(engine, found, name)
+                    # What ssh has of a box is made anew when that is entered.
+                    hosts.forget(engine.host, found.name)
+                    named = True
+    return named
+
+
+def _settle(engine: Engine, claimed: Container, name: str) -> None:
+    """Give what became a workspace's the name of its box, and that workspace its data volume."""
+    own, data = claimed.mount(WORKSPACE_IN_BOX), claimed.mount(DATA_IN_BOX)
+    if own is not None and data is not None:
+        volumes.adopt(engine.layout, data.source, own.source)
+    try:
+        engine.rename(claimed.id, name)
+    except EngineError:
+        now = engine.container(claimed.id)
+        # Another cai has mended it meanwhile.
+        if now is None or now.name != name:
+            raise
+
+
+def sweep(boxes: "Boxes") -> None:
+    """Remove what is left of spares that somebody removed, or that were killed in the making."""
+    engine, layout = boxes.engine, boxes.layout
+    volumes.forget_gone(engine)
+    there = {*engine.names(f"label={LABEL_SPARE}").values()}
+    for name in hosts.published(layout):
+        # A claim that is being made has renamed the container, and not yet what ssh has of it.
+        if name.startswith(SPARE) and name not in there and _is_old(layout.ssh_block(name)):
+            hosts.forget(engine.host, name)
+    # A box that was a spare, removed by docker alone.
+    inner = part_of(layout.uid, SPARE)
+    for name in engine.volumes(f"label={LABEL_PART_OF}", "dangling=true"):
+        labels = (engine.inspect("volume", name) or {}).get("Labels") or {}
+        if f"{LABEL_PART_OF}={labels.get(LABEL_PART_OF, '')}".startswith(inner):
+            engine.remove_volume(name)
+    of_nobody = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_WORKSPACE}=", "dangling=true")
+    for name in engine.volumes(*of_nobody):
+        volume = volumes.parsed(engine.inspect("volume", name) or {"Name": name})
+        is_own = volume is not None and volume.owner == layout.uid and name.startswith(_DATA)
+        if is_own and name not in volumes.adopted(layout):
+            engine.remove_volume(name)
+
+
+def _is_old(path: str) -> bool:
+    try:
+        return os.stat(path).st_mtime < time.time() - _YOUNG
+    except OSError:
+        return True
+
+
+def remove(boxes: "Boxes", spare: Container) -> None:
+    """Remove a spare with its data volume, unless somebody has claimed it by now."""
+    try:
+        # From here on nobody does.
+        _said(boxes.layout, spare, END)
+    except TimeoutError:
+        return
+    except OSError:
+        # Nobody waited there, or no longer.
+        pass
+    if not attached.got(boxes.layout, spare.id).claimed:
+        _discard(boxes, spare)
+
+
+def _discard(boxes: "Boxes", spare: Container) -> None:
+    boxes.discard(spare.id)
+    data = spare.mount(DATA_IN_BOX)
+    if data is not None:
+        with contextlib.suppress(EngineError):
+            boxes.engine.remove_volume(data.source)
+
+
+def digest(boxes: "Boxes", order: Order, given: Files) -> str | None:
+    """Return which boxes one is as good as that is made now, but for what is its workspace's.
+
+    None where there is no such image. `given` are the files that it is given.
+    """
+    image = boxes.engine.image(order.image)
+    if image is None:
+        return None
+    plain = BoxSpec(
+        name="",
+        workspace="",
+        image=image.id,
+        ssh_port=0,
+        owner=boxes.layout.uid,
+        runtime=runtimes.chosen(boxes.layout),
+        limits=order.limits,
+        ipv6=boxes.host.has_ipv6(),
+        spare=containai.__version__,
+    )
+    return sha256(json.dumps([create_arguments(plain), given], sort_keys=True).encode())[:32]
+
+
+def ordered(boxes: "Boxes", image: str) -> tuple[Order, str | None]:
+    """Return the order for a spare, and which boxes it is as good as (`digest`)."""
+    unique = os.urandom(4).hex()
+    order = Order(SPARE + unique, Workspace(""), image, boxes.limits(), data=_DATA + unique)
+    limits.check(order.limits, boxes.host.capacity())
+    return order, digest(boxes, order, _given(boxes, order, hosts.ensure_user(boxes.host)))
+
+
+def _given(boxes: "Boxes", order: Order, public: str) -> Files:
+    return maker.given(boxes.host, order, telling.told(boxes.host, hostname("", SPARE)), public)
+
+
+def make(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> None:
+    """Make a spare that was ordered, and have it wait to be claimed. Raises as a box's making."""
+    boxes.make(order, set(), say)
+    listen(boxes.engine, order.name)
+
+
+def listen(engine: Engine, container: str) -> None:
+    """Have a spare wait to be claimed. Raises EngineError where it does not."""
+    engine.docker("exec", "--user", "0:0", container, AWAIT, str(engine.layout.uid), timeout=60)
+
+
+def is_ready(layout: Layout, container: Container) -> bool:
+    """Whether a spare can be claimed now."""
+    if container.state is not State.RUNNING:
+        return False
+    try:
+        _connected(layout, container).close()
+    except OSError:
+        return False
+    return True
+
+
+def is_good(boxes: "Boxes", spare: Container, digest: str | None) -> bool:
+    """Whether a spare is as good as a box that would be made now; one that runs is made ready."""
+    if spare.label(LABEL_SPARE) != digest or spare.state is not State.RUNNING:
+        return False
+    if not is_ready(boxes.layout, spare):
+        # What waited was killed, perhaps in the middle of a claim; else the machine was started.
+        if os.path.lexists(os.path.join(boxes.layout.attached, spare.id + SOCKET)):
+            return False
+        listen(boxes.engine, spare.id)
+    if not session.is_live(boxes.layout, spare.name):
+        boxes.connect(spare.name, spare.id)
+    return True
+
+
+def claimed(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> bool:
+    """Have a spare be the box that was ordered, running and connected; return whether one is.
+
+    None is where there is none as good, or the order asks for what one cannot be given later.
+    Raises as `Boxes.make` does.
+    """
+    engine = boxes.engine
+    there = unclaimed(engine)
+    if not there or not _can_be_one(engine, order):
+        return False
+    wanted = digest(boxes, order, _given(boxes, order, hosts.ensure_user(boxes.host, say)))
+    good = [each for each in there if each.label(LABEL_SPARE) == wanted]
+    # Several at once begin with different ones.
+    for spare in sorted(good, key=lambda each: sha256((each.id + order.name).encode())):
+        if spare.state is State.RUNNING and _claim(boxes, order, spare):
+            say(f"took a spare box for {order.name}: {order.limits.described()}")
+            _enter(boxes, order, spare, say)
+            return True
+    return False
+
+
+class NoSpareError(Exception):
+    """Nothing but a spare was to be brought up, and none can be it. Nobody is told of it."""
+
+
+def refuse_others(boxes: "Boxes") -> None:
+    """Raise NoSpareError where nothing is to be brought up but a spare."""
+    if boxes.only_spares:
+        raise NoSpareError
+
+
+def are_known(layout: Layout) -> bool:
+    """Whether ssh knows of a spare of this user's: without asking the engine."""
+    with contextlib.suppress(OSError):
+        return any(name.startswith(SPARE) for name in os.listdir(layout.ssh_blocks))
+    return False
+
+
+def _can_be_one(engine: Engine, order: Order) -> bool:
+    """Whether a box could be given what is ordered when it runs already."""
+    where = order.places
+    plain = not (order.workspace.skip_mounts or where.repository or where.files)
+    own, _ = volumes.names(order.workspace.path, engine.layout.uid)
+    return (
+        plain
+        and where.start == WORKSPACE_IN_BOX
+        and order.data == own
+        and engine.inspect("volume", own) is None
+    )
+
+
+def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
+    """Have a spare be the order's box, by its name; return whether it is."""
+    engine, layout = boxes.engine, boxes.layout
+    places.prepare(order.places)
+    own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
+    try:
+        why = _ask(layout, spare, order.name, [own, *order.places.mounts])
+    except OSError:
+        # Nobody waits there: another has it by now, or it is about to go.
+        return False
+    if why:
+        remove(boxes, spare)
+        return False
+    now = engine.container(spare.id)
+    try:
+        if now is None:
+            return False
+        _settle(engine, now, order.name)
+    except EngineError:
+        _discard(boxes, spare)
+        raise
+    return True
+
+
+def _ask(layout: Layout, spare: Container, name: str, mounts: Sequence[Mount]) -> str:
+    """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
+    said = [[each.source, each.target, not each.writable] for each in mounts]
+    return _said(layout, spare, json.dumps({"hostname": name, "claimed": said}).encode() + b"\n")
+
+
+def _said(layout: Layout, spare: Container, request: bytes) -> str:
+    """Ask what waits for a claim, and return its answer. Raises OSError where there is none."""
+    with _connected(layout, spare) as asking:
+        asking.settimeout(_PATIENCE)
+        asking.sendall(request)
+        answer = asking.recv(_LIMIT).decode(errors="replace")
+    if not answer:
+        raise ConnectionAbortedError("it ended before it answered")
+    return answer[1:]
+
+
+def _connected(layout: Layout, spare: Container) -> socket.socket:
+    """Return a connection to what waits for a claim. Raises OSError where nothing does."""
+    directory = os.open(layout.attached, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # By descriptor: a socket's path holds 107 bytes (unix(7)).
+        connection.connect(f"/proc/self/fd/{directory}/{spare.id}{SOCKET}")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(directory)
+    return connection
+
+
+def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], None]) -> None:
+    """Have what ssh knows of a spare be of the box that it became, told what a new one would be."""
+    engine, layout, name = boxes.engine, boxes.layout, order.name
+    told, variables = telling.told(boxes.host, name), boxes.variables()
+    box = Box.from_container(spare)
+    telling.tell_if_new(engine, box, told, say)
+    telling.give(engine, box, variables, say, runs=True)
+    block = boxes.block(name, box.ssh_port, order.workspace, told, order.places.start)
+    hosts.adopt(layout, spare.name, name, block)
+    if isinstance(boxes.forward_agent, tuple):
+        # It reaches the agent that is the spare's.
+        hosts.close(boxes.host, name)
+    if not session.is_live(layout, name):
+        boxes.connect(name, spare.id)
