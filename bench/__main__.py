@@ -19,11 +19,13 @@ from contextlib import ExitStack
 from functools import partial
 
 from bench import measure
+from bench.cgroups import memory_of
 from bench.idle import idle
 from bench.made import Bench
 from bench.measure import Row, difference, interleaved, ratio, run, timed
 from bench.moved import FILE_SIZE, FILES, files, streams, woken
 from bench.sizes import sizes
+from bench.spare import spare
 from bench.waiting import free_port, wait_for_login, wait_for_ssh
 from containai.boxes import spec
 from containai.boxes.design import AUTHORIZED_KEYS_IN_BOX, HOST_KEY_IN_BOX
@@ -198,6 +200,7 @@ MEASUREMENTS = {
     "start": (start, 21),
     "warm": (warm, 21),
     "cold": (cold, 7),
+    "spare": (spare, 9),
     "woken": (woken, 7),
     "streams": (streams, 5),
     "files": (files, 3),
@@ -217,27 +220,6 @@ def without_labels(options: list[str]) -> list[str]:
     """Drop the labels: the container started by hand is no box to `cai`."""
     kept = zip(options, ["", *options], strict=False)
     return [word for word, before in kept if "--label" not in (word, before)]
-
-
-def memory_of(pid: str, container: str) -> tuple[int, int]:
-    """Return the bytes a container's cgroup is charged with: all, and without page cache."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-        lines = [line.rstrip("\n").split(":", 2) for line in file]
-    v1 = [path for _, controllers, path in lines if "memory" in controllers.split(",")]
-    # The box's systemd moved itself below the container's own group.
-    path = (v1 or [path for _, controllers, path in lines if not controllers])[0]
-    own = path[: path.index(container)] + container
-    top = "/sys/fs/cgroup" + ("/memory" if v1 else "")
-    charged, cache, shared = (
-        ("memory.usage_in_bytes", "total_cache", "total_shmem")
-        if v1
-        else ("memory.current", "file", "shmem")
-    )
-    with open(f"{top}{own}/{charged}", encoding="ascii") as file:
-        whole = int(file.read())
-    with open(f"{top}{own}/memory.stat", encoding="ascii") as file:
-        numbers = {key: int(value) for key, value in map(str.split, file)}
-    return whole, whole - numbers[cache] + numbers[shared]
 
 
 def mib(count: int) -> str:
@@ -267,12 +249,21 @@ def main() -> int:
         metavar="NAME",
         help="the engine's runtime of what cold starts by hand",
     )
+    parser.add_argument(
+        "--rest",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long spare boxes are looked at while nobody wants them (default: 300)",
+    )
     parser.add_argument("--cai", default=shutil.which("cai"), metavar="PATH", help="cai to time")
     arguments = parser.parse_args()
     # What is compared is the same whatever is in the image.
     os.environ.setdefault("CONTAINAI_IMAGE_NAME", "base")
     # The containers that boxes are compared with have no limits: by default boxes have.
     os.environ.update(CONTAINAI_BOX_MEMORY="none", CONTAINAI_BOX_CPUS="none")
+    # Whoever measures them makes them: else a new box is one of those, or they boot meanwhile.
+    os.environ["CONTAINAI_BOX_SPARES"] = "0"
     if unknown := set(arguments.names) - set(MEASUREMENTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
     if arguments.runs is not None and arguments.runs < 1:
@@ -289,7 +280,7 @@ def main() -> int:
     image = ""
     with ExitStack() as made:
         try:
-            bench = Bench(arguments.cai, made, arguments.runtime)
+            bench = Bench(arguments.cai, made, arguments.runtime, arguments.rest)
             image = bench.image
             for name in arguments.names or MEASUREMENTS:
                 measurement, runs = MEASUREMENTS[name]

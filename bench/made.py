@@ -7,25 +7,47 @@ import tempfile
 from contextlib import ExitStack
 
 from bench.measure import run
-from containai.boxes import limits
+from containai.app import App
+from containai.boxes import claims, limits
 from containai.boxes.limits import Limits
 from containai.boxes.workspace import box_name
+from containai.errors import ContainAIError
+from containai.flows import keeper
 from containai.layout import LABEL_WORKSPACE, Layout
-from containai.machine_layout import RUNTIME
+from containai.work.ui import Progress
+
+
+class _Nobody:
+    """Who is told what the benchmark itself does."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    def step(self, title: str, number: int, count: int) -> Progress:
+        raise NotImplementedError
+
+    def tell(self, text: str) -> None:
+        pass
+
+    def ask(self, question: str, *, beforehand: bool = True) -> bool:
+        return False
 
 
 class Bench:
     """The set-up that is measured, and what was made for it."""
 
-    def __init__(self, cai: str, made: ExitStack, by_hand: str = RUNTIME) -> None:
+    def __init__(self, cai: str, made: ExitStack, by_hand: str, rest: float) -> None:
+        """`rest` is how long what costs something at rest is looked at, in seconds."""
         self.layout = Layout.from_environment()
-        self.cai, self.by_hand = cai, by_hand
+        self.cai, self.by_hand, self.rest = cai, by_hand, rest
         self._made = made
         self.directory = made.enter_context(tempfile.TemporaryDirectory(prefix="cai-bench-"))
         self.workspace = self._workspace("box")
         self.box = box_name(self.workspace, self.layout.uid)
         made.callback(self._remove_data)
         made.callback(self.remove_box)
+        # The user's own would be taken, or made meanwhile; the next new box has them made again.
+        self.end_spares()
         run(self.cai_true())
         self.image = self.docker_run("inspect", "--format", "{{.Config.Image}}", self.box).strip()
 
@@ -58,6 +80,18 @@ class Bench:
             name, _, workspace = line.partition(" ")
             if workspace.startswith(f"{self.directory}/"):
                 self.docker_run("volume", "rm", name)
+
+    def app(self) -> App:
+        """Return what a command works with, by the environment as it is now."""
+        return App(self.layout, _Nobody(), environ=os.environ)
+
+    def end_spares(self) -> None:
+        """End what makes spare boxes, and remove those that there are; the setting says `0`."""
+        claims.ask(self.layout, claims.END)
+        with contextlib.suppress(ContainAIError):
+            # One that is being made is waited for, as it could be for as long as that takes.
+            keeper.have(self.app())
+        keeper.have(self.app())
 
     def limits(self) -> tuple[Limits, str]:
         """Return the limits of the box, and on which processors it runs."""
