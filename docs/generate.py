@@ -14,6 +14,7 @@ from typing import Any
 
 import containai
 from containai import agents, errors
+from containai.boxes import spares
 from containai.boxes.box import Box, Status
 from containai.cli import command, registry
 from containai.config import variables
@@ -333,9 +334,21 @@ def files() -> str:
             rows.append((f"`{path}`", _joined(inspect.getdoc(value) or "")))
         elif name.endswith("_unit"):
             rows.append((f"`{layout.unit_file(path)}`", _joined(inspect.getdoc(value) or "")))
+    for path, text in _FILES_WITHIN.items():
+        rows.append((f"`{path}`", text))
     return "# Files\n\n" + _table(("path", "what it is"), sorted(rows))
 
 
+#: Files of a directory of the layout's that others than it name.
+_FILES_WITHIN = {
+    os.path.join(LAYOUT.attached, "CONTAINER.claim"): "The socket at which a spare box is claimed, "
+    "its user's. It ends with the claim, or with the spare.",
+    os.path.join(LAYOUT.state_dir, "spares.lock"): "Locked by the process that keeps spare boxes.",
+    os.path.join(LAYOUT.state_dir, "spares.making"): "Locked by whoever makes spare boxes.",
+    spares.note(LAYOUT): "Why the last spare box could not be made; gone once one was.",
+    os.path.join(LAYOUT.spares, "VOLUME"): "Of a data volume that was made for a spare box: the "
+    "workspace whose it became, as a real path.",
+}
 #: What is a part of another row's path, or a choice between those.
 _NO_FILES = {"control_dir", "_shared_control_dir", "root"}
 
@@ -374,6 +387,11 @@ _OF_LABELS = """\
 What ContainAI notes on its containers, volumes and images. `cai docker ps --all --filter
 label=containai.managed=true` finds boxes by them. An image can bring labels, too: [what makes a
 box](../explanation/security.md#several-users-one-engine) is its mounts.
+
+A box that was a [spare](../explanation/spares.md) has `containai.spare` in place of
+`containai.workspace`, and neither its mounts nor its data volume say whose it is: Docker changes no
+label. Scripts ask by name, which `docker ps` knows, or `cai ls --json`, which has name, workspace,
+container and port of every box.
 """
 
 
