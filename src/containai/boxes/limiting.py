@@ -39,7 +39,13 @@ def limit(
     choosing = locks.hold(engine.host, locks.CHOICE, wait=60, what="choosing processors")
     with choosing if cpus else contextlib.nullcontext():
         for request in requests(engine, box, asked):
-            engine.docker(*request)
+            try:
+                engine.docker(*request)
+            except EngineError:
+                # Nobody asked for it, and it runs: with Sysbox and cgroup v1 it cannot be moved to
+                # fewer processors meanwhile. Once it is stopped it can.
+                if asked != Limits() or box.status is not Status.RUNNING:
+                    raise
     memory = asked.memory
     if memory not in (None, box.limits.memory) and box.status is Status.RUNNING:
         # Refused where more is in it, and a box may have no mount(8): its next start does it.

@@ -334,6 +334,18 @@ def test_a_box_whose_processors_are_gone_gets_others(app, make, workspace):
     assert len(changes(app)) == 2
 
 
+def test_one_that_runs_and_cannot_be_given_others_now_is_entered(app, make, workspace):
+    box = app.add_box(workspace, name="api")
+    app.docker.add(box._replace(cpus=2.0, cpuset="1-2"))
+    app.machine.online = [0]
+    app.docker.fail("update", EngineError("device or resource busy"))
+    assert make() == "api"
+    # Of what somebody asked for, they are told.
+    app.docker.fail("update", EngineError("device or resource busy"))
+    with pytest.raises(EngineError, match="busy"):
+        make(asked=Limits(memory=1 << 30))
+
+
 @pytest.mark.parametrize(("state", "running"), [(State.RUNNING, True), (State.EXITED, False)])
 def test_a_new_limit_reaches_shared_memory(app, make, workspace, state, running):
     box = app.add_box(workspace, name="api", state=state)
