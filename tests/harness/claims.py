@@ -214,7 +214,10 @@ class Around:
         left += [f"note of a volume {each}" for each in names_in(layout.spares)
                  if each not in volumes]  # fmt: skip
         used = self.site.docker("volume", "ls", "--quiet", "--filter", "dangling=true").split()
-        return left + [f"volume {each}" for each in used]
+        # Of a spare that was killed in the making: whose that is, only its user knows (cai prune).
+        mine = self.site.docker("volume", "ls", "--quiet", "--filter", "label=containai.workspace=")
+        unsaid = set(mine.split()) - set(names_in(layout.spares))
+        return left + [f"volume {each}" for each in used if each not in unsaid]
 
 
 def is_mounted(pid, path):

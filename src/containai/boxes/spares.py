@@ -31,12 +31,9 @@ from containai.host import locks
 from containai.host.machine import Machine
 from containai.layout import (
     DATA_IN_BOX,
-    KIND_DATA,
-    LABEL_KIND,
     LABEL_OWNER,
     LABEL_PART_OF,
     LABEL_SPARE,
-    LABEL_WORKSPACE,
     SPARE,
     WORKSPACE_IN_BOX,
     Layout,
@@ -123,7 +120,11 @@ def _settle(engine: Engine, claimed: Container, name: str) -> None:
 
 
 def sweep(boxes: "Boxes") -> None:
-    """Remove what is left of spares that somebody removed, or that were killed in the making."""
+    """Remove what is left of spares that somebody removed, or that were killed in the making.
+
+    Not a data volume: no label says whose it became, and a note of the user's can be lost. `cai
+    prune --data` names them, and asks.
+    """
     engine, layout = boxes.engine, boxes.layout
     volumes.forget_gone(engine)
     there = {*engine.names(f"label={LABEL_SPARE}").values()}
@@ -136,12 +137,6 @@ def sweep(boxes: "Boxes") -> None:
     for name in engine.volumes(f"label={LABEL_PART_OF}", "dangling=true"):
         labels = (engine.inspect("volume", name) or {}).get("Labels") or {}
         if f"{LABEL_PART_OF}={labels.get(LABEL_PART_OF, '')}".startswith(inner):
-            engine.remove_volume(name)
-    of_nobody = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_WORKSPACE}=", "dangling=true")
-    for name in engine.volumes(*of_nobody):
-        volume = volumes.parsed(engine.inspect("volume", name) or {"Name": name})
-        is_own = volume is not None and volume.owner == layout.uid and name.startswith(_DATA)
-        if is_own and name not in volumes.adopted(layout):
             engine.remove_volume(name)
 
 

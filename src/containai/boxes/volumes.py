@@ -19,11 +19,14 @@ from containai.engine.client import Engine
 from containai.errors import ContainAIError, NameTakenError, UsageError
 from containai.host import files
 from containai.layout import (
+    DATA_IN_BOX,
     KIND_DATA,
     LABEL_KIND,
     LABEL_MANAGED,
     LABEL_OWNER,
+    LABEL_SPARE,
     LABEL_WORKSPACE,
+    SPARE,
     Layout,
 )
 
@@ -80,9 +83,16 @@ def every(engine: Engine) -> list[Volume]:
     inspected = (engine.inspect("volume", name) for name in engine.volumes(*filters))
     found = [volume for each in inspected if each and (volume := parsed(each))]
     whose = adopted(engine.layout)
-    whole = (each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found)
-    # Those of spare boxes are nobody's yet.
-    return sorted(each for each in whole if each.workspace)
+    whole = [each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found]
+    hidden = _of_spares(engine) if any(not each.workspace for each in whole) else ()
+    return sorted(each for each in whole if each.workspace or each.name not in hidden)
+
+
+def _of_spares(engine: Engine) -> set[str]:
+    """Return the volumes of this user's spare boxes, which are nobody's yet."""
+    named = engine.names(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    spares = engine.each(each for each, name in named.items() if name.startswith(SPARE))
+    return {mount.source for each in spares if (mount := each.mount(DATA_IN_BOX))}
 
 
 def adopt(layout: Layout, name: str, workspace: str) -> None:

@@ -11,6 +11,7 @@ from containai.boxes import spares, volumes
 from containai.boxes.design import Order
 from containai.boxes.limits import Limits
 from containai.boxes.places import Places
+from containai.boxes.spec import data_labels
 from containai.boxes.workspace import Workspace, box_name
 from containai.config.amounts import AUTO, Amount
 from containai.engine.container import Container, Mount, Port, State
@@ -248,3 +249,22 @@ def test_one_that_was_claimed_meanwhile_is_not_removed(app, order):
         json.dump({"claimed": [["/w", "/home/agent/workspace", False]], "hostname": "a"}, file)
     spares.remove(app.boxes, one)
     assert app.docker.container(one.id) is not None
+
+
+def test_whose_data_volumes_are_listed(app, order):
+    """Not a spare's; one whose note was lost is there to be found."""
+    spare(app, order)
+    labels = data_labels(app.layout.uid, "")
+    for name in ("data-spare.1", "data-lost", "data-taken"):
+        app.docker.volume_labels[name] = labels
+        app.docker.named_volumes.add(name)
+    volumes.adopt(app.layout, "data-taken", "/w")
+    listed = {each.name: each.workspace for each in volumes.every(app.engine)}
+    assert listed == {"data-lost": "", "data-taken": "/w"}
+
+
+def test_no_data_is_swept_away(app, order):
+    app.docker.volume_labels["data-lost"] = data_labels(app.layout.uid, "")
+    app.docker.named_volumes.add("data-lost")
+    spares.sweep(app.boxes)
+    assert "data-lost" in app.docker.named_volumes
