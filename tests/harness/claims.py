@@ -65,11 +65,17 @@ def names_in(directory):
 
 
 class Around:
-    """What there is of a site's boxes, spare or not, and of who works with them."""
+    """What there is of a site's boxes, spare or not, and of who works with them.
+
+    Beside those that were there before, and their volumes.
+    """
 
     def __init__(self, site):
         self.site = site
         self.layout = site.layout
+        self.others: set[str] = set()
+        self.others = {each.name for each in self.containers()}
+        self.volumes = set(site.docker("volume", "ls", "--quiet").split())
 
     def containers(self):
         ids = self.site.docker("ps", "--all", "--quiet", "--no-trunc").split()
@@ -77,7 +83,8 @@ class Around:
         argv = ["docker", "--host", socket, "container", "inspect", *ids]
         # Without those that go meanwhile.
         done = subprocess.run(argv, capture_output=True, text=True, check=False) if ids else None
-        return [self._seen(each) for each in json.loads(done.stdout if done else "[]")]
+        seen = [self._seen(each) for each in json.loads(done.stdout if done else "[]")]
+        return [each for each in seen if each.name not in self.others]
 
     def _seen(self, inspected):
         mounts = {each["Destination"]: each for each in inspected["Mounts"]}
@@ -150,7 +157,8 @@ class Around:
             if "-fN" in words or "[mux]" in "".join(words[:1]):
                 match = path.search(" ".join(words))
                 found |= {pid: match[1]} if match else {}
-        return found
+        theirs = {self.layout.control_socket(each) for each in self.others}
+        return {pid: socket for pid, socket in found.items() if socket not in theirs}
 
     def engine(self, victim):
         if victim == "dockerd":
@@ -187,7 +195,8 @@ class Around:
         """Return what there is of spares and boxes that there are none of."""
         self.site.prune()
         there = self.containers()
-        names, ids = {each.name for each in there}, {each.id for each in there}
+        names = {each.name for each in there} | self.others
+        ids = {*self.site.docker("ps", "--all", "--quiet", "--no-trunc").split()}
         layout, left = self.layout, []
         hosts = names_in(layout.ssh_blocks)
         blocks = [each.removesuffix(".conf") for each in hosts if each != "direct"]
@@ -217,7 +226,7 @@ class Around:
         # Of a spare that was killed in the making: whose that is, only its user knows (cai prune).
         mine = self.site.docker("volume", "ls", "--quiet", "--filter", "label=containai.workspace=")
         unsaid = set(mine.split()) - set(names_in(layout.spares))
-        return left + [f"volume {each}" for each in used if each not in unsaid]
+        return left + [f"volume {each}" for each in used if each not in unsaid | self.volumes]
 
 
 def is_mounted(pid, path):

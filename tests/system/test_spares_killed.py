@@ -3,6 +3,9 @@
 Rounds come from a seed, which is printed, and from the round's number, as in test_chaos.py:
 CONTAINAI_CHAOS_SEED repeats a run, CONTAINAI_CHAOS_ROUNDS=200 makes it longer and 36-36 is that
 round alone. Problems are told as they are found, and all of them fail the test at its end.
+
+Only where that variable says how many: what ssh has of a spare can outlive a kill by ten minutes
+(boxes/spares.py, sweep), and other tests would meet it.
 """
 
 import contextlib
@@ -215,12 +218,17 @@ class Round:
                 spare = any(each.is_spare for each in there if each.name == space.box)
                 self.tally["ended claimed" if spare else "ended cold"] += 1
         listed = json.loads(self.site.cai("ls", "--json").stdout)
-        shown = sorted((each["name"], each["workspace"]) for each in listed)
+        shown = sorted(
+            (each["name"], each["workspace"])
+            for each in listed
+            if each["name"] not in around.others
+        )
         if shown != sorted((space.box, space.path) for space in self.spaces):
             wrong.append(f"cai ls has {shown}")
         data = Counter(each.data for each in there)
         wrong += [f"{count} containers have {name}" for name, count in data.items() if count > 1]
         rows = json.loads(self.site.cai("volume", "ls", "--json").stdout)
+        rows = [each for each in rows if each["name"] not in around.volumes]
         shown = sorted((each["workspace"], *each["boxes"]) for each in rows)
         if shown != sorted((space.path, space.box) for space in self.spaces):
             wrong.append(f"cai volume ls has {rows}")
@@ -255,12 +263,16 @@ def count_of(number):
 
 @pytest.fixture
 def around(site):
-    yield Around(site)
+    made = Around(site)
+    yield made
     site.cai("engine", "start")
-    Around(site).end_keeper()
-    Around(site).settled(0)
+    made.end_keeper()
+    made.settled(0)
 
 
+@pytest.mark.skipif(
+    "CONTAINAI_CHAOS_ROUNDS" not in os.environ, reason="nobody says how many rounds"
+)
 @pytest.mark.timeout(120 * len(ROUNDS) + 300)
 def test_whatever_is_killed_a_claim_gives_a_box_or_a_spare(site, around, make_space):
     print(f"CONTAINAI_CHAOS_SEED={SEED} CONTAINAI_CHAOS_ROUNDS={ROUNDS[0]}-{ROUNDS[-1]}")
