@@ -6,7 +6,7 @@ from containai.boxes.spec import part_of
 from containai.engine import attached
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, NameTakenError
-from containai.layout import LABEL_MANAGED, LABEL_SPARE, LABEL_WORKSPACE
+from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_SPARE, LABEL_WORKSPACE, SPARE
 
 
 def forgotten_volumes(engine: Engine, name: str) -> list[str]:
@@ -26,6 +26,12 @@ def every(engine: Engine) -> list[Box]:
 def own(engine: Engine) -> list[Box]:
     """Return this user's boxes, by name."""
     return [box for box in every(engine) if box.belongs_to(engine.layout.uid)]
+
+
+def spares(engine: Engine) -> list[str]:
+    """Return the ids of this user's containers that have a spare box's name."""
+    own = engine.names(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    return [container for container, name in own.items() if name.startswith(SPARE)]
 
 
 def get(engine: Engine, name: str) -> Box | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import containai
-from containai.boxes import limits, maker, places, telling, volumes
+from containai.boxes import limits, lookup, maker, places, telling, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.given import Files
@@ -31,7 +31,6 @@ from containai.host import locks
 from containai.host.machine import Machine
 from containai.layout import (
     DATA_IN_BOX,
-    LABEL_OWNER,
     LABEL_PART_OF,
     LABEL_SPARE,
     SPARE,
@@ -75,13 +74,8 @@ def note(layout: Layout) -> str:
 
 def unclaimed(engine: Engine) -> list[Container]:
     """Return this user's spare boxes that are nobody's yet, running or not."""
-    found = engine.each(_unnamed(engine))
+    found = engine.each(lookup.spares(engine))
     return [each for each in found if each.mount(WORKSPACE_IN_BOX) is None]
-
-
-def _unnamed(engine: Engine) -> list[str]:
-    own = engine.names(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
-    return [container for container, name in own.items() if name.startswith(SPARE)]
 
 
 def mend(engine: Engine, own: str = "") -> bool:
@@ -90,7 +84,7 @@ def mend(engine: Engine, own: str = "") -> bool:
     `own` is the name of a box whose lock is held.
     """
     named = False
-    for container in _unnamed(engine):
+    for container in lookup.spares(engine):
         name = attached.got(engine.layout, container).hostname
         # Whoever is at it has the lock; or somebody has the name.
         with contextlib.suppress(ContainAIError):

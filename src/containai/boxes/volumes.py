@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from containai.boxes import design
+from containai.boxes import design, lookup
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.spec import data_labels
@@ -24,9 +24,7 @@ from containai.layout import (
     LABEL_KIND,
     LABEL_MANAGED,
     LABEL_OWNER,
-    LABEL_SPARE,
     LABEL_WORKSPACE,
-    SPARE,
     Layout,
 )
 
@@ -90,8 +88,7 @@ def every(engine: Engine) -> list[Volume]:
 
 def _of_spares(engine: Engine) -> set[str]:
     """Return the volumes of this user's spare boxes, which are nobody's yet."""
-    named = engine.names(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
-    spares = engine.each(each for each, name in named.items() if name.startswith(SPARE))
+    spares = engine.each(lookup.spares(engine))
     return {mount.source for each in spares if (mount := each.mount(DATA_IN_BOX))}
 
 
