@@ -38,10 +38,12 @@ def tell(engine: Engine, box: Box, text: str, say: Callable[[str], None], *, run
         hosts.retire(engine.host, box.name)
 
 
-def tell_if_new(engine: Engine, box: Box, text: str, say: Callable[[str], None]) -> None:
-    """Have a box that runs know what it is to be told of the network, where it knows other."""
+def tell_if_new(
+    engine: Engine, box: Box, text: str, say: Callable[[str], None], *, runs: bool
+) -> None:
+    """Do the same where the box knows other."""
     if around.mark(text) != session.last_told(engine.layout, box.name):
-        tell(engine, box, text, say, runs=True)
+        tell(engine, box, text, say, runs=runs)
 
 
 def give(
