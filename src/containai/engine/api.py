@@ -85,15 +85,27 @@ def _answered(
 
 
 def listener(path: str) -> int:
-    """Return the pid of the process that listens on a socket (SO_PEERCRED, unix(7)).
+    """Return the pid of the process that listens on a socket.
 
     Raises OSError where none does.
     """
     with _connected(path, TIMEOUT) as connection:
-        size = struct.calcsize("3i")
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    pid: int = struct.unpack("3i", credentials)[0]
-    return pid
+        return peer(connection).pid
+
+
+class Peer(NamedTuple):
+    """Who is at the other end of a socket."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer(connection: socket.socket) -> Peer:
+    """Return who is at the other end of a connected socket (SO_PEERCRED, unix(7))."""
+    size = struct.calcsize("3i")
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return Peer(*struct.unpack("3i", said))
 
 
 def _connected(path: str, timeout: float) -> socket.socket:

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from containai.app import App
 from containai.boxes import claims, spares
 from containai.boxes.spares import NoSpareError
 from containai.boxes.target import Target
-from containai.engine import daemon
+from containai.engine import api, daemon
 from containai.errors import ContainAIError
 from containai.flows import enter
 from containai.host import files
@@ -184,7 +183,7 @@ def _received(connection: socket.socket, layout: Layout) -> _Request | None:
     raw = b""
     try:
         connection.settimeout(_PATIENCE)
-        if _peer(connection) != layout.uid:
+        if api.peer(connection).uid != layout.uid:
             return None
         while more := connection.recv(1 << 16):
             raw += more
@@ -199,14 +198,6 @@ def _received(connection: socket.socket, layout: Layout) -> _Request | None:
     what = what if version == claims.version() else claims.END
     pairs = (word.partition("=") for word in rest)
     return _Request(what, directory, path, {name: value for name, _, value in pairs})
-
-
-def _peer(connection: socket.socket) -> int:
-    """Return the uid of who connected (unix(7), SO_PEERCRED)."""
-    size = struct.calcsize("3i")
-    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    uid: int = struct.unpack("3i", said)[1]
-    return uid
 
 
 def _say(connection: socket.socket, said: Sequence[str]) -> None:
