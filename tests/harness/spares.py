@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from containai.boxes import claims, volumes
+from containai.boxes import claims, spares, volumes
 from containai.host import files
 
 from .site import Site
@@ -91,16 +91,8 @@ def _end(site: Site) -> None:
 
 def connected(site: Site, container: str) -> socket.socket:
     """Return a connection to what waits for a claim."""
-    directory = os.open(site.layout.attached, os.O_PATH | os.O_DIRECTORY)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(60)
-        connection.connect(f"/proc/self/fd/{directory}/{container}.claim")
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        os.close(directory)
+    connection = spares.connected(site.layout, container)
+    connection.settimeout(60)
     return connection
 
 

@@ -213,7 +213,7 @@ def is_ready(layout: Layout, container: Container) -> bool:
     if container.state is not State.RUNNING:
         return False
     try:
-        _connected(layout, container).close()
+        connected(layout, container.id).close()
     except OSError:
         return False
     return True
@@ -316,7 +316,7 @@ def _ask(layout: Layout, spare: Container, name: str, mounts: Sequence[Mount]) -
 
 def _said(layout: Layout, spare: Container, request: bytes) -> str:
     """Ask what waits for a claim, and return its answer. Raises OSError where there is none."""
-    with _connected(layout, spare) as asking:
+    with connected(layout, spare.id) as asking:
         asking.settimeout(_PATIENCE)
         asking.sendall(request)
         answer = asking.recv(_LIMIT).decode(errors="replace")
@@ -325,13 +325,16 @@ def _said(layout: Layout, spare: Container, request: bytes) -> str:
     return answer[1:]
 
 
-def _connected(layout: Layout, spare: Container) -> socket.socket:
-    """Return a connection to what waits for a claim. Raises OSError where nothing does."""
+def connected(layout: Layout, spare: str) -> socket.socket:
+    """Return a connection to what waits for a claim of a container, by its id.
+
+    Raises OSError where nothing does.
+    """
     directory = os.open(layout.attached, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # By descriptor: a socket's path holds 107 bytes (unix(7)).
-        connection.connect(f"/proc/self/fd/{directory}/{spare.id}{SOCKET}")
+        connection.connect(f"/proc/self/fd/{directory}/{spare}{SOCKET}")
     except BaseException:
         connection.close()
         raise
