@@ -43,7 +43,8 @@ def kept(layout, monkeypatch, tmp_path):
         with contextlib.suppress(BaseException):
             keeper._keep(layout)
         os._exit(0)
-    until(lambda: os.path.exists(claims.socket_path(layout)))
+    # Its socket is there a moment before it listens.
+    until(lambda: claims.ask(layout, claims.LOOK) == [])
     yield notes
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
