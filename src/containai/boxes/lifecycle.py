@@ -375,7 +375,7 @@ class Boxes:
             halt.stop(self.engine, container)
         hosts.ensure_user(self.host)
         told = telling.told(self.host, name)
-        telling.tell_if_new(self.engine, box, told, say, runs="start" not in steps)
+        telling.tell(self.engine, box, told, say, runs="start" not in steps)
         telling.give(self.engine, box, self.variables(), say, runs="start" not in steps)
         block = self.block(name, box.ssh_port, workspace, told, box.start)
         before = files.read(self.layout.ssh_block(name))

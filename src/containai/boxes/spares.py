@@ -348,7 +348,7 @@ def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], 
     engine, layout, name = boxes.engine, boxes.layout, order.name
     told, variables = telling.told(boxes.host, name), boxes.variables()
     box = Box.from_container(spare)
-    telling.tell_if_new(engine, box, told, say, runs=True)
+    telling.tell(engine, box, told, say, runs=True)
     telling.give(engine, box, variables, say, runs=True)
     block = boxes.block(name, box.ssh_port, order.workspace, told, order.places.start)
     hosts.adopt(layout, spare.name, name, block)

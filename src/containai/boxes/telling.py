@@ -26,24 +26,18 @@ def told(host: Machine, name: str) -> str:
 
 
 def tell(engine: Engine, box: Box, text: str, say: Callable[[str], None], *, runs: bool) -> None:
-    """Have a box know what it is told of the network, at once or when it boots.
+    """Have a box know what it is told of the network, where it knows other: now, or as it boots.
 
     What it says is nobody's business: it may be anything.
     """
+    if around.mark(text) == session.last_told(engine.layout, box.name):
+        return
     if not runs:
         given.forget(engine.layout, box.container)
     if not _place(engine, box, around.FILE_IN_BOX, around.PLACE, text, runs=runs):
         say(f"{box.name} did not take this machine's certificates and proxies")
     if runs:
         hosts.retire(engine.host, box.name)
-
-
-def tell_if_new(
-    engine: Engine, box: Box, text: str, say: Callable[[str], None], *, runs: bool
-) -> None:
-    """Do the same where the box knows other."""
-    if around.mark(text) != session.last_told(engine.layout, box.name):
-        tell(engine, box, text, say, runs=runs)
 
 
 def give(
