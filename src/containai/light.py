@@ -7,7 +7,11 @@ nobody evaluates what is not there.
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
+
+#: Python's own, which has no OpenSSL.
+_SHA256 = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,13 +39,11 @@ else:
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of a few bytes, in hexadecimal."""
-    # These two are Python's own, of 3.12 and newer and of 3.11.
-    for module in ("_sha2", "_sha256"):
-        try:
-            return str(__import__(module).sha256(data).hexdigest())
-        except ImportError:
-            continue
-    import hashlib
+    # One that is not there would be looked for at every call.
+    try:
+        return str(__import__(_SHA256).sha256(data).hexdigest())
+    except ImportError:
+        import hashlib
 
     return hashlib.sha256(data).hexdigest()
 
