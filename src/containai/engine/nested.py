@@ -15,7 +15,7 @@ def settings(host: Machine) -> str:
     # Of our own, what is kept for networks that are yet to be made has no route.
     own = networks.docker_networks(files.read_if_whole(layout.engine_config) or "")
     taken += [networks.of(subnet).pool for subnet in own]
-    config = networks.nested(networks.routes(host), taken)
+    config = networks.nested([*networks.routed(host), *taken])
     subnet = configuration.subnet(layout)
     if subnet is not None:
         config |= cache.for_boxes(layout, networks.of(subnet))

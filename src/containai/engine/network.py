@@ -100,7 +100,7 @@ def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
     `routes` is what `ip -json route` prints, `taken` are networks. Raises EngineError where there
     is none.
     """
-    candidates = _cut(POOLS, PREFIX)
+    candidates = [*_cut(POOLS, PREFIX)]
     start %= len(candidates)
     network = _unused(candidates[start:] + candidates[:start], routes, taken)
     if network is not None:
@@ -111,13 +111,37 @@ def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
     )
 
 
-def nested(routes: str, taken: Iterable[str] = ()) -> dict[str, Any]:
+def routed(host: Machine) -> list[str]:
+    """Return the networks that this machine has routes to, in any table."""
+    # `ip` takes longer to start than a spare box may take.
+    table = files.read("/proc/net/fib_trie")
+    return in_trie(table) if table else [str(network) for _, network in _destinations(routes(host))]
+
+
+def in_trie(table: str) -> list[str]:
+    """Return the networks in what the kernel shows of its tables of routes, but for the default.
+
+    A leaf says an address, and the lines after it each a prefix length and what it is
+    (fib_trie_seq_show in net/ipv4/fib_trie.c).
+    """
+    found: dict[str, None] = {}
+    address = ""
+    for line in table.splitlines():
+        words = line.split()
+        if words[0] == "|--":
+            address = words[1]
+        elif words[0].startswith("/") and words[0] != "/0":
+            found[address + words[0]] = None
+    return [*found]
+
+
+def nested(taken: Iterable[str]) -> dict[str, Any]:
     """Return, as of daemon.json, where the Docker inside a box is to take its networks from.
 
-    None of them overlaps a route, as `ip -json route` prints them, or one of `taken`. Where there
-    is none it is nothing, and that Docker's own choice.
+    None of them overlaps one of `taken`. Where there is none it is nothing, and that Docker's own
+    choice.
     """
-    network = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), routes, taken)
+    network = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), "", taken)
     return (
         {"default-address-pools": [{"base": str(network), "size": NESTED_SIZE}]} if network else {}
     )
@@ -140,9 +164,9 @@ def of_bridge(routes: str, bridge: str) -> str | None:
     return next((str(each) for each in found if each.prefixlen == PREFIX + 1), None)
 
 
-def _cut(pools: Iterable[str], prefix: int) -> list[ipaddress.IPv4Network]:
-    wide = map(ipaddress.IPv4Network, pools)
-    return [network for pool in wide for network in pool.subnets(new_prefix=prefix)]
+def _cut(pools: Iterable[str], prefix: int) -> Iterator[ipaddress.IPv4Network]:
+    for pool in map(ipaddress.IPv4Network, pools):
+        yield from pool.subnets(new_prefix=prefix)
 
 
 def _unused(

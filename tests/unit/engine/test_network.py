@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from containai.engine import network
 from containai.engine.network import Network
 from containai.errors import EngineError
+from containai.host.machine import Machine
 from containai.layout import Layout
 
 MACHINE = Layout("/", "/home/u", 1000)
@@ -59,29 +61,61 @@ def test_the_bridge_tells_its_subnet():
     assert network.of_bridge(json.dumps(own[1:]), "cai0") is None
 
 
-def pool(*args):
-    (found,) = network.nested(*args)["default-address-pools"]
+def pool(*taken):
+    (found,) = network.nested(taken)["default-address-pools"]
     assert found["size"] == 24
     return found["base"]
 
 
 def test_docker_inside_takes_what_is_not_routed():
     first, second = "10.213.0.0/19", "10.213.32.0/19"
-    assert pool("") == pool(routes("default", "192.0.2.7", "172.17.0.0/16")) == first
-    assert pool(routes("10.213.31.7")) == pool("", [first]) == second
-    assert pool(routes(first), ["10.213.40.1/24"]) == "10.213.64.0/19"
-    assert pool(routes("10.0.0.0/8")) == "172.20.0.0/19"
-    assert pool(routes("10.0.0.0/8", "172.16.0.0/12")) == "192.168.128.0/19"
-    private = routes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-    assert pool(private) == "198.18.0.0/19"
-    assert network.nested(private, ["198.18.0.0/15"]) == {}
+    assert pool() == pool("192.0.2.7/32", "172.17.0.0/16") == first
+    assert pool("10.213.31.7/32") == pool(first) == second
+    assert pool(first, "10.213.40.1/24") == "10.213.64.0/19"
+    assert pool("10.0.0.0/8") == "172.20.0.0/19"
+    assert pool("10.0.0.0/8", "172.16.0.0/12") == "192.168.128.0/19"
+    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert pool(*private) == "198.18.0.0/19"
+    assert network.nested([*private, "198.18.0.0/15"]) == {}
 
 
 def test_docker_inside_takes_nothing_of_an_engine():
     for each in network.NESTED_POOLS:
-        assert pool(routes(*(other for other in network.NESTED_POOLS if other != each)))
-    assert network.nested(routes(*network.NESTED_POOLS), network.POOLS) == {}
-    assert pool("", network.POOLS) == pool("")
+        assert pool(*(other for other in network.NESTED_POOLS if other != each))
+    assert network.nested([*network.NESTED_POOLS, *network.POOLS]) == {}
+    assert pool(*network.POOLS) == pool()
+
+
+TRIE = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.203.160.0/21 2 0 2
+        |-- 10.203.160.0
+           /32 link BROADCAST
+           /21 link UNICAST
+Id 51820:
+  +-- 10.66.0.0/16 2 0 2
+     |-- 10.66.0.0
+        /16 link UNICAST
+Local:
+     |-- 10.203.160.0
+        /21 link UNICAST
+"""
+
+
+def test_what_the_kernel_shows_of_its_routes():
+    assert network.in_trie(TRIE) == ["10.203.160.0/32", "10.203.160.0/21", "10.66.0.0/16"]
+    assert network.in_trie("") == []
+
+
+def test_the_same_as_ip_says(tmp_path):
+    host = Machine(Layout(str(tmp_path), str(tmp_path), os.getuid()))
+    if not host.which("ip"):
+        pytest.skip("there is no ip")
+    said = {each["dst"] for each in json.loads(network.routes(host))} - {"default"}
+    assert set(network.routed(host)) == {each if "/" in each else f"{each}/32" for each in said}
 
 
 def test_none_left():
