@@ -73,10 +73,10 @@ def _anchors(root: str) -> Iterator[str]:
             chosen = file.read().splitlines()
     except OSError:
         return
-    for line in chosen:
-        path = os.path.join(at(root, PACKAGED), line.strip())
-        is_own = line.strip() and not line.startswith(("#", "!", "mozilla/"))
-        if is_own and os.path.exists(path):
+    own = (line.strip() for line in chosen if not line.startswith(("#", "!", "mozilla/")))
+    for name in filter(None, own):
+        path = os.path.join(at(root, PACKAGED), name)
+        if os.path.exists(path):
             yield path
 
 
