@@ -28,6 +28,7 @@ from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import ContainAIError, EngineError
 from containai.host import locks
+from containai.host.background import Background
 from containai.host.machine import Machine
 from containai.layout import (
     DATA_IN_BOX,
@@ -249,7 +250,7 @@ def claimed(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> bool:
     for spare in sorted(good, key=lambda each: sha256((each.id + order.name).encode())):
         if spare.state is State.RUNNING and _claim(boxes, order, spare):
             say(f"took a spare box for {order.name}: {order.limits.described()}")
-            _enter(boxes, order, spare, say)
+            _settled(boxes, order, attached.whole(boxes.layout, spare), say)
             return True
     return False
 
@@ -285,27 +286,17 @@ def _can_be_one(engine: Engine, order: Order) -> bool:
 
 
 def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
-    """Have a spare be the order's box, by its name; return whether it is."""
-    engine, layout = boxes.engine, boxes.layout
+    """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
     places.prepare(order.places)
     own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
     try:
-        why = _ask(layout, spare, order.name, [own, *order.places.mounts])
+        why = _ask(boxes.layout, spare, order.name, [own, *order.places.mounts])
     except OSError:
         # Nobody waits there: another has it by now, or it is about to go.
         return False
     if why:
         remove(boxes, spare)
-        return False
-    now = engine.container(spare.id)
-    try:
-        if now is None:
-            return False
-        _settle(engine, now, order.name)
-    except EngineError:
-        _discard(boxes, spare)
-        raise
-    return True
+    return not why
 
 
 def _ask(layout: Layout, spare: Container, name: str, mounts: Sequence[Mount]) -> str:
@@ -341,6 +332,21 @@ def connected(layout: Layout, spare: str) -> socket.socket:
     finally:
         os.close(directory)
     return connection
+
+
+def _settled(boxes: "Boxes", order: Order, claimed: Container, say: Callable[[str], None]) -> None:
+    """Give what became a workspace's its name, and ssh what it has to know of it."""
+    # The engine takes longer for that than all the rest.
+    naming = Background(lambda: _settle(boxes.engine, claimed, order.name))
+    try:
+        _enter(boxes, order, claimed, say)
+    finally:
+        try:
+            naming.result()
+        except EngineError:
+            hosts.forget(boxes.host, order.name)
+            _discard(boxes, claimed)
+            raise
 
 
 def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], None]) -> None:

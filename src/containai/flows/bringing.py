@@ -160,13 +160,9 @@ def _home(app: App, stack: ExitStack, source: str, guarded: set[below.Identity])
 
 def offer(app: App, name: str) -> None:
     """Offer, or do, what `import.auto` says, for a box that has just been made."""
-    how = app.settings.import_auto
-    # Nobody is there to be asked: looking through the home takes longer than a spare box.
-    if how == "never" or (how == "ask" and not all(map(os.isatty, (0, 1, 2)))):
-        return
     try:
         there = found(app, app.engine)
-        if not there.items or (how == "ask" and not _agreed(app, there)):
+        if not there.items or (app.settings.import_auto == "ask" and not _agreed(app, there)):
             return
         brought = bring(app, Target(name=name), Choice(), "", dry_run=False)
     except ContainAIError as failed:

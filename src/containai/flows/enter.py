@@ -82,7 +82,7 @@ def existing(app: App, target: Target, command: Sequence[str], send: Sequence[st
 def made(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
     """Return the session in a box; make and start whatever is missing."""
     found = made_at_once(app, target, command, wanted)
-    return found if found is not None else _brought_up(app, target, command, wanted)
+    return found if found is not None else brought_up(app, target, command, wanted)
 
 
 def there(app: App, target: Target, wanted: Wanted) -> tuple[Box, Workspace]:
@@ -172,9 +172,13 @@ def started(app: App, box: Box) -> Workspace:
     return workspace
 
 
-def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
+def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
+    """Return the session in a box; make and start whatever is missing, the longer way.
+
+    Raises NoSpareError where only a spare is to be that box, and none can.
+    """
     from containai.boxes import design
-    from containai.flows import admission, beside, keeper, workspace_image
+    from containai.flows import admission, beside, filling, keeper, workspace_image
     from containai.images import recipe
 
     located = _located(app, target, wanted)
@@ -183,8 +187,7 @@ def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted
     if located is not None and box is not None:
         workspace = checked(app.layout, located.workspace)
     else:
-        exact = target.here or target.name is not None
-        workspace = workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
+        workspace = located.workspace if located is not None else _resolved(app, target, wanted)
     app = app.at(workspace.path)
     if box is not None and not is_made:
         refuse_writable(box, wanted)
@@ -194,10 +197,12 @@ def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted
     if is_made:
         if box is None and not target.here:
             refuse_moved(app, workspace)
-        # Before setup and builds, which take minutes.
-        admission.look(app.host, workspace, force=wanted.force)
         image = workspace_image.wanted(app, workspace.path)
-        _have(app, image, is_new=located is None)
+        # There are spares only where there is all that.
+        if not app.only_spares:
+            # Before setup and builds, which take minutes.
+            admission.look(app.host, workspace, force=wanted.force)
+            _have(app, image, is_new=located is None)
     else:
         image = recipe.wanted(app.settings)
     workspace = wanted.of(workspace)
@@ -209,7 +214,7 @@ def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted
         if not is_made and workspace_image.wanted(app, workspace.path) != image:
             raise ContainAIError("the box went while it was to be entered", hint="again: cai run")
 
-    is_first = is_made and (wanted.reset or _is_first(app, workspace))
+    is_first = is_made and filling.is_wanted(app, workspace, is_new=wanted.reset)
     name = app.boxes.bring_up(
         workspace,
         # Its digest is looked up once.
@@ -231,14 +236,6 @@ def _brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted
         bringing.offer(app, name)
     keeper.replenish(app)
     return in_box(app.layout, name, workspace, command, wanted.send)
-
-
-def _is_first(app: App, workspace: Workspace) -> bool:
-    """Whether a box that is about to be made gets a data volume that nothing is in yet."""
-    from containai.boxes import volumes
-
-    name = app.boxes.data_volume or volumes.own(app.engine, workspace.path)
-    return volumes.get(app.engine, name) is None
 
 
 def at_target(app: App, target: Target) -> App:
@@ -305,7 +302,8 @@ def asked(app: App) -> Limits:
     """Return the limits that flags say: those that a box which is there gets, too."""
     from containai.boxes import limits
 
-    return limits.said(app.settings.flagged, app.host.capacity())
+    flagged = app.settings.flagged
+    return limits.said(flagged, app.host.capacity()) if app.flags else limits.Limits()
 
 
 def refuse_writable(box: Box, wanted: Wanted) -> None:
@@ -344,10 +342,18 @@ def _located(app: App, target: Target, wanted: Wanted) -> Located | None:
     from containai.boxes import locate
     from containai.engine import daemon
 
+    if app.only_spares:
+        # Whether there is a box, is seen under its lock.
+        return locate.Located(_resolved(app, target, wanted), "", None)
     if not has_engine(app):
         return None
     daemon.start(app.host)
     return locate.locate(app.engine, target, force=wanted.force, to_enter=True)
+
+
+def _resolved(app: App, target: Target, wanted: Wanted) -> Workspace:
+    exact = target.here or target.name is not None
+    return workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
 
 
 def has_engine(app: App) -> bool:

@@ -214,7 +214,7 @@ def _answer(layout: Layout, connection: socket.socket, request: _Request) -> Non
     app.only_spares = True
     try:
         os.chdir(request.directory)
-        enter.made(app, Target(path=request.path), ["true"], enter.Wanted())
+        enter.brought_up(app, Target(path=request.path), ["true"], enter.Wanted())
     except (NoSpareError, ContainAIError, OSError):
         return
     _say(connection, user.said)
