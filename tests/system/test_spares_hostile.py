@@ -22,6 +22,7 @@ from containai.host import files
 from containai.host.machine import Machine
 from containai.layout import DATA_IN_BOX
 from harness import spares
+from harness.claims import is_mounted
 from harness.site import text
 from harness.waiting import until
 
@@ -192,6 +193,7 @@ def test_who_gave_up_waiting_gets_no_box(site, make_space):
         gone.sendall(json.dumps(said).encode() + b"\n")
     until(lambda: not spares.is_heard(site, made["Id"]))
     assert files.read(os.path.join(site.layout.attached, made["Id"])) is None
+    until(lambda: not is_mounted(made["State"]["Pid"], space.path))
     # What it has of the workspace goes with it.
     assert not taken(space)
     assert seen_by(space) == [own_data(space)]

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import socket
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from containai.engine import attached, runtimes
 from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import ContainAIError, EngineError
-from containai.host import locks
+from containai.host import files, locks
 from containai.host.background import Background
 from containai.host.machine import Machine
 from containai.layout import (
@@ -54,8 +53,6 @@ AWAIT, SOCKET, END = ":await", ".claim", b"end\n"
 #: How long a claim may take, in seconds: its mounts have five (runtime/attach.py).
 _PATIENCE = 20.0
 _LIMIT = 1 << 16
-#: How old what is left of something is that nobody is at any more, in seconds.
-_YOUNG = 600.0
 
 
 def wanted(host: Machine, said: Amount, there: int = 0) -> int:
@@ -124,9 +121,8 @@ def sweep(boxes: "Boxes") -> None:
     volumes.forget_gone(engine)
     there = {*engine.names(f"label={LABEL_SPARE}").values()}
     for name in hosts.published(layout):
-        # A claim that is being made has renamed the container, and not yet what ssh has of it.
-        if name.startswith(SPARE) and name not in there and _is_old(layout.ssh_block(name)):
-            hosts.forget(engine.host, name)
+        if name.startswith(SPARE) and name not in there:
+            _forget(engine, name)
     # A box that was a spare, removed by docker alone.
     inner = part_of(layout.uid, SPARE)
     for name in engine.volumes(f"label={LABEL_PART_OF}", "dangling=true"):
@@ -135,11 +131,15 @@ def sweep(boxes: "Boxes") -> None:
             engine.remove_volume(name)
 
 
-def _is_old(path: str) -> bool:
-    try:
-        return os.stat(path).st_mtime < time.time() - _YOUNG
-    except OSError:
-        return True
+def _forget(engine: Engine, name: str) -> None:
+    """Forget what ssh has of a spare that is gone, or of one that a killed claim had named."""
+    port = hosts.port_of(files.read(engine.layout.ssh_block(name)) or "")
+    now = [each for each in lookup.own(engine) if each.ssh_port == port]
+    # A claim that is being made gives it to the box, whose lock it has.
+    with contextlib.suppress(ContainAIError), contextlib.ExitStack() as held:
+        for box in now:
+            held.enter_context(locks.hold_box(engine.host, box.name, wait=0))
+        hosts.forget(engine.host, name)
 
 
 def remove(boxes: "Boxes", spare: Container) -> None:

@@ -95,7 +95,7 @@ def detach(config: Config, mine: Range, process: int, destination: str) -> None:
         count = inside.points.count(destination)
         try:
             if count:
-                in_child(lock, lambda: _unmount(inside, destination, min(count, _DEEP)))
+                in_child(lock, lambda: unmount(inside, [destination] * min(count, _DEEP)))
         except RuntimeRefusal as wrong:
             raise RuntimeRefusal(
                 f"the box has it until it is restarted: it cannot be taken off [{wrong}]"
@@ -271,10 +271,11 @@ def _target(destination: str, *, directory: bool) -> int:
     return fd
 
 
-def _unmount(inside: Inside, destination: str, count: int) -> None:
+def unmount(inside: Inside, destinations: Sequence[str]) -> None:
+    """Take mounts off, one after the other: to be done by a child."""
     syscalls.enter(inside.user, syscalls.CLONE_NEWUSER)
     syscalls.enter(inside.mounts, syscalls.CLONE_NEWNS)
     _be_its_root()
-    for _ in range(count):
+    for destination in destinations:
         # As its root, in its mounts: wherever a path leads to, nothing but its own comes off.
         syscalls.unmount(destination)

@@ -72,9 +72,15 @@ def claim(
 
         with attach.trees(config, mine, record.mounts) as placed:
             attach.in_child(lock, act)
-        if not asking():
-            raise RuntimeRefusal("whoever wanted it has gone")
-        attached.write(config.attached, mine.container, record)
+        try:
+            if not asking():
+                raise RuntimeRefusal("whoever wanted it has gone")
+            attached.write(config.attached, mine.container, record)
+        except (RuntimeRefusal, OSError):
+            # Nobody's workspace stays in what is nobody's.
+            off = [each.destination for each in reversed(record.mounts)]
+            attach.in_child(lock, lambda: attach.unmount(inside, off))
+            raise
 
 
 def wait(config: Config, mine: Range, process: int, owner: int) -> None:
