@@ -118,9 +118,9 @@ def ask(site: Site, container: str, raw: bytes, *, is_whole: bool = True) -> byt
     return b""
 
 
-def claim(site: Site, container: str, name: str, *mounts: Sequence[Any]) -> str:
+def claim(site: Site, container: str, name: str, *mounts: Sequence[Any], start: str = "") -> str:
     """Claim a spare by hand; return why it cannot be."""
-    said = {"hostname": name, "claimed": mounts}
+    said = {"hostname": name, "claimed": mounts, "start": start}
     answer = ask(site, container, json.dumps(said).encode() + b"\n")
     assert answer[:1] == b"."
     return answer[1:].decode()

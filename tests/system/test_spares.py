@@ -87,6 +87,7 @@ def normal(space, said):
     found = space.inspect()
     for own, word in (
         (space.path, "PATH"),
+        *((f"worktrees{c}{os.path.basename(space.path)}", f"worktrees{c}NAME") for c in "/-"),
         (space.path.strip("/").replace("-", "\\x2d").replace("/", "-"), "PATH"),
         (f"volumes/{data_of(space)}/", "volumes/DATA/"),
         (space.box, "BOX"),

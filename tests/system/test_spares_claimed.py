@@ -71,17 +71,6 @@ def test_one_of_other_settings_is_left(site, make_space, lasting, flags, env):
         site.cai("volume", "rm", "--yes", "chosen")
 
 
-def test_a_linked_worktree_is_left_to_boot(site, make_space, lasting):
-    main, space = make_space("main"), make_space("tree")
-    git = ["git", "-C", main.path, "-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run(["git", "init", "--quiet", main.path], check=True)
-    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
-    os.rmdir(space.path)
-    subprocess.run([*git, "worktree", "add", "--quiet", space.path], check=True)
-    assert MADE in text(space.run("git", "status"))
-    assert [row["container"] for row in spares.listed(site)] == [lasting["Id"]]
-
-
 def test_a_spare_is_no_box_to_anybody(site, shared, lasting):
     name = lasting["Name"].lstrip("/")
     volume = next(m["Name"] for m in lasting["Mounts"] if m["Destination"] == DATA_IN_BOX)

@@ -25,6 +25,12 @@ _COMMON = ("/", "/home", "/media", "/mnt", "/opt", "/srv", "/tmp", *_ROOMY)  # n
 #: What a box is told of the repository of its linked worktree, and what it makes of it: see there
 #: (images/base/rootfs/usr/local/lib/containai/repository).
 REPOSITORY_FILE_IN_BOX = "etc/containai/repository"
+#: The same for a box that runs already, said to it.
+LINK = (
+    "sh",
+    "-c",
+    f"umask 022; cat >/{REPOSITORY_FILE_IN_BOX} && exec /usr/local/lib/containai/repository",
+)
 _REPOSITORY_IN_BOX = "/var/lib/containai/git"
 #: Later than the day on which git would write `gitdir` anew, as it does once a day.
 _NEVER = 4102444800
@@ -189,5 +195,7 @@ def prepare(places: Places) -> None:
         protection.make(workspace, directory)
     for path, text in places.files:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        host_files.write(path, text, mode=0o644)
+        # Other boxes have the file that is there.
+        if host_files.read_if_whole(path) != text:
+            host_files.write(path, text, mode=0o644)
         os.utime(path, (_NEVER, _NEVER))

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import containai
@@ -18,7 +18,7 @@ from containai.boxes import limits, lookup, maker, places, telling, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.given import Files
-from containai.boxes.places import Mount
+from containai.boxes.places import Mount, Places
 from containai.boxes.spec import BoxSpec, create_arguments, hostname, part_of
 from containai.boxes.workspace import Workspace
 from containai.config.amounts import Amount
@@ -90,18 +90,23 @@ def mend(engine: Engine, own: str = "") -> bool:
             with held if name in ("", own) else locks.hold_box(engine.host, name, wait=0):
                 found = engine.container(container) if name else None
                 if found is not None and found.name.startswith(SPARE):
-                    _settle(engine, found, name)
+                    _settle(engine, found, name, str)
                     # What ssh has of a box is made anew when that is entered.
                     hosts.forget(engine.host, found.name)
                     named = True
     return named
 
 
-def _settle(engine: Engine, claimed: Container, name: str) -> None:
+def _settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], object]) -> None:
     """Give what became a workspace's the name of its box, and that workspace its data volume."""
-    own, data = claimed.mount(WORKSPACE_IN_BOX), claimed.mount(DATA_IN_BOX)
-    if own is not None and data is not None:
-        volumes.adopt(engine.layout, data.source, own.source)
+    box, layout = Box.from_container(claimed), engine.layout
+    if box.data:
+        volumes.adopt(layout, box.data, box.workspace)
+    if box.start != WORKSPACE_IN_BOX:
+        # What git in a linked worktree takes for its repository, is no mount.
+        linked = places.of(layout, Workspace(box.workspace)).repository
+        if linked:
+            telling.link(engine, box._replace(name=name), linked, say)
     try:
         engine.rename(claimed.id, name)
     except EngineError:
@@ -195,7 +200,8 @@ def ordered(boxes: "Boxes", image: str) -> tuple[Order, str | None]:
 
 
 def _given(boxes: "Boxes", order: Order, public: str) -> Files:
-    return maker.given(boxes.host, order, telling.told(boxes.host, hostname("", SPARE)), public)
+    told, plain = telling.told(boxes.host, hostname("", SPARE)), order._replace(places=Places())
+    return maker.given(boxes.host, plain, told, public)
 
 
 def make(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> None:
@@ -274,12 +280,9 @@ def are_known(layout: Layout) -> bool:
 
 def _can_be_one(engine: Engine, order: Order) -> bool:
     """Whether a box could be given what is ordered when it runs already."""
-    where = order.places
-    plain = not (order.workspace.skip_mounts or where.repository or where.files)
     own, _ = volumes.names(order.workspace.path, engine.layout.uid)
     return (
-        plain
-        and where.start == WORKSPACE_IN_BOX
+        not order.workspace.skip_mounts
         and order.data == own
         and engine.inspect("volume", own) is None
     )
@@ -287,10 +290,8 @@ def _can_be_one(engine: Engine, order: Order) -> bool:
 
 def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
     """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
-    places.prepare(order.places)
-    own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
     try:
-        why = _ask(boxes.layout, spare, order.name, [own, *order.places.mounts])
+        why = _ask(boxes.layout, spare, order)
     except OSError:
         # Nobody waits there: another has it by now, or it is about to go.
         return False
@@ -299,10 +300,17 @@ def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
     return not why
 
 
-def _ask(layout: Layout, spare: Container, name: str, mounts: Sequence[Mount]) -> str:
+def _ask(layout: Layout, spare: Container, order: Order) -> str:
     """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
-    said = [[each.source, each.target, not each.writable] for each in mounts]
-    return _said(layout, spare, json.dumps({"hostname": name, "claimed": said}).encode() + b"\n")
+    where = order.places
+    places.prepare(where)
+    own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
+    claim = {
+        "hostname": order.name,
+        "claimed": [[m.source, m.target, not m.writable] for m in (own, *where.mounts)],
+        "start": where.start if where.start != WORKSPACE_IN_BOX else "",
+    }
+    return _said(layout, spare, json.dumps(claim).encode() + b"\n")
 
 
 def _said(layout: Layout, spare: Container, request: bytes) -> str:
@@ -337,7 +345,7 @@ def connected(layout: Layout, spare: str) -> socket.socket:
 def _settled(boxes: "Boxes", order: Order, claimed: Container, say: Callable[[str], None]) -> None:
     """Give what became a workspace's its name, and ssh what it has to know of it."""
     # The engine takes longer for that than all the rest.
-    naming = Background(lambda: _settle(boxes.engine, claimed, order.name))
+    naming = Background(lambda: _settle(boxes.engine, claimed, order.name, say))
     try:
         _enter(boxes, order, claimed, say)
     finally:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 
-from containai.boxes import around, given, variables
+from containai.boxes import around, given, places, variables
 from containai.boxes.box import Box
 from containai.boxes.variables import Variables
 from containai.engine import configuration, forward
@@ -48,6 +48,13 @@ def give(
         return
     if not _place(engine, box, variables.FILE_IN_BOX, variables.PLACE, wanted.text, runs=runs):
         say(f"{box.name} did not take the variables of [env]; a newer image does: cai run --fresh")
+
+
+def link(engine: Engine, box: Box, repository: str, say: Callable[[str], object]) -> None:
+    """Have a box that runs know the repository of its linked worktree, as one that boots would."""
+    path, program = places.REPOSITORY_FILE_IN_BOX, places.LINK
+    if not _place(engine, box, path, program, repository + "\n", runs=True):
+        say(f"{box.name} did not take its repository; a newer image does: cai run --fresh")
 
 
 def _place(

@@ -5,15 +5,19 @@ from typing import Any, NamedTuple
 
 from containai.engine.container import Container, Mount
 from containai.host import files
-from containai.layout import LABEL_SPARE, Layout
+from containai.layout import LABEL_SPARE, LABEL_START, Layout
 
 
 class Got(NamedTuple):
-    """What `cai mount add` added; and what made a spare box a workspace's, with its name."""
+    """What `cai mount add` added; and what made a spare box a workspace's, with its name.
+
+    `start` is where sessions start in that, if the record says it.
+    """
 
     added: tuple[Mount, ...] = ()
     claimed: tuple[Mount, ...] = ()
     hostname: str = ""
+    start: str = ""
 
 
 def got(layout: Layout, container: str) -> Got:
@@ -23,7 +27,8 @@ def got(layout: Layout, container: str) -> Got:
         said = files.from_json(text or "{}")
         fields = {"added": said} if isinstance(said, list) else dict(said)
         added, claimed = (_mounts(fields.get(name, [])) for name in ("added", "claimed"))
-        return Got(added, claimed, str(fields.get("hostname", "")))
+        hostname, start = (str(fields.get(name, "")) for name in ("hostname", "start"))
+        return Got(added, claimed, hostname, start)
     except (ValueError, TypeError):
         return Got()
 
@@ -36,8 +41,14 @@ def _mounts(said: Any) -> tuple[Mount, ...]:
 
 
 def whole(layout: Layout, container: Container) -> Container:
-    """Return a container with the mounts that it would have been made with."""
+    """Return a container with the mounts and labels that it would have been made with.
+
+    So whose a box is, is asked in one way, whether it was a spare or not.
+    """
     if container.label(LABEL_SPARE) is None:
         return container
-    mounts = got(layout, container.id).claimed
-    return container._replace(mounts=(*container.mounts, *mounts))
+    had = got(layout, container.id)
+    labels = ((LABEL_START, had.start),) * bool(had.start)
+    return container._replace(
+        mounts=(*container.mounts, *had.claimed), labels=(*container.labels, *labels)
+    )

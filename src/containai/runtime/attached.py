@@ -44,12 +44,14 @@ class Attached(NamedTuple):
 class Record(NamedTuple):
     """What a container got: mounts of `cai mount add`, and what made a spare box a workspace's.
 
-    Those are the mounts that one made for it would have been made with, and its host name.
+    Those are the mounts that one made for it would have been made with, its host name, and where
+    sessions start in it, if that is not where they do in most.
     """
 
     added: tuple[Attached, ...] = ()
     claimed: tuple[Attached, ...] = ()
     hostname: str = ""
+    start: str = ""
 
     @property
     def mounts(self) -> tuple[Attached, ...]:
@@ -67,12 +69,14 @@ def parse(text: str | bytes) -> Record:
         said = json.loads(text)
         fields: dict[str, Any] = {"added": said} if isinstance(said, list) else dict(said)
         added, claimed = (_mounts(fields.get(name, [])) for name in ("added", "claimed"))
-        hostname: Any = fields.get("hostname", "")
-        found = Record(added, claimed, hostname)
+        hostname, start = (fields.get(name, "") for name in ("hostname", "start"))
+        found = Record(added, claimed, hostname, start)
     except (TypeError, LookupError, RecursionError):
         raise ValueError("no list of mounts") from None
     if found.hostname != "" and not is_name(found.hostname):
         raise ValueError(f"{found.hostname!r} is no name of a box")
+    if found.start not in ("", *(each.destination for each in claimed)):
+        raise ValueError(f"{found.start!r} is no mount that was claimed")
     return found
 
 

@@ -159,6 +159,13 @@ def test_a_claim(app, order):
     assert app.user.said[-1].startswith(f"took a spare box for {order.name}")
 
 
+def test_where_sessions_start_is_claimed_with_it(app, order):
+    waiting = Waiting(app.layout, spare(app, order).id)
+    path = order.workspace.path
+    assert spares.claimed(app.boxes, order._replace(places=Places(start=path)), app.ui.say)
+    assert waiting.asked[0]["start"] == path
+
+
 def test_a_spare_that_refuses_goes_and_the_next_one_is_tried(app, order):
     both = spare(app, order), spare(app, order, "spare.2")
     # Who comes at once with others begins with another.
@@ -197,9 +204,6 @@ def test_one_that_does_not_run_is_none(app, order, state):
     [
         lambda order: order._replace(workspace=order.workspace._replace(skip_mounts=True)),
         lambda order: order._replace(data="chosen"),
-        lambda order: order._replace(places=Places(start="/elsewhere")),
-        lambda order: order._replace(places=Places(repository="/repo")),
-        lambda order: order._replace(places=Places(files=(("/a", "b"),))),
     ],
 )
 def test_what_a_box_that_runs_cannot_be_given(app, order, change):
@@ -244,7 +248,7 @@ def test_nothing_but_a_spare(app, workspace):
 def test_one_that_was_claimed_meanwhile_is_not_removed(app, order):
     one = spare(app, order)
     Waiting(app.layout, one.id)
-    spares._ask(app.layout, one, order.name, [])
+    spares._ask(app.layout, one, order)
     with open(os.path.join(app.layout.attached, one.id), "w") as file:
         json.dump({"claimed": [["/w", "/home/agent/workspace", False]], "hostname": "a"}, file)
     spares.remove(app.boxes, one)

@@ -102,11 +102,12 @@ def test_cai_reads_what_the_runtime_records(tmp_path: Path) -> None:
     assert (mounting.ATTACH, mounting.DETACH) == (attached.ATTACH, attached.DETACH)
     assert (spares.AWAIT, spares.SOCKET, spares.END) == (attached.AWAIT, claim.SOCKET, claim.END)
     os.makedirs(layout.attached)
-    attached.write(layout.attached, "box", Record((ONE, TWO), (TWO,), "a-1"))
+    attached.write(layout.attached, "box", Record((ONE, TWO), (TWO,), "a-1", "/srv/x"))
     assert of_engine.got(layout, "box") == Got(
         (Bind("bind", "/a b/\udcff", "/data", read_only=True), Bind("bind", "/c", "/srv/x")),
         (Bind("bind", "/c", "/srv/x"),),
         "a-1",
+        "/srv/x",
     )
     assert mounting.added(layout, "box") == (
         Mount("/a b/\udcff", "/data", writable=False),

@@ -14,6 +14,8 @@ SAID = b'{"hostname": "api-1", "claimed": [["/w", "/home/agent/workspace", false
 def test_what_a_claim_says() -> None:
     mount = Attached("/w", "/home/agent/workspace", readonly=False)
     assert claim.parse(SAID) == Record((), (mount,), "api-1")
+    there = SAID[:-1] + b', "start": "/home/agent/workspace"}'
+    assert claim.parse(there) == Record((), (mount,), "api-1", "/home/agent/workspace")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ def test_what_a_claim_says() -> None:
         b'{"hostname": "spare.1"}', b'{"hostname": "a", "claimed": [["/w", "relative", false]]}',
         b'{"hostname": "a", "claimed": [["/w", "/a/../b", false]]}',
         b'{"hostname": "a", "added": [["/w", "/b", false]]}', b"\xff",
+        b'{"hostname": "a", "claimed": [["/w", "/b", false]], "start": "/c"}',
+        b'{"hostname": "a", "claimed": [["/w", "/b", false]], "start": ["/b"]}',
         b"[" * 60_000,
     ],
 )  # fmt: skip
