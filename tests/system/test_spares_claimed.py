@@ -54,13 +54,11 @@ def seen_by(space):
 @pytest.mark.parametrize(
     ("flags", "env"),
     [
-        (["--memory", "600m"], {}),
         (["--skip-mounts"], {}),
         (["--data-volume", "chosen"], {}),
-        ([], {"CONTAINAI_BOX_PIDS": "3000"}),
         ([], {"TZ": "Asia/Tokyo"}),
     ],
-    ids=["memory", "skip-mounts", "data", "pids", "zone"],
+    ids=["skip-mounts", "data", "zone"],
 )
 def test_one_of_other_settings_is_left(site, make_space, lasting, flags, env):
     space = make_space("other")

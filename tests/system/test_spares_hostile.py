@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from containai.boxes import claiming, volumes
 from containai.boxes import spares as product
-from containai.boxes import volumes
 from containai.boxes.design import Order
 from containai.boxes.workspace import Workspace
 from containai.engine import lxcfs
@@ -61,7 +61,7 @@ def test_who_lost_it_takes_no_data_from_who_got_it(site, make_space):
     first, second = make_space("first"), make_space("second")
     assert taken(first)
     boxes: Any = SimpleNamespace(engine=engine, layout=site.layout)
-    assert not product._claim(boxes, Order(second.box, Workspace(second.path), ""), seen)
+    assert not claiming._claim(boxes, Order(second.box, Workspace(second.path), ""), seen)
     assert spares.is_claimed(first, made)
     assert (seen_by(first), seen_by(second)) == ([own_data(first)], [])
 

@@ -7,6 +7,7 @@ from functools import cache
 
 from containai.boxes import (
     around,
+    claiming,
     connecting,
     design,
     given,
@@ -131,7 +132,7 @@ class Boxes:
         tried: set[int] = set()
         for attempt in range(1, starting.ATTEMPTS + 1):
             if box is not None:
-                spares.refuse_others(self)
+                claiming.refuse_others(self)
             if box is not None and design.is_left_over(box):
                 say(f"removing what an interrupted start left of {box.name}")
                 self.discard(box.container)
@@ -142,9 +143,9 @@ class Boxes:
                 return
             admit()
             whole = self.completed(order)
-            if spares.claimed(self, whole, say):
+            if claiming.claimed(self, whole, say):
                 return
-            spares.refuse_others(self)
+            claiming.refuse_others(self)
             say(f"making the box {order.name}: {whole.limits.described()}")
             try:
                 self.make(whole, tried, say)

@@ -45,6 +45,11 @@ class Limits(NamedTuple):
         pairs = zip(self, others, strict=True)
         return Limits(*(other if own is None else own for own, other in pairs))  # type: ignore[arg-type]
 
+    @property
+    def whole(self) -> "Limits":
+        """These, with what a new box has where nothing is said (`creating`)."""
+        return self.over(Limits(0, 0.0, 0, MANY, 0))
+
     def described(self) -> str:
         """Return what a box has, in a few words."""
         words = [f"{size(self.memory)} of memory" if self.memory else "memory without a limit"]
@@ -106,8 +111,8 @@ def _cpus(amount: Amount | None, there: int) -> float | None:
 
 def creating(limits: Limits, cpuset: str) -> list[str]:
     """Return the options of `docker create` for these limits."""
-    pids = MANY if limits.pids is None else limits.pids
-    words = ["--pids-limit", str(pids or amounts.MOST_PROCESSES)]
+    limits = limits.whole
+    words = ["--pids-limit", str(limits.pids or amounts.MOST_PROCESSES)]
     if limits.memory:
         words += _memory(limits)
     if limits.cpus:

@@ -18,7 +18,8 @@ from containai.boxes import limits, lookup, maker, places, telling, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.given import Files
-from containai.boxes.places import Mount, Places
+from containai.boxes.limits import Limits
+from containai.boxes.places import Places
 from containai.boxes.spec import BoxSpec, create_arguments, hostname, part_of
 from containai.boxes.workspace import Workspace
 from containai.config.amounts import Amount
@@ -27,7 +28,6 @@ from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import ContainAIError, EngineError
 from containai.host import files, locks
-from containai.host.background import Background
 from containai.host.machine import Machine
 from containai.layout import (
     DATA_IN_BOX,
@@ -90,14 +90,14 @@ def mend(engine: Engine, own: str = "") -> bool:
             with held if name in ("", own) else locks.hold_box(engine.host, name, wait=0):
                 found = engine.container(container) if name else None
                 if found is not None and found.name.startswith(SPARE):
-                    _settle(engine, found, name, str)
+                    settle(engine, found, name, str)
                     # What ssh has of a box is made anew when that is entered.
                     hosts.forget(engine.host, found.name)
                     named = True
     return named
 
 
-def _settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], object]) -> None:
+def settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], object]) -> None:
     """Give what became a workspace's the name of its box, and that workspace its data volume."""
     box, layout = Box.from_container(claimed), engine.layout
     if box.data:
@@ -151,17 +151,18 @@ def remove(boxes: "Boxes", spare: Container) -> None:
     """Remove a spare with its data volume, unless somebody has claimed it by now."""
     try:
         # From here on nobody does.
-        _said(boxes.layout, spare, END)
+        said(boxes.layout, spare, END)
     except TimeoutError:
         return
     except OSError:
         # Nobody waited there, or no longer.
         pass
     if not attached.got(boxes.layout, spare.id).claimed:
-        _discard(boxes, spare)
+        discard(boxes, spare)
 
 
-def _discard(boxes: "Boxes", spare: Container) -> None:
+def discard(boxes: "Boxes", spare: Container) -> None:
+    """Remove a spare, or what was one, with its data volume."""
     boxes.discard(spare.id)
     data = spare.mount(DATA_IN_BOX)
     if data is not None:
@@ -184,7 +185,8 @@ def digest(boxes: "Boxes", order: Order, given: Files) -> str | None:
         ssh_port=0,
         owner=boxes.layout.uid,
         runtime=runtimes.chosen(boxes.layout),
-        limits=order.limits,
+        # Docker changes the others while it runs.
+        limits=Limits(disk=order.limits.disk),
         ipv6=boxes.host.has_ipv6(),
         spare=containai.__version__,
     )
@@ -196,12 +198,14 @@ def ordered(boxes: "Boxes", image: str) -> tuple[Order, str | None]:
     unique = os.urandom(4).hex()
     order = Order(SPARE + unique, Workspace(""), image, boxes.limits(), data=_DATA + unique)
     limits.check(order.limits, boxes.host.capacity())
-    return order, digest(boxes, order, _given(boxes, order, hosts.ensure_user(boxes.host)))
+    return order, digest_now(boxes, order)
 
 
-def _given(boxes: "Boxes", order: Order, public: str) -> Files:
+def digest_now(boxes: "Boxes", order: Order, say: Callable[[str], object] = str) -> str | None:
+    """Return `digest` with the files that a box would be given now. Raises as `Boxes.make`."""
+    public = hosts.ensure_user(boxes.host, say)
     told, plain = telling.told(boxes.host, hostname("", SPARE)), order._replace(places=Places())
-    return maker.given(boxes.host, plain, told, public)
+    return digest(boxes, order, maker.given(boxes.host, plain, told, public))
 
 
 def make(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> None:
@@ -240,37 +244,6 @@ def is_good(boxes: "Boxes", spare: Container, digest: str | None) -> bool:
     return True
 
 
-def claimed(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> bool:
-    """Have a spare be the box that was ordered, running and connected; return whether one is.
-
-    None is where there is none as good, or the order asks for what one cannot be given later.
-    Raises as `Boxes.make` does.
-    """
-    engine = boxes.engine
-    there = unclaimed(engine)
-    if not there or not _can_be_one(engine, order):
-        return False
-    wanted = digest(boxes, order, _given(boxes, order, hosts.ensure_user(boxes.host, say)))
-    good = [each for each in there if each.label(LABEL_SPARE) == wanted]
-    # Several at once begin with different ones.
-    for spare in sorted(good, key=lambda each: sha256((each.id + order.name).encode())):
-        if spare.state is State.RUNNING and _claim(boxes, order, spare):
-            say(f"took a spare box for {order.name}: {order.limits.described()}")
-            _settled(boxes, order, attached.whole(boxes.layout, spare), say)
-            return True
-    return False
-
-
-class NoSpareError(Exception):
-    """Nothing but a spare was to be brought up, and none can be it. Nobody is told of it."""
-
-
-def refuse_others(boxes: "Boxes") -> None:
-    """Raise NoSpareError where nothing is to be brought up but a spare."""
-    if boxes.only_spares:
-        raise NoSpareError
-
-
 def are_known(layout: Layout) -> bool:
     """Whether ssh knows of a spare of this user's: without asking the engine."""
     with contextlib.suppress(OSError):
@@ -278,42 +251,7 @@ def are_known(layout: Layout) -> bool:
     return False
 
 
-def _can_be_one(engine: Engine, order: Order) -> bool:
-    """Whether a box could be given what is ordered when it runs already."""
-    own, _ = volumes.names(order.workspace.path, engine.layout.uid)
-    return (
-        not order.workspace.skip_mounts
-        and order.data == own
-        and engine.inspect("volume", own) is None
-    )
-
-
-def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
-    """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
-    try:
-        why = _ask(boxes.layout, spare, order)
-    except OSError:
-        # Nobody waits there: another has it by now, or it is about to go.
-        return False
-    if why:
-        remove(boxes, spare)
-    return not why
-
-
-def _ask(layout: Layout, spare: Container, order: Order) -> str:
-    """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
-    where = order.places
-    places.prepare(where)
-    own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
-    claim = {
-        "hostname": order.name,
-        "claimed": [[m.source, m.target, not m.writable] for m in (own, *where.mounts)],
-        "start": where.start if where.start != WORKSPACE_IN_BOX else "",
-    }
-    return _said(layout, spare, json.dumps(claim).encode() + b"\n")
-
-
-def _said(layout: Layout, spare: Container, request: bytes) -> str:
+def said(layout: Layout, spare: Container, request: bytes) -> str:
     """Ask what waits for a claim, and return its answer. Raises OSError where there is none."""
     with connected(layout, spare.id) as asking:
         asking.settimeout(_PATIENCE)
@@ -340,34 +278,3 @@ def connected(layout: Layout, spare: str) -> socket.socket:
     finally:
         os.close(directory)
     return connection
-
-
-def _settled(boxes: "Boxes", order: Order, claimed: Container, say: Callable[[str], None]) -> None:
-    """Give what became a workspace's its name, and ssh what it has to know of it."""
-    # The engine takes longer for that than all the rest.
-    naming = Background(lambda: _settle(boxes.engine, claimed, order.name, say))
-    try:
-        _enter(boxes, order, claimed, say)
-    finally:
-        try:
-            naming.result()
-        except EngineError:
-            hosts.forget(boxes.host, order.name)
-            _discard(boxes, claimed)
-            raise
-
-
-def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], None]) -> None:
-    """Have what ssh knows of a spare be of the box that it became, told what a new one would be."""
-    engine, layout, name = boxes.engine, boxes.layout, order.name
-    told, variables = telling.told(boxes.host, name), boxes.variables()
-    box = Box.from_container(spare)
-    telling.tell(engine, box, told, say, runs=True)
-    telling.give(engine, box, variables, say, runs=True)
-    block = boxes.block(name, box.ssh_port, order.workspace, told, order.places.start)
-    hosts.adopt(layout, spare.name, name, block)
-    if isinstance(boxes.forward_agent, tuple):
-        # It reaches the agent that is the spare's.
-        hosts.close(boxes.host, name)
-    if not session.is_live(layout, name):
-        boxes.connect(name, spare.id)

@@ -72,7 +72,7 @@ DISK = Setting(
 SPARES = Setting(
     "box.spares",
     amounts.spares,
-    "0",
+    "auto",
     "How many boxes wait, booted, for workspaces that have none yet: `0` to `16`, or `auto`: one "
     "where the machine has 4 GB of memory and much of it is free. [What they "
     "are](../explanation/spares.md).",

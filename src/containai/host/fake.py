@@ -49,6 +49,8 @@ class FakeMachine(Machine):
         self.release = {"ID": "debian", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian"}
         self.online = [0, 1]
         self.has = Capacity(16 << 30, 0, 2, 1 << 22, 100 << 30, "it is on ext4")
+        #: What nobody needs of its memory, in bytes: no spare box is made in the background.
+        self.unused = 0
         #: Where something is mounted.
         self.mounted: list[str] = []
         #: What type of file system all is on.
@@ -134,6 +136,10 @@ class FakeMachine(Machine):
     def processors(self) -> list[int]:
         """Return the processors that are online."""
         return self.online
+
+    def free_memory(self) -> int:
+        """Return how much memory nobody needs."""
+        return self.unused
 
     def capacity(self) -> Capacity:
         """Return what it has for boxes: of memory and so on what was said."""

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from containai.boxes import spares, volumes
+from containai.boxes import claiming, spares, volumes
 from containai.boxes.design import Order
 from containai.boxes.limits import Limits
 from containai.boxes.places import Places
@@ -123,7 +123,7 @@ def test_how_many_there_are_to_be(app, monkeypatch, said, memory, free, count):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda app, order: order._replace(limits=Limits(GIB, 1.0)),
+        lambda app, order: order._replace(limits=Limits(disk=4 * GIB)),
         lambda app, order: app.docker.by_reference.update({"i:t": image("sha256:2")}) or order,
         lambda app, order: order._replace(image="other") if add_other(app) else order,
     ],
@@ -147,7 +147,7 @@ def add_other(app):
 def test_a_claim(app, order):
     one = spare(app, order)
     waiting = Waiting(app.layout, one.id)
-    assert spares.claimed(app.boxes, order, app.ui.say)
+    assert claiming.claimed(app.boxes, order, app.ui.say)
     path = order.workspace.path
     assert waiting.asked[0]["hostname"] == order.name
     assert [path, "/home/agent/workspace", False] in waiting.asked[0]["claimed"]
@@ -162,7 +162,7 @@ def test_a_claim(app, order):
 def test_where_sessions_start_is_claimed_with_it(app, order):
     waiting = Waiting(app.layout, spare(app, order).id)
     path = order.workspace.path
-    assert spares.claimed(app.boxes, order._replace(places=Places(start=path)), app.ui.say)
+    assert claiming.claimed(app.boxes, order._replace(places=Places(start=path)), app.ui.say)
     assert waiting.asked[0]["start"] == path
 
 
@@ -172,7 +172,7 @@ def test_a_spare_that_refuses_goes_and_the_next_one_is_tried(app, order):
     one, two = sorted(both, key=lambda each: sha256((each.id + order.name).encode()))
     Waiting(app.layout, one.id, b".it broke", records=False)
     Waiting(app.layout, two.id)
-    assert spares.claimed(app.boxes, order, app.ui.say)
+    assert claiming.claimed(app.boxes, order, app.ui.say)
     assert app.docker.container(one.id) is None
     assert f"data-{one.name}" not in app.docker.named_volumes
     assert ("rename", two.id, order.name) in app.docker.requests
@@ -180,7 +180,7 @@ def test_a_spare_that_refuses_goes_and_the_next_one_is_tried(app, order):
 
 def test_one_that_does_not_wait_is_left_alone(app, order):
     spare(app, order)
-    assert not spares.claimed(app.boxes, order, app.ui.say)
+    assert not claiming.claimed(app.boxes, order, app.ui.say)
     assert app.docker.container("spare.1") is not None
 
 
@@ -189,14 +189,14 @@ def test_a_name_that_is_taken_meanwhile(app, order):
     Waiting(app.layout, one.id)
     app.docker.fail("rename", EngineError("is already in use by container"))
     with pytest.raises(EngineError, match="already in use"):
-        spares.claimed(app.boxes, order, app.ui.say)
+        claiming.claimed(app.boxes, order, app.ui.say)
     assert app.docker.container(one.id) is None
 
 
 @pytest.mark.parametrize("state", [State.EXITED, State.CREATED, State.PAUSED])
 def test_one_that_does_not_run_is_none(app, order, state):
     Waiting(app.layout, spare(app, order, state=state).id)
-    assert not spares.claimed(app.boxes, order, app.ui.say)
+    assert not claiming.claimed(app.boxes, order, app.ui.say)
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_one_that_does_not_run_is_none(app, order, state):
 )
 def test_what_a_box_that_runs_cannot_be_given(app, order, change):
     waiting = Waiting(app.layout, spare(app, order).id)
-    assert not spares.claimed(app.boxes, change(order), app.ui.say)
+    assert not claiming.claimed(app.boxes, change(order), app.ui.say)
     assert not waiting.asked
 
 
 def test_a_workspace_that_has_a_data_volume_gets_none(app, order):
     waiting = Waiting(app.layout, spare(app, order).id)
     app.docker.make_volume(order.data, {})
-    assert not spares.claimed(app.boxes, order, app.ui.say)
+    assert not claiming.claimed(app.boxes, order, app.ui.say)
     assert not waiting.asked
 
 
@@ -240,7 +240,7 @@ def test_nothing_to_mend(app, order):
 
 def test_nothing_but_a_spare(app, workspace):
     app.boxes.only_spares = True
-    with pytest.raises(spares.NoSpareError):
+    with pytest.raises(claiming.NoSpareError):
         app.boxes.bring_up(Workspace(str(workspace)), "i:t", app.ui.say, "api")
     assert not [each for each in app.docker.requests if each[0] == "create"]
 
@@ -248,7 +248,7 @@ def test_nothing_but_a_spare(app, workspace):
 def test_one_that_was_claimed_meanwhile_is_not_removed(app, order):
     one = spare(app, order)
     Waiting(app.layout, one.id)
-    spares._ask(app.layout, one, order)
+    claiming._ask(app.layout, one, order)
     with open(os.path.join(app.layout.attached, one.id), "w") as file:
         json.dump({"claimed": [["/w", "/home/agent/workspace", False]], "hostname": "a"}, file)
     spares.remove(app.boxes, one)

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from containai.boxes import claims
-from containai.boxes.spares import NoSpareError
+from containai.boxes.claiming import NoSpareError
 from containai.errors import ContainAIError
 from containai.flows import keeper
 from harness.waiting import until

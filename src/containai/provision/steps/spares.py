@@ -41,6 +41,8 @@ class Spares(Fact):
         if ready >= wanted:
             return Finding(True, f"{ready} wait for a workspace")
         why = files.read_if_whole(spares.note(host.layout)) or ""
+        if said.is_auto and not found and not why:
+            return Finding(True, "none yet: one is made beside the next new box")
         seen = f"{ready} of {wanted} wait for a workspace"
         return Finding(
             False,

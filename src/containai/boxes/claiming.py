@@ -1,0 +1,139 @@
+"""A spare box becomes a workspace's: limits, claim, name, and what ssh knows of it."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from containai.boxes import limiting, places, spares, telling, volumes
+from containai.boxes.box import Box
+from containai.boxes.design import Order
+from containai.boxes.places import Mount
+from containai.engine import attached
+from containai.engine.client import Engine
+from containai.engine.container import Container, State
+from containai.errors import ContainAIError, EngineError
+from containai.host import locks
+from containai.host.background import Background
+from containai.layout import LABEL_SPARE, WORKSPACE_IN_BOX, Layout
+from containai.light import sha256
+from containai.ssh import hosts, session
+
+if TYPE_CHECKING:
+    from containai.boxes.lifecycle import Boxes
+
+
+class NoSpareError(Exception):
+    """Nothing but a spare was to be brought up, and none can be it. Nobody is told of it."""
+
+
+def refuse_others(boxes: "Boxes") -> None:
+    """Raise NoSpareError where nothing is to be brought up but a spare."""
+    if boxes.only_spares:
+        raise NoSpareError
+
+
+def claimed(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> bool:
+    """Have a spare be the box that was ordered, running and connected; return whether one is.
+
+    None is where there is none as good, or the order asks for what one cannot be given later.
+    Raises as `Boxes.make` does.
+    """
+    engine = boxes.engine
+    there = spares.unclaimed(engine)
+    if not there or not _can_be_one(engine, order):
+        return False
+    wanted = spares.digest_now(boxes, order, say)
+    good = [each for each in there if each.label(LABEL_SPARE) == wanted]
+    # Several at once begin with different ones.
+    for spare in sorted(good, key=lambda each: sha256((each.id + order.name).encode())):
+        if spare.state is State.RUNNING and _limited_and_claimed(boxes, order, spare):
+            say(f"took a spare box for {order.name}: {order.limits.described()}")
+            _settled(boxes, order, attached.whole(boxes.layout, spare), say)
+            return True
+    return False
+
+
+def _can_be_one(engine: Engine, order: Order) -> bool:
+    """Whether a box could be given what is ordered when it runs already."""
+    own, _ = volumes.names(order.workspace.path, engine.layout.uid)
+    return (
+        not order.workspace.skip_mounts
+        and order.data == own
+        and engine.inspect("volume", own) is None
+    )
+
+
+def _limited_and_claimed(boxes: "Boxes", order: Order, spare: Container) -> bool:
+    """Give a spare the limits of an order, and then have it be its box; return whether it is.
+
+    Killed in between, it has those limits, and whoever comes next gives it others again.
+    """
+    held = locks.of_box(spare.name) == locks.of_box(order.name)
+    lock = contextlib.nullcontext() if held else locks.hold_box(boxes.host, spare.name, wait=0)
+    try:
+        with lock:
+            now = boxes.engine.container(spare.id)
+            if now is None:
+                return False
+            limiting.limit(boxes.engine, Box.from_container(now), order.limits.whole)
+            return _claim(boxes, order, spare)
+    except ContainAIError:
+        # Another is about to claim it; or it cannot have them while it runs.
+        return False
+
+
+def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
+    """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
+    try:
+        why = _ask(boxes.layout, spare, order)
+    except OSError:
+        # Nobody waits there: another has it by now, or it is about to go.
+        return False
+    if why:
+        spares.remove(boxes, spare)
+    return not why
+
+
+def _ask(layout: Layout, spare: Container, order: Order) -> str:
+    """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
+    where = order.places
+    places.prepare(where)
+    own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
+    claim = {
+        "hostname": order.name,
+        "claimed": [[m.source, m.target, not m.writable] for m in (own, *where.mounts)],
+        "start": where.start if where.start != WORKSPACE_IN_BOX else "",
+    }
+    return spares.said(layout, spare, json.dumps(claim).encode() + b"\n")
+
+
+def _settled(boxes: "Boxes", order: Order, claimed: Container, say: Callable[[str], None]) -> None:
+    """Give what became a workspace's its name, and ssh what it has to know of it."""
+    # The engine takes longer for that than all the rest.
+    naming = Background(lambda: spares.settle(boxes.engine, claimed, order.name, say))
+    try:
+        _enter(boxes, order, claimed, say)
+    finally:
+        try:
+            naming.result()
+        except EngineError:
+            hosts.forget(boxes.host, order.name)
+            spares.discard(boxes, claimed)
+            raise
+
+
+def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], None]) -> None:
+    """Have what ssh knows of a spare be of the box that it became, told what a new one would be."""
+    engine, layout, name = boxes.engine, boxes.layout, order.name
+    told, variables = telling.told(boxes.host, name), boxes.variables()
+    box = Box.from_container(spare)
+    telling.tell(engine, box, told, say, runs=True)
+    telling.give(engine, box, variables, say, runs=True)
+    block = boxes.block(name, box.ssh_port, order.workspace, told, order.places.start)
+    hosts.adopt(layout, spare.name, name, block)
+    if isinstance(boxes.forward_agent, tuple):
+        # It reaches the agent that is the spare's.
+        hosts.close(boxes.host, name)
+    if not session.is_live(layout, name):
+        boxes.connect(name, spare.id)
