@@ -110,30 +110,29 @@ def _ask(layout: Layout, spare: Container, order: Order) -> str:
 
 def _settled(boxes: "Boxes", order: Order, claimed: Container, say: Callable[[str], None]) -> None:
     """Give what became a workspace's its name, and ssh what it has to know of it."""
-    # The engine takes longer for that than all the rest.
-    naming = Background(lambda: spares.settle(boxes.engine, claimed, order.name, say))
+    engine, layout, name = boxes.engine, boxes.layout, order.name
+    # The engine takes as long for that as we for the rest.
+    naming = Background(lambda: spares.settle(engine, claimed, name, say))
     try:
-        _enter(boxes, order, claimed, say)
+        block = _told(boxes, order, Box.from_container(claimed), say)
     finally:
         try:
             naming.result()
         except EngineError:
-            hosts.forget(boxes.host, order.name)
             spares.discard(boxes, claimed)
             raise
-
-
-def _enter(boxes: "Boxes", order: Order, spare: Container, say: Callable[[str], None]) -> None:
-    """Have what ssh knows of a spare be of the box that it became, told what a new one would be."""
-    engine, layout, name = boxes.engine, boxes.layout, order.name
-    told, variables = telling.told(boxes.host, name), boxes.variables()
-    box = Box.from_container(spare)
-    telling.tell(engine, box, told, say, runs=True)
-    telling.give(engine, box, variables, say, runs=True)
-    block = boxes.block(name, box.ssh_port, order.workspace, told, order.places.start)
-    hosts.adopt(layout, spare.name, name, block)
+    # Not before: who finds a connection asks the engine nothing, and mends nothing there.
+    hosts.adopt(layout, claimed.name, name, block)
     if isinstance(boxes.forward_agent, tuple):
         # It reaches the agent that is the spare's.
         hosts.close(boxes.host, name)
     if not session.is_live(layout, name):
-        boxes.connect(name, spare.id)
+        boxes.connect(name, claimed.id)
+
+
+def _told(boxes: "Boxes", order: Order, box: Box, say: Callable[[str], None]) -> str:
+    """Have what was a spare know what a new box would be told; return its host block."""
+    told, variables = telling.told(boxes.host, order.name), boxes.variables()
+    telling.tell(boxes.engine, box, told, say, runs=True)
+    telling.give(boxes.engine, box, variables, say, runs=True)
+    return boxes.block(order.name, box.ssh_port, order.workspace, told, order.places.start)
