@@ -48,8 +48,8 @@ class Round:
         self.spares = count_of(number)
         self.victim = self.chance.choice(VICTIMS)
         # Who waits for a claim has ended with it.
-        early = self.victim == "helper"
-        self.moment = self.chance.choice(["begun", "locked"] if early else sorted(MOMENTS))
+        early = ["begun", "locked", "recorded"]
+        self.moment = self.chance.choice(early if self.victim == "helper" else sorted(MOMENTS))
         self.wait = self.chance.random() * MOMENTS[self.moment]
         #: Whether there is no keeper to begin with; and whether it is killed when it makes spares.
         self.is_alone, self.is_late = self.chance.random() < 0.3, self.chance.random() < 0.5

@@ -85,11 +85,17 @@ def _limited_and_claimed(boxes: "Boxes", order: Order, spare: Container) -> bool
 
 def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
     """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
+    places.prepare(order.places)
     try:
         why = _ask(boxes.layout, spare, order)
-    except OSError:
+    except (FileNotFoundError, ConnectionRefusedError):
         # Nobody waits there: another has it by now, or it is about to go.
         return False
+    except OSError as ended:
+        # Perhaps when it had recorded it; else something of the workspace is in it.
+        if attached.got(boxes.layout, spare.id).hostname == order.name:
+            return True
+        why = str(ended)
     if why:
         spares.remove(boxes, spare)
     return not why
@@ -98,7 +104,6 @@ def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
 def _ask(layout: Layout, spare: Container, order: Order) -> str:
     """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
     where = order.places
-    places.prepare(where)
     own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
     claim = {
         "hostname": order.name,

@@ -178,6 +178,16 @@ def test_a_spare_that_refuses_goes_and_the_next_one_is_tried(app, order):
     assert ("rename", two.id, order.name) in app.docker.requests
 
 
+@pytest.mark.parametrize("records", [True, False])
+def test_what_waits_is_killed_before_it_answers(app, order, records):
+    """It is the box where that was recorded; else something of the workspace may be in it."""
+    one = spare(app, order)
+    Waiting(app.layout, one.id, b"", records=records)
+    assert claiming.claimed(app.boxes, order, app.ui.say) is records
+    assert (app.docker.container(one.id) is not None) is records
+    assert (("rename", one.id, order.name) in app.docker.requests) is records
+
+
 def test_one_that_does_not_wait_is_left_alone(app, order):
     spare(app, order)
     assert not claiming.claimed(app.boxes, order, app.ui.say)
