@@ -21,6 +21,11 @@ _FORGOTTEN = re.compile(
     r"task [0-9a-f]{64}: already exists|id already in use|mkdir \S+: file exists"
     r"|container with given ID already exists|cai-(?:sysbox-)?runc: create: its bundle is gone"
 )
+#: How long an engine may take to start a containerd that was killed again, in seconds: it looks
+#: after it every half second, and gives a new one fifteen to answer.
+CONTAINERD_BACK = 40.0
+#: What is said meanwhile: the code by which gRPC says that nobody answers.
+_AWAY = re.compile(r"connection (closed|error\b.*): unavailable$")
 #: How often a box is tried to be made, where somebody takes its port first or a cai that was killed
 #: left a request to the engine that is done only now.
 ATTEMPTS = 5
@@ -30,19 +35,34 @@ PAUSE = 0.1
 
 def start(engine: Engine, container: str) -> None:
     """Start a container. Raises as `Engine.docker` does."""
-    deadline = time.monotonic() + SHIM_GONE
+    deadline = time.monotonic() + CONTAINERD_BACK + SHIM_GONE
     while True:
         try:
-            return engine.start(container)
+            return _start_once_heard(engine, container)
         except EngineError as failed:
             late = time.monotonic() > deadline or not _FORGOTTEN.search(str(failed))
             if late or engine.container(container) is None:
                 raise
+            deadline = min(deadline, time.monotonic() + SHIM_GONE)
         # Who may not be root leaves it to the engine to notice, until the deadline.
         with contextlib.suppress(PrivilegeError):
             shims.end(engine.host, container)
             shims.discard_bundle(engine.host, container)
         time.sleep(SHIM_GONE / 20)
+
+
+def _start_once_heard(engine: Engine, container: str) -> None:
+    deadline, is_said = time.monotonic() + CONTAINERD_BACK, False
+    while True:
+        try:
+            return engine.start(container)
+        except EngineError as failed:
+            if not _AWAY.search(str(failed)) or time.monotonic() > deadline:
+                raise
+        if not is_said:
+            engine.host.say("waiting for the engine, which starts its containerd again")
+        is_said = True
+        time.sleep(PAUSE * 5)
 
 
 def with_a_port(

@@ -54,6 +54,30 @@ def test_a_stopped_box_whose_port_is_taken_gets_another(app, make, workspace, mo
     assert f"port 2301 of api is taken: it gets {first}" in app.user.said[1]
 
 
+AWAY = EngineError(
+    'docker start x: connection error: desc = "transport: Error while dialing dial unix '
+    '/run/containerd.sock: connect: connection refused": unavailable'
+)
+CLOSED = EngineError("docker start x: connection closed: unavailable")
+
+
+def test_a_containerd_that_was_killed_is_waited_for(app, make, workspace):
+    app.add_box(workspace, name="api", state=State.EXITED)
+    said = []
+    app.machine.say = said.append
+    app.docker.fail("start", CLOSED, AWAY, AWAY)
+    make()
+    assert said == ["waiting for the engine, which starts its containerd again"]
+
+
+def test_a_containerd_that_does_not_come_back_is_an_error(app, make, workspace, monkeypatch):
+    monkeypatch.setattr(starting, "CONTAINERD_BACK", 0)
+    app.add_box(workspace, name="api", state=State.EXITED)
+    app.docker.fail("start", *[AWAY] * 5)
+    with pytest.raises(EngineError, match="unavailable"):
+        make()
+
+
 def test_a_machine_without_an_address_for_ports_says_so(app, make, workspace):
     app.add_box(workspace, name="api", state=State.EXITED)
     app.docker.fail("start", EngineError("listen tcp4 127.0.0.1: Cannot assign requested address"))
