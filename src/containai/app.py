@@ -43,6 +43,8 @@ class App:
         self.workspace = ""
         #: Whether it is for a box only where a spare one can be it.
         self.only_spares = False
+        #: Whether somebody is there who can be asked something.
+        self.at_terminal = all(map(os.isatty, (0, 1, 2)))
 
     def at(self, workspace: str) -> Self:
         """Return this with the settings of a workspace, by its real path, and all else the same."""

@@ -10,8 +10,9 @@ from containai import __version__
 from containai.layout import SPARE, Layout
 from containai.ssh import session
 
-#: To have a box for a workspace, to look whether spares are lacking, and to end.
-CLAIM, LOOK, END = "claim", "look", "end"
+#: To have a box for a workspace, for somebody who can be asked something or not, to look whether
+#: spares are lacking, and to end.
+CLAIM_AT_TERMINAL, CLAIM, LOOK, END = "claim at a terminal", "claim", "look", "end"
 #: How long it may take to answer, in seconds: a claim has 20 (boxes/spares.py).
 _PATIENCE = 30.0
 
@@ -24,11 +25,10 @@ def socket_path(layout: Layout) -> str:
 def box(layout: Layout, path: str | None) -> list[str] | None:
     """Have a spare box be that of a PATH; return what there is to be said, or None for no box.
 
-    Whoever has a terminal may be asked for something, which only the long way does.
+    Where something is to be asked first, there is none either.
     """
-    if all(map(os.isatty, (0, 1, 2))):
-        return None
-    return ask(layout, CLAIM, path or ".")
+    at_terminal = all(map(os.isatty, (0, 1, 2)))
+    return ask(layout, CLAIM_AT_TERMINAL if at_terminal else CLAIM, path or ".")
 
 
 def ask(layout: Layout, what: str, path: str = "") -> list[str] | None:

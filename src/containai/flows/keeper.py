@@ -141,7 +141,7 @@ def _loop(layout: Layout, listener: socket.socket, identity: int) -> None:
                     continue
                 if request.what == claims.END:
                     return
-                if request.what == claims.CLAIM:
+                if request.what in (claims.CLAIM, claims.CLAIM_AT_TERMINAL):
                     children.add(_fork(_answer, layout, listener, connection, request))
                 else:
                     _say(connection, [])
@@ -214,6 +214,7 @@ def _answer(layout: Layout, connection: socket.socket, request: _Request) -> Non
     user = _Asking()
     app = App(layout, user, environ=os.environ)
     app.only_spares = True
+    app.at_terminal = request.what == claims.CLAIM_AT_TERMINAL
     try:
         os.chdir(request.directory)
         enter.brought_up(app, Target(path=request.path), ["true"], enter.Wanted())

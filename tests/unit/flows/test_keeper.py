@@ -31,7 +31,7 @@ def kept(layout, monkeypatch, tmp_path):
             file.write(f"{text}\n")
 
     def answer(_, connection, request):
-        note(f"box for {request.path} in {request.directory}")
+        note(f"{request.what}: box for {request.path} in {request.directory}")
         keeper._say(connection, ["cai: took one\n"])
 
     monkeypatch.setattr(keeper, "PAUSE", 0.05)
@@ -59,15 +59,15 @@ def is_gone(layout):
 def test_a_box_for_a_path(layout, kept, monkeypatch):
     monkeypatch.setenv("SHOW", "mine")
     assert claims.box(layout, "/w") == ["cai: took one\n"]
-    assert f"box for /w in {os.getcwd()}" in kept.read_text()
+    assert f"claim: box for /w in {os.getcwd()}" in kept.read_text()
     # Another is made in its place, with the settings of whoever was the last.
     until(lambda: "make mine\n" in kept.read_text())
 
 
-def test_whoever_can_be_asked_goes_the_long_way(layout, kept, monkeypatch):
+def test_whoever_can_be_asked_something_says_so(layout, kept, monkeypatch):
     monkeypatch.setattr(os, "isatty", lambda _: True)
-    assert claims.box(layout, "/w") is None
-    assert "box" not in kept.read_text()
+    assert claims.box(layout, "/w") == ["cai: took one\n"]
+    assert "claim at a terminal: box for /w" in kept.read_text()
 
 
 def test_nobody_keeps_any(layout):
