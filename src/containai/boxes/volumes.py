@@ -28,6 +28,9 @@ from containai.layout import (
     Layout,
 )
 
+#: How long a box may have a volume before it has a container, in seconds.
+_NEW = 60.0
+
 
 class Volume(NamedTuple):
     """A data volume of ours. `workspace` is the one that it was made for."""
@@ -83,13 +86,28 @@ def every(engine: Engine) -> list[Volume]:
     whose = adopted(engine.layout)
     whole = [each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found]
     hidden = _of_spares(engine) if any(not each.workspace for each in whole) else ()
-    return sorted(each for each in whole if each.workspace or each.name not in hidden)
+    return sorted(
+        each
+        for each in whole
+        if each.workspace or not (each.name in hidden or _is_new(each.created))
+    )
 
 
 def _of_spares(engine: Engine) -> set[str]:
     """Return the volumes of this user's spare boxes, which are nobody's yet."""
     spares = engine.each(lookup.spares(engine))
     return {mount.source for each in spares if (mount := each.mount(DATA_IN_BOX))}
+
+
+def _is_new(created: str) -> bool:
+    """Whether a volume, by when it was made, may be that of a spare box which is being made now."""
+    import datetime
+
+    try:
+        then = datetime.datetime.fromisoformat(created)
+        return (datetime.datetime.now(datetime.UTC) - then).total_seconds() < _NEW
+    except (ValueError, TypeError):
+        return False
 
 
 def adopt(layout: Layout, name: str, workspace: str) -> None:

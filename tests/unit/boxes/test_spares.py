@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import threading
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -275,6 +276,14 @@ def test_whose_data_volumes_are_listed(app, order):
     volumes.adopt(app.layout, "data-taken", "/w")
     listed = {each.name: each.workspace for each in volumes.every(app.engine)}
     assert listed == {"data-lost": "", "data-taken": "/w"}
+
+
+def test_one_that_is_being_made_may_have_a_volume_and_no_container():
+    now = datetime.now(UTC)
+    assert volumes._is_new(now.isoformat(timespec="seconds"))
+    assert volumes._is_new(now.astimezone(timezone(timedelta(hours=9))).isoformat())
+    assert not volumes._is_new((now - timedelta(minutes=2)).isoformat())
+    assert not any(map(volumes._is_new, ("", "yesterday", "2026-11-28T20:35:01")))
 
 
 def test_no_data_is_swept_away(app, order):
