@@ -119,8 +119,8 @@ def settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], o
 def sweep(boxes: "Boxes") -> None:
     """Remove what is left of spares that somebody removed, or that were killed in the making.
 
-    Not a data volume: no label says whose it became, and a note of the user's can be lost. `cai
-    prune --data` names them, and asks.
+    Of data volumes only those in which nothing is: no label says whose one became, and a note of
+    the user's can be lost. `cai prune --data` names the others, and asks.
     """
     engine, layout = boxes.engine, boxes.layout
     volumes.forget_gone(engine)
@@ -133,6 +133,9 @@ def sweep(boxes: "Boxes") -> None:
     for name in engine.volumes(f"label={LABEL_PART_OF}", "dangling=true"):
         labels = (engine.inspect("volume", name) or {}).get("Labels") or {}
         if f"{LABEL_PART_OF}={labels.get(LABEL_PART_OF, '')}".startswith(inner):
+            engine.remove_volume(name)
+    for name in volumes.empty(engine):
+        if name.startswith(_DATA):
             engine.remove_volume(name)
 
 

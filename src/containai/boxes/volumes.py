@@ -99,6 +99,20 @@ def _of_spares(engine: Engine) -> set[str]:
     return {mount.source for each in spares if (mount := each.mount(DATA_IN_BOX))}
 
 
+def empty(engine: Engine) -> list[str]:
+    """Return this user's volumes that are no workspace's, that nobody has, and with nothing in."""
+    filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    inspected = (
+        engine.inspect("volume", each) for each in engine.volumes(*filters, "dangling=true")
+    )
+    found = [volume for each in inspected if each and (volume := parsed(each))]
+    whose = adopted(engine.layout)
+    lost = [v.name for v in found if not (v.workspace or v.name in whose or _is_new(v.created))]
+    # It is counted what is in all of them.
+    sizes = engine.volume_sizes() if lost else {}
+    return [name for name in lost if sizes.get(name) == 0]
+
+
 def _is_new(created: str) -> bool:
     """Whether a volume, by when it was made, may be that of a spare box which is being made now."""
     import datetime

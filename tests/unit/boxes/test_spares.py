@@ -18,7 +18,7 @@ from containai.config.amounts import AUTO, Amount
 from containai.engine.container import Container, Mount, Port, State
 from containai.errors import EngineError
 from containai.host.machine import Capacity
-from containai.layout import LABEL_MANAGED, LABEL_OWNER, LABEL_SPARE
+from containai.layout import LABEL_KIND, LABEL_MANAGED, LABEL_OWNER, LABEL_SPARE
 from containai.light import sha256
 
 GIB = 1 << 30
@@ -286,8 +286,17 @@ def test_one_that_is_being_made_may_have_a_volume_and_no_container():
     assert not any(map(volumes._is_new, ("", "yesterday", "2026-11-28T20:35:01")))
 
 
-def test_no_data_is_swept_away(app, order):
-    app.docker.volume_labels["data-lost"] = data_labels(app.layout.uid, "")
-    app.docker.named_volumes.add("data-lost")
+def test_no_data_is_swept_away(app, order, monkeypatch):
+    """Only what a spare that was killed in the making leaves, in which nothing is."""
+    nobodys, owner = data_labels(app.layout.uid, ""), app.layout.uid
+    sizes = {"data-lost": 1, "data-taken": 0, "data-empty": 0, "chosen": 0, "data-theirs": 0}
+    for name in sizes:
+        app.docker.volume_labels[name] = nobodys
+        app.docker.named_volumes.add(name)
+    app.docker.volume_labels["data-theirs"] = data_labels(owner + 1, "")
+    volumes.adopt(app.layout, "data-taken", "/w")
+    dangling = (f"label={LABEL_KIND}=data", f"label={LABEL_OWNER}={owner}", "dangling=true")
+    app.docker.by_filters[dangling] = [each for each in sizes if each != "data-theirs"]
+    monkeypatch.setattr(app.docker, "volume_sizes", lambda: sizes)
     spares.sweep(app.boxes)
-    assert "data-lost" in app.docker.named_volumes
+    assert sizes.keys() - app.docker.named_volumes == {"data-empty"}
