@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from containai.boxes import limiting, places, spares, telling, volumes
@@ -69,18 +70,31 @@ def _limited_and_claimed(boxes: "Boxes", order: Order, spare: Container) -> bool
 
     Killed in between, it has those limits, and whoever comes next gives it others again.
     """
-    held = locks.of_box(spare.name) == locks.of_box(order.name)
-    lock = contextlib.nullcontext() if held else locks.hold_box(boxes.host, spare.name, wait=0)
     try:
-        with lock:
+        with _held(boxes.layout, spare.name):
             now = boxes.engine.container(spare.id)
-            if now is None:
+            if now is None or now.mount(WORKSPACE_IN_BOX) is not None:
                 return False
             limiting.limit(boxes.engine, Box.from_container(now), order.limits.whole)
             return _claim(boxes, order, spare)
-    except ContainAIError:
-        # Another is about to claim it; or it cannot have them while it runs.
+    except (ContainAIError, FileNotFoundError):
+        # Another is about to claim it, or has; or it cannot have them while it runs.
         return False
+
+
+@contextlib.contextmanager
+def _held(layout: Layout, spare: str) -> Iterator[None]:
+    """Be the only one who is about to claim a spare, which its user alone is: by its host block.
+
+    That goes when it is claimed. Raises ContainAIError, FileNotFoundError.
+    """
+    path = layout.ssh_block(spare)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        locks.take(handle, path, wait=0, what="a spare box")
+        yield
+    finally:
+        os.close(handle)
 
 
 def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:

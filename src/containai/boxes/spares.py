@@ -237,6 +237,8 @@ def is_good(boxes: "Boxes", spare: Container, digest: str | None) -> bool:
     """Whether a spare is as good as a box that would be made now; one that runs is made ready."""
     if spare.label(LABEL_SPARE) != digest or spare.state is not State.RUNNING:
         return False
+    if not os.path.exists(boxes.layout.ssh_block(spare.name)):
+        return False
     if not is_ready(boxes.layout, spare):
         # What waited was killed, perhaps in the middle of a claim; else the machine was started.
         if os.path.lexists(os.path.join(boxes.layout.attached, spare.id + SOCKET)):

@@ -20,6 +20,8 @@ from containai.errors import EngineError
 from containai.host.machine import Capacity
 from containai.layout import LABEL_KIND, LABEL_MANAGED, LABEL_OWNER, LABEL_SPARE
 from containai.light import sha256
+from containai.ssh import hosts
+from harness.app import PUBLIC_KEY
 
 GIB = 1 << 30
 
@@ -95,6 +97,7 @@ def spare(app, order, name="spare.1", *, digest=None, state=State.RUNNING, owner
         ports=(Port("22/tcp", "127.0.0.1", 2305),),
     )
     app.docker.named_volumes.add(f"data-{name}")
+    hosts.publish(app.layout, name, "Port 2305\n", PUBLIC_KEY)
     return app.docker.add(made)
 
 
