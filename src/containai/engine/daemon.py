@@ -151,9 +151,10 @@ def answering(host: Machine) -> bool:
     if not engine.needs_root and _is_ours(layout):
         return True
     done = engine.docker("info", "--format", "{{.DockerRootDir}}", ok=None, timeout=api.TIMEOUT)
-    if done.code != 0:
-        return False
     seen = done.out.strip()
+    # Where dockerd says nothing, as one that has just begun, some docker prints an empty line.
+    if done.code != 0 or not seen:
+        return False
     if os.path.realpath(seen) != os.path.realpath(layout.engine_data):
         raise EngineError(
             f"another dockerd answers on {layout.engine_socket}: its data is in {seen!r}",

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from containai.cli.commands import engine
+from containai.engine import daemon
 from containai.errors import EngineError
 
 
@@ -51,6 +52,12 @@ def test_another_dockerd_on_our_socket_is_no_engine_of_ours(app, act):
     with pytest.raises(EngineError, match="another dockerd answers") as raised:
         act(app)
     assert raised.value.exit_code == 17
+
+
+def test_one_that_says_nothing_yet_is_nobodys(app):
+    """Said by a machine that had just booted, with much to do: code 0, and an empty line."""
+    app.machine.answer(*app.engine.argv("info"), out="\n")
+    assert not daemon.answering(app.machine)
 
 
 def test_logs(app):
