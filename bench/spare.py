@@ -31,14 +31,14 @@ def spare(bench: Bench, runs: int) -> Iterator[Row]:
     """`cai run` in a workspace without a box, with a spare and without, one and many at once;
     and what a spare costs that nobody takes.
     """
-    for count, rounds, name in (
-        (1, runs, "new workspace: cai run with a spare / without"),
-        (MANY, -(-runs // 3), f"{MANY} new workspaces at once: with spares / without"),
+    for count, rounds, name, aim in (
+        (1, runs, "new workspace: cai run with a spare / without", 0.2),
+        (MANY, -(-runs // 3), f"{MANY} new workspaces at once: with spares / without", None),
     ):
         ours, theirs = interleaved(
             rounds, partial(_claimed, bench, count), partial(_entered, bench, count)
         )
-        yield ratio(name, ours, theirs, None)
+        yield ratio(name, ours, theirs, aim)
     yield from _at_rest(bench)
 
 
