@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -274,6 +275,24 @@ def test_its_connection_can_be_lost(site, claimed):
     claimed.run("true")
     until(lambda: os.path.exists(site.layout.control_socket(claimed.box)))
     assert claimed.sh("hostname") == claimed.box
+
+
+#: At a start, what Docker from 26 on says in /etc/hosts, once the runtime has been there.
+SAYS_SPARE = r"""
+set -e
+cd /etc
+cp hosts hostname resolv.conf /tmp
+sed -i "s/\t$(hostname)\$/\tspare/" /tmp/hosts
+grep -c "$(printf '\t')spare\$" /tmp/hosts
+for name in hosts hostname resolv.conf; do mount --bind /tmp/$name $name; done
+/usr/local/lib/containai/etc-files
+grep -c "$(printf '\t')$(hostname)\$" hosts
+grep -c spare hosts || true
+"""
+
+
+def test_its_name_counts_where_docker_says_the_one_that_it_was_made_with(claimed):
+    assert claimed.sh(f"sudo sh -c {shlex.quote(SAYS_SPARE)}") == "1\n1\n0"
 
 
 def test_it_is_renamed(site, claimed):
