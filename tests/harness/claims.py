@@ -75,6 +75,7 @@ class Around:
         self.layout = site.layout
         self.others: set[str] = set()
         self.others = {each.name for each in self.containers()}
+        self.sockets = set(names_in(self.layout.control_dir))
         self.volumes = set(site.docker("volume", "ls", "--quiet").split())
 
     def containers(self):
@@ -207,7 +208,8 @@ class Around:
         sockets = {layout.control_socket(each) for each in names}
         # A killed keeper's is the next one's to replace.
         sockets.add(claims.socket_path(layout))
-        found = [os.path.join(layout.control_dir, each) for each in names_in(layout.control_dir)]
+        there_now = set(names_in(layout.control_dir)) - self.sockets
+        found = [os.path.join(layout.control_dir, each) for each in sorted(there_now)]
         lost = [each for each in found if each not in sockets and each != layout.agent_link]
         left += [f"control socket {each}" for each in lost]
         attached = names_in(layout.attached)

@@ -3,6 +3,9 @@
 Rounds come from a seed, which is printed, and from the round's number, as in test_chaos.py:
 CONTAINAI_CHAOS_SEED repeats a run, CONTAINAI_CHAOS_ROUNDS=200 makes it longer and 36-36 is that
 round alone. Problems are told as they are found, and all of them fail the test at its end.
+
+Only where that variable says how many, and on a site of its own: what tests before it left to be
+swept later it would take for its own.
 """
 
 import contextlib
@@ -267,6 +270,9 @@ def around(site):
     made.settled(0)
 
 
+@pytest.mark.skipif(
+    "CONTAINAI_CHAOS_ROUNDS" not in os.environ, reason="nobody says how many rounds"
+)
 @pytest.mark.timeout(120 * len(ROUNDS) + 300)
 def test_whatever_is_killed_a_claim_gives_a_box_or_a_spare(site, around, make_space):
     print(f"CONTAINAI_CHAOS_SEED={SEED} CONTAINAI_CHAOS_ROUNDS={ROUNDS[0]}-{ROUNDS[-1]}")
