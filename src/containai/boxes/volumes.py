@@ -79,18 +79,23 @@ def get(engine: Engine, name: str) -> Volume | None:
 
 def every(engine: Engine) -> list[Volume]:
     """Return this user's data volumes, by name."""
-    filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}")
-    # One may go between the two questions.
-    inspected = (engine.inspect("volume", name) for name in engine.volumes(*filters))
-    found = [volume for each in inspected if each and (volume := parsed(each))]
-    whose = adopted(engine.layout)
-    whole = [each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found]
+    whole = _of_user(engine)
     hidden = _of_spares(engine) if any(not each.workspace for each in whole) else ()
     return sorted(
         each
         for each in whole
         if each.workspace or not (each.name in hidden or _is_new(each.created))
     )
+
+
+def _of_user(engine: Engine, *more: str) -> list[Volume]:
+    """Return this user's data volumes that pass more filters, each with whose it became."""
+    filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}", *more)
+    # One may go between the two questions.
+    inspected = (engine.inspect("volume", name) for name in engine.volumes(*filters))
+    found = [volume for each in inspected if each and (volume := parsed(each))]
+    whose = adopted(engine.layout)
+    return [each._replace(workspace=each.workspace or whose.get(each.name, "")) for each in found]
 
 
 def _of_spares(engine: Engine) -> set[str]:
@@ -101,13 +106,8 @@ def _of_spares(engine: Engine) -> set[str]:
 
 def empty(engine: Engine) -> list[str]:
     """Return this user's volumes that are no workspace's, that nobody has, and with nothing in."""
-    filters = (f"label={LABEL_KIND}={KIND_DATA}", f"label={LABEL_OWNER}={engine.layout.uid}")
-    inspected = (
-        engine.inspect("volume", each) for each in engine.volumes(*filters, "dangling=true")
-    )
-    found = [volume for each in inspected if each and (volume := parsed(each))]
-    whose = adopted(engine.layout)
-    lost = [v.name for v in found if not (v.workspace or v.name in whose or _is_new(v.created))]
+    found = _of_user(engine, "dangling=true")
+    lost = [each.name for each in found if not (each.workspace or _is_new(each.created))]
     # It is counted what is in all of them.
     sizes = engine.volume_sizes() if lost else {}
     return [name for name in lost if sizes.get(name) == 0]
