@@ -102,7 +102,7 @@ def free(routes: str, taken: Iterable[str] = (), start: int = 0) -> Network:
     """
     candidates = [*_cut(POOLS, PREFIX)]
     start %= len(candidates)
-    network = _unused(candidates[start:] + candidates[:start], routes, taken)
+    network = _unused(candidates[start:] + candidates[:start], [*_networks(routes), *taken])
     if network is not None:
         return Network(str(network))
     raise EngineError(
@@ -115,7 +115,7 @@ def routed(host: Machine) -> list[str]:
     """Return the networks that this machine has routes to, in any table."""
     # `ip` takes longer to start than a spare box may take.
     table = files.read("/proc/net/fib_trie")
-    return in_trie(table) if table else [str(network) for _, network in _destinations(routes(host))]
+    return in_trie(table) if table else _networks(routes(host))
 
 
 def in_trie(table: str) -> list[str]:
@@ -141,7 +141,7 @@ def nested(taken: Iterable[str]) -> dict[str, Any]:
     None of them overlaps one of `taken`. Where there is none it is nothing, and that Docker's own
     choice.
     """
-    network = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), "", taken)
+    network = _unused(_cut(NESTED_POOLS, NESTED_PREFIX), taken)
     return (
         {"default-address-pools": [{"base": str(network), "size": NESTED_SIZE}]} if network else {}
     )
@@ -170,14 +170,17 @@ def _cut(pools: Iterable[str], prefix: int) -> Iterator[ipaddress.IPv4Network]:
 
 
 def _unused(
-    candidates: Iterable[ipaddress.IPv4Network], routes: str, taken: Iterable[str]
+    candidates: Iterable[ipaddress.IPv4Network], taken: Iterable[str]
 ) -> ipaddress.IPv4Network | None:
-    used = [network for _, network in _destinations(routes)]
-    used += [ipaddress.IPv4Network(network, strict=False) for network in taken]
+    used = [ipaddress.IPv4Network(network, strict=False) for network in taken]
     for network in candidates:
         if not any(network.overlaps(other) for other in used):
             return network
     return None
+
+
+def _networks(routes: str) -> list[str]:
+    return [str(network) for _, network in _destinations(routes)]
 
 
 def _destinations(routes: str) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
