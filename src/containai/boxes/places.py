@@ -111,6 +111,12 @@ def _linked(layout: Layout, path: str) -> tuple[Linked | None, str]:
     return linked, ""
 
 
+def repository_of(layout: Layout, path: str) -> str:
+    """Return the repository that a workspace is a linked worktree of, or ""."""
+    linked, _ = _linked(layout, path)
+    return linked.common if linked is not None else ""
+
+
 def _with_git(
     layout: Layout, places: Places, workspace: Workspace, linked: Linked, protect: Sequence[str]
 ) -> Places:

@@ -104,7 +104,7 @@ def settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], o
         volumes.adopt(layout, box.data, box.workspace)
     if box.start != WORKSPACE_IN_BOX:
         # What git in a linked worktree takes for its repository, is no mount.
-        linked = places.of(layout, Workspace(box.workspace)).repository
+        linked = places.repository_of(layout, box.workspace)
         if linked:
             telling.link(engine, box._replace(name=name), linked, say)
     try:
