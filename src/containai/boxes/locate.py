@@ -44,8 +44,7 @@ def locate(
                     refuse_workspace(box, asked.path)
                 return Located(Workspace(box.workspace, part or ""), box.name, box)
             return Located(workspace_of(box), box.name, box)
-    exact = target.here or target.name is not None
-    workspace = workspaces.resolve(layout, target.path, force=force, exact=exact)
+    workspace = workspaces.resolve(layout, target.path, force=force, exact=target.is_exact)
     if target.name is not None:
         return Located(workspace, target.name, None)
     name = workspaces.box_name(workspace.path, layout.uid)

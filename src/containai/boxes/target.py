@@ -14,3 +14,8 @@ class Target(NamedTuple):
     path: str | None = None
     name: str | None = None
     here: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a directory that has no box stands for itself, also below another workspace."""
+        return self.here or self.name is not None

@@ -184,10 +184,9 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
     located = _located(app, target, wanted)
     box = located.box if located is not None else None
     is_made = box is None or wanted.fresh or design.is_left_over(box)
-    if located is not None and box is not None:
-        workspace = checked(app.layout, located.workspace)
-    else:
-        workspace = located.workspace if located is not None else _resolved(app, target, wanted)
+    workspace = located.workspace if located is not None else _resolved(app, target, wanted)
+    if box is not None:
+        workspace = checked(app.layout, workspace)
     app = app.at(workspace.path)
     if box is not None and not is_made:
         refuse_writable(box, wanted)
@@ -247,8 +246,9 @@ def at_target(app: App, target: Target) -> App:
         known = session.workspace_of(app.layout, target.name)
         if known:
             return app.at(known)
-    exact = target.here or target.name is not None
-    return app.at(workspaces.resolve(app.layout, target.path, force=True, exact=exact).path)
+    return app.at(
+        workspaces.resolve(app.layout, target.path, force=True, exact=target.is_exact).path
+    )
 
 
 def ignored(app: App, *, of_agents: bool) -> list[str]:
@@ -352,8 +352,7 @@ def _located(app: App, target: Target, wanted: Wanted) -> Located | None:
 
 
 def _resolved(app: App, target: Target, wanted: Wanted) -> Workspace:
-    exact = target.here or target.name is not None
-    return workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
+    return workspaces.resolve(app.layout, target.path, force=wanted.force, exact=target.is_exact)
 
 
 def has_engine(app: App) -> bool:

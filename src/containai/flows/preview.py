@@ -116,8 +116,9 @@ def _admitted(app: App, workspace: Workspace, wanted: enter.Wanted) -> Workspace
 
 
 def _set_up(app: App, target: Target, wanted: enter.Wanted) -> Preview:
-    exact = target.here or target.name is not None
-    workspace = workspaces.resolve(app.layout, target.path, force=wanted.force, exact=exact)
+    workspace = workspaces.resolve(
+        app.layout, target.path, force=wanted.force, exact=target.is_exact
+    )
     app = app.at(workspace.path)
     _admitted(app, workspace, wanted)
     return _planned(app, *workspace_image.previewed(app, workspace.path))
