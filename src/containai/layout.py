@@ -41,7 +41,9 @@ LABEL_OWNER = LABEL + "owner"
 LABEL_START = LABEL + "start"
 #: Of a box that was made before anybody wanted one: which ones it is as good as (boxes/spares.py).
 LABEL_SPARE = LABEL + "spare"
-#: How the names of those begin until somebody does. No user can choose one.
+#: Of a container that is never started: the id of the box that it holds a volume for.
+LABEL_HOLDS = LABEL + "holds"
+#: How the names of spare boxes begin until somebody does. No user can choose one.
 SPARE = "spare."
 #: Of a volume: whose box it is a part of, and the box's name.
 LABEL_PART_OF = LABEL + "part-of"

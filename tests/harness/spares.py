@@ -54,10 +54,14 @@ def spare(site: Site, env: dict[str, str] | None = None) -> dict[str, Any]:
     return site.inspect(done.stdout.strip())
 
 
+def do(site: Site, words: str) -> None:
+    """Do something in Python with the `app` of the site's user."""
+    subprocess.run([sys.executable, "-c", f"{_APP}\n{words}\n"], env=site.environment, check=True)
+
+
 def sweep(site: Site) -> None:
     """Remove what is left of spares that are gone, as the keeper does before it makes one."""
-    argv = [sys.executable, "-c", f"{_APP}\nspares.sweep(app.boxes)\n"]
-    subprocess.run(argv, env=site.environment, check=True)
+    do(site, "spares.sweep(app.boxes)")
 
 
 def discard(site: Site, container: str) -> None:

@@ -80,7 +80,15 @@ def claimed(site, make_lasting, cold):
 
 
 def data_of(space):
-    return {each["Destination"]: each for each in space.inspect()["Mounts"]}[DATA_IN_BOX]["Name"]
+    """Return the name of its data volume, which of a claimed box Docker need not know."""
+    return _data(space, space.inspect()["Id"])
+
+
+@functools.cache
+def _data(space, container):
+    """The box whose container that is."""
+    rows = json.loads(space.site.cai("ls", "--json").stdout)
+    return next(row["data"] for row in rows if row["name"] == space.box)
 
 
 def normal(space, said):

@@ -55,18 +55,14 @@ def seen_by(space):
     ("flags", "env"),
     [
         (["--skip-mounts"], {}),
-        (["--data-volume", "chosen"], {}),
         ([], {"TZ": "Asia/Tokyo"}),
     ],
-    ids=["skip-mounts", "data", "zone"],
+    ids=["skip-mounts", "zone"],
 )
 def test_one_of_other_settings_is_left(site, make_space, lasting, flags, env):
     space = make_space("other")
     assert not taken(space, *flags, env=env)
     assert [row["container"] for row in spares.listed(site)] == [lasting["Id"]]
-    if "chosen" in flags:
-        site.cai("rm", space.path)
-        site.cai("volume", "rm", "--yes", "chosen")
 
 
 def test_a_spare_is_no_box_to_anybody(site, shared, lasting):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from containai.boxes.limits import ALL, UNBOUNDED, Limits
 from containai.boxes.spec import DOCKER_IN_BOX, SSH_PORT_IN_BOX
 from containai.config.amounts import MOST_PROCESSES
+from containai.engine import attached
 from containai.engine.container import Container, State
 from containai.errors import NameTakenError
 from containai.host.machine import Machine
@@ -179,10 +180,12 @@ def is_box(container: Container) -> bool:
 def named_volumes(container: Container) -> list[str]:
     """Return the volumes that are parts of a box and do not go with its container by themselves.
 
-    Boxes of earlier versions have one with a name; those of today's are nameless.
+    Boxes of earlier versions have one with a name; those of today's are nameless. One that was a
+    spare may have another data volume by now than it was made with, which is nobody's.
     """
     mount = container.mount(DOCKER_IN_BOX)
-    return [mount.source] if mount is not None and mount.source else []
+    named = mount.source if mount is not None else ""
+    return [volume for volume in (named, attached.replaced(container)) if volume]
 
 
 def refuse_others(host: Machine, box: Box, uid: int, *, to_root: bool) -> None:

@@ -1,23 +1,21 @@
 """A spare box becomes a workspace's: limits, claim, name, and what ssh knows of it."""
 
-import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from containai.boxes import limiting, places, spares, telling, volumes
+from containai.boxes import design, holding, limiting, lookup, places, spares, telling, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.places import Mount
-from containai.engine import attached
+from containai.engine import attached, runtimes
 from containai.engine.client import Engine
 from containai.engine.container import Container, State
 from containai.errors import ContainAIError, EngineError
-from containai.host import locks
 from containai.host.background import Background
 from containai.layout import LABEL_SPARE, WORKSPACE_IN_BOX, Layout
 from containai.light import sha256
+from containai.machine_layout import RUNTIME
 from containai.ssh import hosts, session
 
 if TYPE_CHECKING:
@@ -42,66 +40,66 @@ def claimed(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> bool:
     """
     engine = boxes.engine
     there = spares.unclaimed(engine)
-    if not there or not _can_be_one(engine, order):
+    if not there or order.workspace.skip_mounts:
+        return False
+    volume = _volume(engine, order)
+    if volume and runtimes.chosen(boxes.layout) != RUNTIME:
+        # Tried with cai-runc alone.
         return False
     wanted = spares.digest_now(boxes, order, say)
     good = [each for each in there if each.label(LABEL_SPARE) == wanted]
     # Several at once begin with different ones.
     for spare in sorted(good, key=lambda each: sha256((each.id + order.name).encode())):
-        if spare.state is State.RUNNING and _limited_and_claimed(boxes, order, spare):
+        if spare.state is State.RUNNING and _limited_and_claimed(boxes, order, volume, spare):
             say(f"took a spare box for {order.name}: {order.limits.described()}")
+            if others := _others(engine, volume, spare):
+                say(design.said_of_sharing(volume, others))
             _settled(boxes, order, attached.whole(boxes.layout, spare), say)
             return True
     return False
 
 
-def _can_be_one(engine: Engine, order: Order) -> bool:
-    """Whether a box could be given what is ordered when it runs already."""
+def _volume(engine: Engine, order: Order) -> str:
+    """Return the data volume that a spare is to get, "" where its own is to be the workspace's."""
     own, _ = volumes.names(order.workspace.path, engine.layout.uid)
-    return (
-        not order.workspace.skip_mounts
-        and order.data == own
-        and engine.inspect("volume", own) is None
-    )
+    is_new = order.data == own and engine.inspect("volume", own) is None
+    return "" if is_new else order.data
 
 
-def _limited_and_claimed(boxes: "Boxes", order: Order, spare: Container) -> bool:
+def _others(engine: Engine, volume: str, spare: Container) -> tuple[str, ...]:
+    """Return the boxes that a volume is of, beside the one that has just got it."""
+    boxes = lookup.every(engine) if volume else []
+    return design.sharing([each for each in boxes if each.container != spare.id], volume, "")
+
+
+def _limited_and_claimed(boxes: "Boxes", order: Order, volume: str, spare: Container) -> bool:
     """Give a spare the limits of an order, and then have it be its box; return whether it is.
 
     Killed in between, it has those limits, and whoever comes next gives it others again.
     """
     try:
-        with _held(boxes.layout, spare.name):
+        with spares.held(boxes.layout, spare.name):
             now = boxes.engine.container(spare.id)
             if now is None or now.mount(WORKSPACE_IN_BOX) is not None:
                 return False
             limiting.limit(boxes.engine, Box.from_container(now), order.limits.whole)
-            return _claim(boxes, order, spare)
+            if not volume:
+                return _claim(boxes, order, spare)
+            with holding.held(boxes.engine, volume, order, now) as data:
+                return _claim(boxes, order, spare, data)
     except (ContainAIError, FileNotFoundError):
         # Another is about to claim it, or has; or it cannot have them while it runs.
         return False
 
 
-@contextlib.contextmanager
-def _held(layout: Layout, spare: str) -> Iterator[None]:
-    """Be the only one who is about to claim a spare, which its user alone is: by its host block.
+def _claim(boxes: "Boxes", order: Order, spare: Container, *more: Mount) -> bool:
+    """Have a spare be the order's box; return whether it is. Its name is still the spare's.
 
-    That goes when it is claimed. Raises ContainAIError, FileNotFoundError.
+    It gets `more` than the order says.
     """
-    path = layout.ssh_block(spare)
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        locks.take(handle, path, wait=0, what="a spare box")
-        yield
-    finally:
-        os.close(handle)
-
-
-def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
-    """Have a spare be the order's box; return whether it is. Its name is still the spare's."""
     places.prepare(order.places)
     try:
-        why = _ask(boxes.layout, spare, order)
+        why = _ask(boxes.layout, spare, order, *more)
     except (FileNotFoundError, ConnectionRefusedError):
         # Nobody waits there: another has it by now, or it is about to go.
         return False
@@ -115,13 +113,13 @@ def _claim(boxes: "Boxes", order: Order, spare: Container) -> bool:
     return not why
 
 
-def _ask(layout: Layout, spare: Container, order: Order) -> str:
+def _ask(layout: Layout, spare: Container, order: Order, *more: Mount) -> str:
     """Claim a spare; return why it cannot be. Raises OSError where nobody answers."""
     where = order.places
     own = Mount(order.workspace.path, WORKSPACE_IN_BOX, not order.workspace.read_only)
     claim = {
         "hostname": order.name,
-        "claimed": [[m.source, m.target, not m.writable] for m in (own, *where.mounts)],
+        "claimed": [[m.source, m.target, not m.writable] for m in (own, *where.mounts, *more)],
         "start": where.start if where.start != WORKSPACE_IN_BOX else "",
     }
     return spares.said(layout, spare, json.dumps(claim).encode() + b"\n")

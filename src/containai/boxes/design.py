@@ -16,6 +16,7 @@ from containai.boxes.places import Places
 from containai.boxes.spec import BoxSpec
 from containai.boxes.workspace import Workspace
 from containai.config.values import PortRange
+from containai.engine import attached
 from containai.engine.container import Container
 from containai.layout import AGENT_USER
 
@@ -123,12 +124,15 @@ def sharing(boxes: Sequence[Box], volume: str, name: str) -> tuple[str, ...]:
     return tuple(sorted({*others} - {name, kept(name)}))
 
 
-def said_of_sharing(spec: BoxSpec) -> str:
-    """Return what is said where a box is made on a volume that others have, "" where none has."""
-    if not spec.sharing:
-        return ""
-    names = ", ".join(spec.sharing)
-    return f"the data volume {spec.data} is also that of {names}: each can run code in the others"
+def said_of_sharing(volume: str, others: Sequence[str]) -> str:
+    """Return what is said where a box gets a data volume that others have."""
+    names = ", ".join(others)
+    return f"the data volume {volume} is also that of {names}: each can run code in the others"
+
+
+def holder(container: str) -> str:
+    """Return what a container is called that holds a box's data volume. No user can choose it."""
+    return f"data.{container}"
 
 
 def kept(name: str) -> str:
@@ -183,9 +187,13 @@ def limiting(box: Box, new: Limits, online: Sequence[int], boxes: Sequence[Box])
 
 
 def removing(container: Container) -> list[Request]:
-    """Return the requests that remove a box, and the volumes that do not go with its container."""
+    """Return the requests that remove a box, and the volumes that do not go with its container.
+
+    And what held its data volume, where that came later.
+    """
     remove = ("rm", "--force", "--volumes", container.id)
-    return [remove, *tidying(named_volumes(container))]
+    held = [("rm", holder(container.id))] if attached.replaced(container) else []
+    return [remove, *held, *tidying(named_volumes(container))]
 
 
 def tidying(volumes: Sequence[str]) -> list[Request]:

@@ -343,7 +343,7 @@ class Boxes:
                 container = self.engine.docker(*create_arguments(made)).out.strip()
             undo.callback(self.discard, container)
             if made.sharing:
-                say(design.said_of_sharing(made))
+                say(design.said_of_sharing(made.data, made.sharing))
             tried.add(made.ssh_port)
             key = making.result()
             own = finding.result() | design.host_key(*key) | variables

@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import containai
-from containai.boxes import limits, lookup, maker, places, telling, volumes
+from containai.boxes import holding, limits, lookup, maker, places, telling, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.given import Files
@@ -100,7 +100,9 @@ def mend(engine: Engine, own: str = "") -> bool:
 def settle(engine: Engine, claimed: Container, name: str, say: Callable[[str], object]) -> None:
     """Give what became a workspace's the name of its box, and that workspace its data volume."""
     box, layout = Box.from_container(claimed), engine.layout
-    if box.data:
+    if attached.replaced(claimed):
+        holding.take(engine, claimed._replace(name=name), say)
+    elif box.data:
         volumes.adopt(layout, box.data, box.workspace)
     if box.start != WORKSPACE_IN_BOX:
         # What git in a linked worktree takes for its repository, is no mount.
@@ -124,6 +126,7 @@ def sweep(boxes: "Boxes") -> None:
     """
     engine, layout = boxes.engine, boxes.layout
     volumes.forget_gone(engine)
+    release_unneeded(engine)
     there = {*engine.names(f"label={LABEL_SPARE}").values()}
     for name in hosts.published(layout):
         if name.startswith(SPARE) and name not in there:
@@ -137,6 +140,21 @@ def sweep(boxes: "Boxes") -> None:
     for name in volumes.empty(engine):
         if name.startswith(_DATA):
             engine.remove_volume(name)
+
+
+def release_unneeded(engine: Engine) -> None:
+    """Hold no data volume for who does not have it: removed by docker alone, or killed in a claim.
+
+    The volume is dangling from then on, as that of any box that is gone.
+    """
+    for box, volume in holding.holders(engine):
+        found = engine.container(box)
+        # Whoever is about to claim a spare holds first.
+        with contextlib.suppress(ContainAIError, FileNotFoundError), contextlib.ExitStack() as own:
+            if found is not None and found.name.startswith(SPARE):
+                own.enter_context(held(engine.layout, found.name))
+            if found is None or attached.got(engine.layout, box).volume != volume:
+                holding.release(engine, box)
 
 
 def _forget(engine: Engine, name: str) -> None:
@@ -168,7 +186,7 @@ def discard(boxes: "Boxes", spare: Container) -> None:
     """Remove a spare, or what was one, with its data volume."""
     boxes.discard(spare.id)
     data = spare.mount(DATA_IN_BOX)
-    if data is not None:
+    if data is not None and not attached.replaced(spare):
         with contextlib.suppress(EngineError):
             boxes.engine.remove_volume(data.source)
 
@@ -215,6 +233,21 @@ def make(boxes: "Boxes", order: Order, say: Callable[[str], None]) -> None:
     """Make a spare that was ordered, and have it wait to be claimed. Raises as a box's making."""
     boxes.make(order, set(), say)
     listen(boxes.engine, order.name)
+
+
+@contextlib.contextmanager
+def held(layout: Layout, spare: str) -> Iterator[None]:
+    """Be the only one who is about to claim a spare, which its user alone is: by its host block.
+
+    That goes when it is claimed. Raises ContainAIError, FileNotFoundError.
+    """
+    path = layout.ssh_block(spare)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        locks.take(handle, path, wait=0, what="a spare box")
+        yield
+    finally:
+        os.close(handle)
 
 
 def listen(engine: Engine, container: str) -> None:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 
-from containai.boxes import console, ports
+from containai.boxes import console, holding, ports
 from containai.boxes.box import Box
 from containai.engine import daemon, shims
 from containai.engine.client import Engine
@@ -74,6 +74,7 @@ def with_a_port(
     asked with the ports that proved to be taken. Raises BoxStartError where that cannot be had,
     UnsupportedError on a machine without 127.0.0.1, and else as `Engine.docker` does.
     """
+    holding.mend(engine, box.container)
     port, tried = box.ssh_port, {box.ssh_port}
     if _starts(engine, box.container):
         return port

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from containai.boxes import design, lookup
+from containai.boxes import design
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.spec import data_labels
 from containai.boxes.workspace import box_name
+from containai.engine import attached
 from containai.engine.client import Engine
 from containai.errors import ContainAIError, NameTakenError, UsageError
 from containai.host import files
@@ -24,6 +25,7 @@ from containai.layout import (
     LABEL_KIND,
     LABEL_MANAGED,
     LABEL_OWNER,
+    LABEL_SPARE,
     LABEL_WORKSPACE,
     Layout,
 )
@@ -99,9 +101,13 @@ def _of_user(engine: Engine, *more: str) -> list[Volume]:
 
 
 def _of_spares(engine: Engine) -> set[str]:
-    """Return the volumes of this user's spare boxes, which are nobody's yet."""
-    spares = engine.each(lookup.spares(engine))
-    return {mount.source for each in spares if (mount := each.mount(DATA_IN_BOX))}
+    """Return the volumes that this user's spare boxes were made with, for whoever gets them.
+
+    Those of spares that another was claimed for are nobody's, too.
+    """
+    spares = engine.containers(f"label={LABEL_SPARE}", f"label={LABEL_OWNER}={engine.layout.uid}")
+    data = ((attached.replaced(each), each.mount(DATA_IN_BOX)) for each in spares)
+    return {replaced or (mount.source if mount else "") for replaced, mount in data}
 
 
 def empty(engine: Engine) -> list[str]:

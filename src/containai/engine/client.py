@@ -70,6 +70,28 @@ class Engine:
         address = f"/containers/{api.quoted(container)}/rename?name={api.quoted(name)}"
         self._change("POST", address, b"", ("rename", container, name))
 
+    def hold_volume(self, name: str, volume: str, image: str, labels: Mapping[str, str]) -> None:
+        """Make a container that is never started, and has a volume: the engine keeps that then.
+
+        Nothing of the image comes into it. Raises as `docker` does.
+        """
+        mount = {
+            "Type": "volume",
+            "Source": volume,
+            "Target": "/held",
+            "VolumeOptions": {"NoCopy": True},
+        }
+        made = {
+            "Image": image,
+            "Labels": dict(labels),
+            "HostConfig": {"NetworkMode": "none", "Mounts": [mount]},
+        }
+        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+        words += ["--mount", f"type=volume,src={volume},dst=/held,volume-nocopy"]
+        request = ("create", "--name", name, "--network", "none", *words, image)
+        address, body = f"/containers/create?name={api.quoted(name)}", json.dumps(made).encode()
+        self._change("POST", address, body, request, kind="application/json")
+
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume, or have the one of that name as it is. Raises as `docker` does."""
         body = json.dumps({"Name": name, "Labels": dict(labels)}).encode()

@@ -91,7 +91,9 @@ class FakeEngine(Engine):
         """Return what tells a volume that has a name, or the volumes of a container."""
         if kind == "volume":
             labels = self.volume_labels.get(name)
-            return {"Name": name, "Labels": labels} if name in self.named_volumes else None
+            at = f"{self.layout.engine_data}/volumes/{name}/_data"
+            known = {"Name": name, "Labels": labels, "Mountpoint": at}
+            return known if name in self.named_volumes else None
         container = self.container(name) if kind == "container" else None
         if container is None:
             return None
@@ -113,6 +115,13 @@ class FakeEngine(Engine):
     def volume_sizes(self) -> dict[str, int]:
         """Return what is in each volume: nothing."""
         return dict.fromkeys(self.volume_labels, 0)
+
+    def hold_volume(self, name: str, volume: str, image: str, labels: Mapping[str, str]) -> None:
+        """Make a container that has a volume. It is no request of docker's client."""
+        if self.container(name) is not None:
+            raise EngineError(f"the name {name} is already in use by container")
+        mounts = (Mount("volume", volume, "/held"),)
+        self.add(Container(f"id-{name}", name, image, labels=(*labels.items(),), mounts=mounts))
 
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume. It is no request of docker's client."""
@@ -155,7 +164,8 @@ class FakeEngine(Engine):
             case "rename":
                 renamed = self.container(arguments[1])
                 if renamed is not None:
-                    self.by_id[renamed.id] = renamed._replace(name=arguments[2])
+                    raw = self.by_id[renamed.id]
+                    self.by_id[renamed.id] = raw._replace(name=arguments[2])
             case "stop":
                 self._become(arguments[-1], state=State.EXITED, running=False)
             case "update":

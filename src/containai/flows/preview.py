@@ -176,7 +176,11 @@ def _made(
         *_volume(app, order),
         *(Shown(f"make {os.path.join(*path)}") for path in order.places.directories),
         *(Shown(f"$ write {path} (mode 644)", text) for path, text in order.places.files),
-        *((Shown(f"say: {design.said_of_sharing(made)}"),) if made.sharing else ()),
+        *(
+            (Shown(f"say: {design.said_of_sharing(made.data, made.sharing)}"),)
+            if made.sharing
+            else ()
+        ),
         create,
         *(
             Shown(f"write in the box /{path} (mode {given[path][1]:o})", given[path][0])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes import lookup, volumes
+from containai.boxes import lookup, spares, volumes
 from containai.boxes.box import Box
 from containai.engine import configuration, daemon
 from containai.errors import BoxNotFoundError, ContainAIError, NameTakenError
@@ -63,6 +63,7 @@ def remove(app: App, names: Sequence[str]) -> list[str]:
         raise ContainAIError(
             "nothing was removed", hint=f"agree to it: cai volume rm {shown} --yes"
         )
+    spares.release_unneeded(app.engine)
     for name in found:
         app.engine.remove_volume(name)
     return found

@@ -199,12 +199,19 @@ def in_child(lock: int, act: Callable[[], None]) -> None:
         raise RuntimeRefusal(said[1:].decode(errors="replace") or "its process was killed")
 
 
-def mount(inside: Inside, stage: str, placed: Sequence[Placed]) -> None:
-    """Mount it all, one after the other: to be done by a child, which is in the container then."""
+def mount(
+    inside: Inside, stage: str, placed: Sequence[Placed], instead: Sequence[str] = ()
+) -> None:
+    """Mount it all, one after the other: to be done by a child, which is in the container then.
+
+    It is mounted `instead` of what is at those places, which comes off.
+    """
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     copies = _locked(inside, stage, [each.tree for each in placed])
     syscalls.enter(inside.mounts, syscalls.CLONE_NEWNS)
     _be_its_root()
+    for destination in instead:
+        syscalls.unmount(destination)
     for fd, (tree, destination) in zip(copies, placed, strict=True):
         target = _target(destination, directory=tree.is_directory)
         syscalls.attach_to(fd, target)

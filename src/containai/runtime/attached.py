@@ -19,6 +19,8 @@ NAME = "attached"
 ATTACH, DETACH, AWAIT = ":attach", ":detach", ":await"
 #: How many mounts a container is given that way: each is one that its start has to make.
 LIMIT = 64
+#: Where a claim may have a volume take the place of the one that a container was made with.
+REPLACED = "/mnt/agent-data"
 _LOCK = ".lock"
 
 
@@ -31,8 +33,10 @@ class Attached(NamedTuple):
 
     @property
     def mount(self) -> dict[str, Any]:
-        """As config.json has it."""
-        options = ["rbind", "rprivate", *(["ro"] if self.readonly else [])]
+        """As config.json has it. Docker says nothing of how a volume propagates."""
+        options = ["rbind", *(["ro"] if self.readonly else [])]
+        if self.destination != REPLACED:
+            options.append("rprivate")
         return {
             "destination": self.destination,
             "type": "bind",
@@ -58,6 +62,11 @@ class Record(NamedTuple):
         """All of them; what lies in another comes after it."""
         whole = (*self.claimed, *self.added)
         return tuple(sorted(whole, key=lambda each: each.destination.count("/")))
+
+    @property
+    def replaced(self) -> list[str]:
+        """Where something takes the place of what the container was made with."""
+        return [each.destination for each in self.claimed if each.destination == REPLACED]
 
 
 def parse(text: str | bytes) -> Record:

@@ -57,12 +57,17 @@ def claim(
     with attach.changing(config, mine, process) as (lock, inside):
         if attached.read(config.attached, mine.container) != Record():
             raise RuntimeRefusal("it is somebody's already")
-        there = {each.destination for each in claimed}.intersection(inside.points)
+        old = record.replaced
+        there = {
+            each.destination
+            for each in claimed
+            if inside.points.count(each.destination) != old.count(each.destination)
+        }
         if there:
             raise RuntimeRefusal(f"something is mounted there already: {', '.join(sorted(there))}")
 
         def act() -> None:
-            attach.mount(inside, config.stage, placed)
+            attach.mount(inside, config.stage, placed, instead=old)
             syscalls.enter(inside.uts, syscalls.CLONE_NEWUTS)
             socket.sethostname(wanted.hostname)
             # Its own files by now, and what they are compared with at the next boot.

@@ -72,7 +72,8 @@ def create(config: Config, kind: Kind, container: str, directory: str, preserved
             is_aside = aside.put(root)
             root = stage.cover(root, in_place.root_of(overlay.upper) if overlay else plain)
         got = sources.attached_to(config, container)
-        asked = given | {"mounts": [*spec.mounts(given), *(each.mount for each in got.mounts)]}
+        old = [each for each in spec.mounts(given) if each.get("destination") not in got.replaced]
+        asked = given | {"mounts": [*old, *(each.mount for each in got.mounts)]}
         if got.hostname:
             asked |= {"hostname": got.hostname}
             naming.tell(naming.directory(config.engine_data, container), got.hostname)

@@ -213,22 +213,9 @@ def test_one_that_does_not_run_is_none(app, order, state):
     assert not claiming.claimed(app.boxes, order, app.ui.say)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda order: order._replace(workspace=order.workspace._replace(skip_mounts=True)),
-        lambda order: order._replace(data="chosen"),
-    ],
-)
-def test_what_a_box_that_runs_cannot_be_given(app, order, change):
+def test_what_a_box_that_runs_cannot_be_given(app, order):
     waiting = Waiting(app.layout, spare(app, order).id)
-    assert not claiming.claimed(app.boxes, change(order), app.ui.say)
-    assert not waiting.asked
-
-
-def test_a_workspace_that_has_a_data_volume_gets_none(app, order):
-    waiting = Waiting(app.layout, spare(app, order).id)
-    app.docker.make_volume(order.data, {})
+    order = order._replace(workspace=order.workspace._replace(skip_mounts=True))
     assert not claiming.claimed(app.boxes, order, app.ui.say)
     assert not waiting.asked
 

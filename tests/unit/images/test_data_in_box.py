@@ -34,6 +34,7 @@ class Box:
             ('b"/mnt/agent-data"', os.fsencode(self.volume)),
             ('"/etc/containai/kept"', str(self.table)),
             ('"/var/lib/containai/data"', str(directory / "done")),
+            ('b"/var/lib/containai/data-before"', os.fsencode(directory / "before")),
         ):
             assert name in text
             text = text.replace(name, repr(place))
@@ -199,3 +200,23 @@ def test_what_was_restored_comes_in_the_place_of_what_was_there(box, state):
     assert box.read(".gitconfig") == box.read(".claude/it") == "restored"
     assert not (box.volume / ".containai-ready").exists()
     assert (box.volume / ".containai-old/.gitconfig").read_text() == "before"
+
+
+def test_what_the_image_put_into_another_volume_is_for_this_one(box, tmp_path):
+    """As at the first boot: what is in the volume counts, and it is done once."""
+    before = tmp_path / "before"
+    (before / ".claude").mkdir(parents=True)
+    (before / ".config/gh").mkdir(parents=True)
+    for name in (".gitconfig", ".bash_history", ".claude/skill", ".config/gh/hosts", "other"):
+        (before / name).write_text("image's")
+    box.put(".bash_history", "mine", in_volume=True)
+    box.put(".config/gh/config", "mine", in_volume=True)
+    box.boot()
+    assert not before.exists()
+    assert box.read(".gitconfig") == box.read(".claude/skill") == "image's"
+    assert box.read(".bash_history") == "mine"
+    assert sorted(path.name for path in (box.volume / ".config/gh").iterdir()) == ["config"]
+    assert not (box.volume / "other").exists()
+    box.put(".gitconfig", "changed", in_volume=True)
+    box.boot()
+    assert box.read(".gitconfig") == "changed"

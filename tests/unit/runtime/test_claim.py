@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from containai import layout
 from containai.runtime import claim, naming
 from containai.runtime.attached import Attached, Record
 
@@ -34,6 +35,15 @@ def test_what_a_claim_says() -> None:
 def test_what_is_no_claim(said: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         claim.parse(said)
+
+
+def test_what_takes_the_place_of_the_data_volume() -> None:
+    said = SAID[:-2] + b', ["/v", "/mnt/agent-data", false]]}'
+    record = claim.parse(said)
+    assert record.replaced == ["/mnt/agent-data"] == [layout.DATA_IN_BOX]
+    assert claim.parse(SAID).replaced == []
+    # As Docker's own, which has it from the host's mounts what is mounted in it.
+    assert [each.mount["options"] for each in record.mounts] == [["rbind"], ["rbind", "rprivate"]]
 
 
 @pytest.mark.parametrize(
