@@ -175,3 +175,32 @@ def test_what_is_mounted_over_the_volume_is_in_the_way(site, make_space):
     assert MADE in text(space.run("true"))
     assert space.sh("cat ~/.claude.json") == "login"
     assert made["Id"] not in site.docker("ps", "--all", "--quiet", "--no-trunc").split()
+
+
+@pytest.fixture
+def on_shared(make_space):
+    """A workspace of which a mount namespace that is a copy of ours gets all new mounts."""
+    space = make_space("on-shared")
+    subprocess.run(["mount", "-t", "tmpfs", "x", space.path], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", space.path], check=True)
+        yield space
+    finally:
+        subprocess.run(["umount", "--recursive", space.path], check=True)
+
+
+@pytest.mark.parametrize("how", ["claimed", "added"])
+def test_what_the_host_mounts_there_later_is_not_the_boxs(site, on_shared, make_space, how):
+    later = os.path.join(on_shared.path, "later")
+    os.mkdir(later)
+    if how == "claimed":
+        box, place = on_shared, "/home/agent/workspace"
+        claimed(box)
+    else:
+        box, place = make_space("beside-shared"), "/mnt/there"
+        box.run("true")
+        site.cai("mount", "add", box.box, on_shared.path, place)
+    subprocess.run(["mount", "-t", "tmpfs", "x", later], check=True)
+    with open(os.path.join(later, "new"), "w", encoding="utf-8"):
+        pass
+    assert box.sh(f"ls {place}; ls {place}/later") == "later"

@@ -215,6 +215,9 @@ def mount(
     for fd, (tree, destination) in zip(copies, placed, strict=True):
         target = _target(destination, directory=tree.is_directory)
         syscalls.attach_to(fd, target)
+        if destination not in instead:
+            # As at `create`: what the host mounts in the source later is not for the container.
+            syscalls.make_private(fd)
         # Who may rename what is above it had it somewhere else, perhaps. Wherever that is, and a
         # file or not, the descriptor leads there.
         itself = f"{os.getpid()}/fd/{fd}"

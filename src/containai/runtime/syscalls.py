@@ -13,6 +13,7 @@ MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
 MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 
 MNT_DETACH = 2
@@ -174,9 +175,16 @@ def map_ids(tree: int, userns: int, flags: int) -> None:
     set_attributes(tree, MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, userns, flags)
 
 
-def set_attributes(tree: int, wanted: int, userns: int = 0, flags: int = 0) -> None:
+def make_private(tree: int) -> None:
+    """Have a mount, by a descriptor of its root, and all below get nothing of any other's."""
+    set_attributes(tree, 0, flags=AT_RECURSIVE, propagation=MS_PRIVATE)
+
+
+def set_attributes(
+    tree: int, wanted: int, userns: int = 0, flags: int = 0, propagation: int = 0
+) -> None:
     """Set MOUNT_ATTR_* of a mount by a descriptor of its root; of a detached one too."""
-    attributes = _MountAttr(attr_set=wanted, userns_fd=userns)
+    attributes = _MountAttr(attr_set=wanted, propagation=propagation, userns_fd=userns)
     done = _libc.syscall(
         ctypes.c_long(_MOUNT_SETATTR),
         ctypes.c_int(tree),
