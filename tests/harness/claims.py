@@ -76,6 +76,7 @@ class Around:
         self.others: set[str] = set()
         self.others = {each.name for each in self.containers()}
         self.sockets = set(names_in(self.layout.control_dir))
+        self.known = set(self._known())
         self.volumes = set(site.docker("volume", "ls", "--quiet").split())
 
     def containers(self):
@@ -192,6 +193,14 @@ class Around:
             return [f"{count} spares were to be ready: {spares}"]
         return []
 
+    def _known(self):
+        """Return what ssh knows of boxes."""
+        hosts = names_in(self.layout.ssh_blocks)
+        blocks = [each.removesuffix(".conf") for each in hosts if each != "direct"]
+        known = (files.read(self.layout.known_hosts) or "").splitlines()
+        pinned = [re.split("[ ,]", line)[0].removeprefix("containai-") for line in known]
+        return [*(f"block {each}" for each in blocks), *(f"pinned key {each}" for each in pinned)]
+
     def left(self):
         """Return what there is of spares and boxes that there are none of."""
         self.site.prune()
@@ -199,12 +208,8 @@ class Around:
         names = {each.name for each in there} | self.others
         ids = {*self.site.docker("ps", "--all", "--quiet", "--no-trunc").split()}
         layout, left = self.layout, []
-        hosts = names_in(layout.ssh_blocks)
-        blocks = [each.removesuffix(".conf") for each in hosts if each != "direct"]
-        left += [f"block {each}" for each in blocks if each not in names]
-        known = (files.read(layout.known_hosts) or "").splitlines()
-        pinned = [re.split("[ ,]", line)[0].removeprefix("containai-") for line in known]
-        left += [f"pinned key {each}" for each in pinned if each not in names]
+        known = (each for each in self._known() if each not in self.known)
+        left += [each for each in known if each.split(" ")[-1] not in names]
         sockets = {layout.control_socket(each) for each in names}
         # A killed keeper's is the next one's to replace.
         sockets.add(claims.socket_path(layout))

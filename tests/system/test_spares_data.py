@@ -152,6 +152,8 @@ def test_what_is_left_of_a_box_that_docker_removed(site, make_space):
     site.cai("volume", "rm", "--yes", volume)
     assert design.holder(made["Id"]) not in site.docker("ps", "--all", "--format", "{{.Names}}")
     assert volume not in site.docker("volume", "ls", "--quiet").split()
+    # What ssh has of a box that is gone.
+    spares.do(site, f"from containai.ssh import hosts; hosts.forget(app.host, {space.box!r})")
 
 
 def test_a_claim_that_was_killed_before_holds_nothing_for_long(site, make_space):

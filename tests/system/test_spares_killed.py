@@ -3,9 +3,6 @@
 Rounds come from a seed, which is printed, and from the round's number, as in test_chaos.py:
 CONTAINAI_CHAOS_SEED repeats a run, CONTAINAI_CHAOS_ROUNDS=200 makes it longer and 36-36 is that
 round alone. Problems are told as they are found, and all of them fail the test at its end.
-
-Only where that variable says how many, and on a site of its own: what tests before it left to be
-swept later it would take for its own.
 """
 
 import contextlib
@@ -19,13 +16,14 @@ from collections import Counter
 
 import pytest
 
+from containai.boxes.spec import data_labels
 from containai.engine import shims
 from containai.host import files
-from containai.layout import SPARE
+from containai.layout import DATA_IN_BOX, SPARE
 from harness.claims import Around, is_mounted, names_in
 from harness.waiting import eventually
 
-FIRST, _, LAST = os.environ.get("CONTAINAI_CHAOS_ROUNDS", "4").rpartition("-")
+FIRST, _, LAST = os.environ.get("CONTAINAI_CHAOS_ROUNDS", "3").rpartition("-")
 ROUNDS = range(int(FIRST or "1"), int(LAST) + 1)
 SEED = int(os.environ.get("CONTAINAI_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 VICTIMS = ("cai", "cai", "helper", "helper", "dockerd", "containerd", "ssh", "keeper", "keeper")
@@ -38,7 +36,10 @@ PATIENT = shims.STARTING + 40
 #: Every how many rounds the boxes are stopped and started again.
 STOP_EVERY = 5
 #: Says whose box it is, as its workspace does, and leaves something there.
-COMMAND = 'hostname; cat /etc/hostname marker; grep -c "\t$(hostname)$" /etc/hosts; echo "$1" >back'
+COMMAND = (
+    'hostname; cat /etc/hostname marker; grep -c "\t$(hostname)$" /etc/hosts; echo "$1" >back; '
+    f"cat {DATA_IN_BOX}/kept 2>/dev/null || :"
+)
 
 
 class Round:
@@ -59,18 +60,31 @@ class Round:
         self.spaces = [
             make_space(f"w{number}{each}") for each in "ab"[: self.chance.choice((1, 2))]
         ]
+        #: Those that have a data volume of a box before, with something in it.
+        self.used = [space for space in self.spaces if self.chance.random() < 0.4]
         self.killed = 0
         self.problems = []
         self.tally = Counter()
         for space in self.spaces:
             with open(os.path.join(space.path, "marker"), "w", encoding="utf-8") as file:
                 file.write(f"{space.path}\n")
+        for space in self.used:
+            self.fill(space)
+
+    def fill(self, space):
+        labels = data_labels(os.getuid(), space.path).items()
+        words = [word for pair in labels for word in ("--label", "=".join(pair))]
+        self.site.docker("volume", "create", *words, space.box)
+        at = self.site.docker("volume", "inspect", "--format", "{{.Mountpoint}}", space.box)
+        with open(os.path.join(at, "kept"), "w", encoding="utf-8") as file:
+            file.write(f"kept {space.path}\n")
 
     @property
     def title(self):
         alone = "no keeper, " * self.is_alone
+        used = f" ({len(self.used)} used)" * bool(self.used)
         return (
-            f"{self.number}: {len(self.spaces)} for {self.spares} spares, {alone}"
+            f"{self.number}: {len(self.spaces)}{used} for {self.spares} spares, {alone}"
             f"{self.killed} x {self.victim} at {self.moment} and {self.wait:.3f} s"
         )
 
@@ -94,6 +108,7 @@ class Round:
             out, err = run.communicate()
             err += b"[it went on and on]"
         wanted = f"{space.box}\n{space.box}\n{space.path}\n1\n"
+        wanted += f"kept {space.path}\n" * (space in self.used)
         back = files.read(os.path.join(space.path, "back"))
         if (run.returncode, out.decode(), back) == (0, wanted, f"{said}\n"):
             return ""
@@ -225,7 +240,7 @@ class Round:
         )
         if shown != sorted((space.box, space.path) for space in self.spaces):
             wrong.append(f"cai ls has {shown}")
-        data = Counter(each.data for each in there)
+        data = Counter(each.data for each in there if each.data)
         wrong += [f"{count} containers have {name}" for name, count in data.items() if count > 1]
         rows = json.loads(self.site.cai("volume", "ls", "--json").stdout)
         rows = [each for each in rows if each["name"] not in around.volumes]
@@ -270,9 +285,6 @@ def around(site):
     made.settled(0)
 
 
-@pytest.mark.skipif(
-    "CONTAINAI_CHAOS_ROUNDS" not in os.environ, reason="nobody says how many rounds"
-)
 @pytest.mark.timeout(120 * len(ROUNDS) + 300)
 def test_whatever_is_killed_a_claim_gives_a_box_or_a_spare(site, around, make_space):
     print(f"CONTAINAI_CHAOS_SEED={SEED} CONTAINAI_CHAOS_ROUNDS={ROUNDS[0]}-{ROUNDS[-1]}")

@@ -114,14 +114,14 @@ class Boxes:
                     order = Order(own, workspace, image, asked)
                     order, gone = self.renewed(order, anew, reset=reset)
                     if gone:  # of an interrupted one
-                        volumes.remove(self.engine, order.data)
+                        spares.remove_volume(self.engine, order.data)
                     if anew is not None:
                         admit()
                         self._replace(anew, order, say)
                     else:
                         self._bring_up(box, order, say, admit)
                     if gone:
-                        volumes.remove(self.engine, gone)
+                        spares.remove_volume(self.engine, gone)
                     return own
             # The workspace's box has another name, and that name's lock.
             own = design.original(box.name) if box else first

@@ -157,6 +157,12 @@ def release_unneeded(engine: Engine) -> None:
                 holding.release(engine, box)
 
 
+def remove_volume(engine: Engine, name: str) -> None:
+    """Remove a data volume that is there. The engine refuses while a box has it."""
+    release_unneeded(engine)
+    volumes.remove(engine, name)
+
+
 def _forget(engine: Engine, name: str) -> None:
     """Forget what ssh has of a spare that is gone, or of one that a killed claim had named."""
     port = hosts.port_of(files.read(engine.layout.ssh_block(name)) or "")

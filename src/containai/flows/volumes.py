@@ -97,5 +97,6 @@ def _refuse_others(app: App, name: str, boxes: Sequence[Box]) -> None:
 
 def forget(app: App, names: Sequence[str]) -> None:
     """Remove data volumes that no box has any more."""
+    spares.release_unneeded(app.engine)
     for name in names:
         app.engine.remove_volume(name)
