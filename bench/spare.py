@@ -24,6 +24,9 @@ from containai.layout import LABEL_SPARE
 
 #: So many workspaces begin at once, and so many spares wait for nobody.
 MANY = 10
+#: How long nothing is made or removed before it is measured, in seconds: a box that has just booted
+#: is still at it.
+QUIET = 5.0
 MIB = 1 << 20
 
 
@@ -54,6 +57,7 @@ def _entered(bench: Bench, count: int, label: str = "") -> float:
     """
     workspaces = [_new(bench) for _ in range(count)]
     try:
+        time.sleep(QUIET)
         with ThreadPoolExecutor(count) as pool:
             begun = time.perf_counter()
             list(pool.map(lambda each: run([bench.cai, "run", each, "--", "true"]), workspaces))

@@ -115,13 +115,16 @@ def changing(config: Config, mine: Range, process: int) -> Iterator[tuple[int, I
 
 
 @contextlib.contextmanager
-def trees(config: Config, mine: Range, wanted: Sequence[Attached]) -> Iterator[list[Placed]]:
+def trees(
+    config: Config, mine: Range, wanted: Sequence[Attached], copies: staging.Trees | None = None
+) -> Iterator[list[Placed]]:
     """Yield detached mounts of sources of the host's, with the ids of a container.
 
-    Raises RuntimeRefusal for what cannot be one.
+    `copies` may have the namespaces already that map them. Raises RuntimeRefusal for what cannot be
+    a source.
     """
     rule = sources.rule(config, mine, sources.mounts_here())
-    copies = staging.Trees(mine.base)
+    copies = copies or staging.Trees(mine.base)
     with contextlib.ExitStack() as opened:
         placed = []
         for each in wanted:

@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from . import attach, attached, naming, syscalls
+from . import attach, attached, idmap, naming, staging, syscalls
 from .attached import Record
 from .config import Config
 from .errors import RuntimeRefusal
-from .ranges import Range
+from .ranges import SIZE, Range
 
 #: How the socket is called, beside the record.
 SOCKET = ".claim"
@@ -46,7 +46,12 @@ def parse(raw: bytes) -> Record:
 
 
 def claim(
-    config: Config, mine: Range, process: int, wanted: Record, asking: Callable[[], bool]
+    config: Config,
+    mine: Range,
+    process: int,
+    wanted: Record,
+    asking: Callable[[], bool],
+    copies: staging.Trees,
 ) -> None:
     """Give a container that runs what it would have been made with. Raises RuntimeRefusal.
 
@@ -75,7 +80,7 @@ def claim(
                 if os.path.exists(os.path.join(files, "hosts")):
                     naming.tell(files, wanted.hostname)
 
-        with attach.trees(config, mine, record.mounts) as placed:
+        with attach.trees(config, mine, record.mounts, copies) as placed:
             attach.in_child(lock, act)
         try:
             if not asking():
@@ -145,6 +150,7 @@ def _serve(
     config: Config, mine: Range, process: int, owner: int, listener: socket.socket, end: int
 ) -> bool:
     """Wait for a claim; return whether the container is whole: a box, a spare, or gone."""
+    copies = _prepared(config, mine, owner)
     while True:
         ready, _, _ = select.select([listener.fileno(), end], [], [])
         if end in ready:
@@ -162,12 +168,24 @@ def _serve(
             said = ""
             try:
                 if wanted != Record():
-                    claim(config, mine, process, wanted, partial(_is_there, connection))
+                    claim(config, mine, process, wanted, partial(_is_there, connection), copies)
             except _FAILURES as failed:
                 said = str(failed) or type(failed).__name__
             with contextlib.suppress(OSError):
                 connection.sendall(b"." + said.encode(errors="replace"))
             return not said
+
+
+def _prepared(config: Config, mine: Range, owner: int) -> staging.Trees:
+    """Have the namespace that most workspaces of a user are mapped by, whose group has their id.
+
+    To make it takes as long as the mount.
+    """
+    copies = staging.Trees(mine.base)
+    # Where it cannot be had, the claim says why.
+    with contextlib.suppress(*_FAILURES):
+        copies.namespace(idmap.owned(owner, owner, mine.base, SIZE, config.id_stored))
+    return copies
 
 
 def _peer(connection: socket.socket) -> int:
