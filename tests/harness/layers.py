@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -64,12 +63,17 @@ def look(directories: Sequence[str]) -> Seen:
 
 def _files(top: str) -> Iterator[tuple[str, int]]:
     """Return the files of a layer, by their paths in it, with their sizes in bytes."""
-    for directory, _, names in os.walk(top):
-        for name in names:
-            seen = os.lstat(os.path.join(directory, name))
-            # What a layer takes away is a device in it.
-            if stat.S_ISREG(seen.st_mode):
-                yield os.path.relpath(os.path.join(directory, name), top), seen.st_size
+    directories = [""]
+    while directories:
+        below = directories.pop()
+        # An image has hundreds of thousands: their types come with their names.
+        with os.scandir(os.path.join(top, below)) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(f"{below}{entry.name}/")
+                # What a layer takes away is a device in it.
+                elif entry.is_file(follow_symlinks=False):
+                    yield f"{below}{entry.name}", entry.stat(follow_symlinks=False).st_size
 
 
 def _is_wrong(top: str, path: str, size: int) -> bool:
