@@ -15,7 +15,9 @@ from containai.boxes import limits
 from harness import cgroups, counted
 from harness.site import text
 
-BOXES = 60
+#: Each has eight instances of inotify when it is idle: were they one user's, 16 boxes would have
+#: all that the kernel gives by itself, 128.
+BOXES = 30
 AT_ONCE = 6
 
 #: How many of each kind a box takes, if root can allow so few.
@@ -44,7 +46,7 @@ def crowd(site, make_lasting):
     return spaces
 
 
-def test_sixty_boxes_run_at_once_and_answer(site, crowd):
+def test_thirty_boxes_run_at_once_and_answer(site, crowd):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         said = list(pool.map(lambda space: space.sh("hostname"), crowd))
     assert said == [space.box for space in crowd]
