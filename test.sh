@@ -62,8 +62,13 @@ fi
 run() {
     local level=$1 parallel=()
     shift
-    # An emulated machine is the work of one processor: two, if there are as many.
-    [[ $level != machine || $(nproc) == 1 ]] || parallel=(--numprocesses 2 --maxschedchunk 1)
+    # An emulated machine is the work of one processor: two, if there are as many. Unit tests of a
+    # file share what they make.
+    case $level:$(nproc) in
+        system:* | *:1) ;;
+        machine:*) parallel=(--numprocesses 2 --maxschedchunk 1) ;;
+        unit:*) parallel=(--numprocesses 2 --dist loadfile) ;;
+    esac
     .venv/bin/python -m pytest "${parallel[@]}" "tests/$level" "$@"
 }
 
