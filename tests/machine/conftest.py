@@ -36,6 +36,7 @@ STATES = "CONTAINAI_TEST_STATES"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "machine: a whole computer, booted in QEMU; takes minutes")
+    config.addinivalue_line("markers", "reads: leaves a machine so that the next one can go on")
     if STATES not in os.environ:
         # One for all workers, who inherit the environment. Gigabytes, so not in a tmpfs.
         directory = tempfile.TemporaryDirectory(prefix="containai-states-", dir="/var/tmp")
@@ -122,10 +123,25 @@ def running_machine(
         yield machine
 
 
+@pytest.fixture(scope="session")
+def untouched(running_machine: Machine) -> list[int]:
+    """How often the machine had gone back when it was last known to be as it has booted."""
+    return [running_machine.resumed]
+
+
 @pytest.fixture
-def machine(running_machine: Machine) -> Machine:
-    """A fresh Debian 13 server that has just booted; whatever is done to it is undone."""
-    running_machine.resume()
+def machine(
+    request: pytest.FixtureRequest, running_machine: Machine, untouched: list[int]
+) -> Machine:
+    """A fresh Debian 13 server that has just booted; whatever is done to it is undone.
+
+    Tests that are marked with `reads` find it as the one before left it: to go back takes longer
+    than they do.
+    """
+    reads = request.node.get_closest_marker("reads") is not None
+    if not reads or untouched != [running_machine.resumed]:
+        running_machine.resume()
+    untouched[:] = [running_machine.resumed] if reads else []
     return running_machine
 
 

@@ -46,6 +46,8 @@ class Machine:
         self._carried = {path.name: path for path in carry}
         self._directory = Path()
         self._port = 0
+        #: How often it went on from a kept moment: who saw another number is somewhere else.
+        self.resumed = 0
 
     @classmethod
     def build(
@@ -150,6 +152,7 @@ class Machine:
         kept = path or self._image.booted
         _qemu_img("-b", str(kept / DISK), "-F", "qcow2", str(self._emulator.disk))
         self._start(memory=kept / MEMORY)
+        self.resumed += 1
         self.run(["date", "--set", f"@{time.time():.0f}"])  # it slept in there
 
     def _save(self, path: Path) -> None:

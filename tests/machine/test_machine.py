@@ -11,6 +11,7 @@ from .qemu import MachineError
 pytestmark = pytest.mark.machine
 
 
+@pytest.mark.reads
 def test_is_a_fresh_debian_server(machine: Machine) -> None:
     assert machine.run(["systemctl", "is-system-running"]).stdout == "running\n"
     assert "VERSION_CODENAME=trixie\n" in machine.run(["cat", "/etc/os-release"]).stdout
@@ -20,6 +21,7 @@ def test_is_a_fresh_debian_server(machine: Machine) -> None:
     assert machine.run("sudo id -un", user="admin").stdout == "root\n"
 
 
+@pytest.mark.reads
 def test_reaches_the_archives(machine: Machine) -> None:
     machine.run(["apt-get", "update"])
     machine.run("cd && pip download --no-deps six && ls six-*.whl", user="admin")
@@ -27,10 +29,12 @@ def test_reaches_the_archives(machine: Machine) -> None:
     machine.run(["python3", "-c", npm])
 
 
+@pytest.mark.reads
 def test_clock_is_right(machine: Machine) -> None:
     assert abs(int(machine.run(["date", "+%s"]).stdout) - time.time()) < 10
 
 
+@pytest.mark.reads
 def test_says_what_failed(machine: Machine) -> None:
     with pytest.raises(CommandError, match=r"(?s)exit 3.*out.*err"):
         machine.run("echo out; echo err >&2; exit 3")
@@ -38,6 +42,7 @@ def test_says_what_failed(machine: Machine) -> None:
         machine.run(["sleep", "60"], timeout=1)
 
 
+@pytest.mark.reads
 def test_carries_files_both_ways(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_bytes(b"\0content")
