@@ -34,9 +34,8 @@ class Attached(NamedTuple):
     @property
     def mount(self) -> dict[str, Any]:
         """As config.json has it. Docker says nothing of how a volume propagates."""
-        options = ["rbind", *(["ro"] if self.readonly else [])]
-        if self.destination != REPLACED:
-            options.append("rprivate")
+        alone = [] if self.destination == REPLACED else ["rprivate"]
+        options = ["rbind", *alone, *(["ro"] if self.readonly else [])]
         return {
             "destination": self.destination,
             "type": "bind",
