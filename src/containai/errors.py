@@ -23,6 +23,8 @@
     ├── ForwardError           28
     ├── JobError               29
     ├── DamagedError           30
+    ├── RemoteError            31
+    ├── RemoteIdentityError    32
     └── UnexpectedError        70
 
 The exit code of a command that ran in a box is passed through as it is.
@@ -169,6 +171,18 @@ class DamagedError(ContainAIError):
     """A file that cai reads is damaged, is no file, or may not be read."""
 
     exit_code = 30
+
+
+class RemoteError(ContainAIError):
+    """A remote place cannot be reached, does not let you, or did not do what was asked of it."""
+
+    exit_code = 31
+
+
+class RemoteIdentityError(ContainAIError):
+    """A remote place shows another certificate than the pinned one."""
+
+    exit_code = 32
 
 
 class UnexpectedError(ContainAIError):

@@ -119,6 +119,21 @@ class Layout(MachineLayout):
         return os.path.join(self.config_dir, "known_hosts")
 
     @property
+    def remotes(self) -> str:
+        """The remote places that the user has added: where they are, and their pins."""
+        return os.path.join(self.config_dir, "remotes.json")
+
+    @property
+    def remote_key(self) -> str:
+        """Private key of this user's certificate, by which remote places know them (P-256)."""
+        return os.path.join(self.config_dir, "client.key")
+
+    @property
+    def remote_certificate(self) -> str:
+        """The certificate itself, signed by its own key."""
+        return os.path.join(self.config_dir, "client.crt")
+
+    @property
     def ssh_config(self) -> str:
         """The user's own ssh configuration; gets one Include line."""
         return os.path.join(self.home, ".ssh/config")
