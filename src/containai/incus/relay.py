@@ -112,7 +112,7 @@ def relay(
     rest = [each for each in (to, *others) if each not in [channel for channel, _ in sinks]]
     reading = None if waits else source
     while not all(each.is_over and not sink.waiting for each, sink in sinks):
-        ready = any(each.is_ready for each, _ in sinks if not each.is_over)
+        ready = any(each.is_ready for each, sink in sinks if _reads(each, sink))
         left = _left(end, ready=ready)
         seen = _seen(to, sinks, rest, reading, left)
         for each, sink in sinks:
@@ -123,7 +123,7 @@ def relay(
             if sink.is_broken or events & (select.POLLERR | select.POLLHUP):
                 return False
             each.flush()
-            if not each.is_over and (each.is_ready or seen.get(each.fileno())):
+            if _reads(each, sink) and (each.is_ready or seen.get(each.fileno())):
                 came = each.receive()
                 sink.write(came)
                 reading = source if came else reading
@@ -155,8 +155,7 @@ def _seen(
     """Return what poll(2) says of all that something is wanted of."""
     wanted: dict[int, int] = {}
     for each, sink in sinks:
-        reads = not each.is_over and sink.waiting < _FULL
-        _want(wanted, each, reads=reads)
+        _want(wanted, each, reads=_reads(each, sink))
         if sink.fileno() >= 0:
             # Without an event, too: that nobody reads there is always said.
             wanted[sink.fileno()] = select.POLLOUT if sink.waiting else 0
@@ -168,6 +167,11 @@ def _seen(
     for fd, events in wanted.items():
         poll.register(fd, events)
     return dict(poll.poll(left))
+
+
+def _reads(each: Channel, sink: Sink) -> bool:
+    """Whether more is to be read of a channel now."""
+    return not each.is_over and sink.waiting < _FULL
 
 
 def _want(wanted: dict[int, int], each: Channel, *, reads: bool) -> None:
