@@ -53,6 +53,11 @@ KIND_DATA = "data"
 #: Of an image: the digest of the recipe that it was made by.
 LABEL_RECIPE = LABEL + "recipe"
 
+#: Of an instance at a remote place: it is a box, of this directory of its user's machine.
+REMOTE_WORKSPACE = "user.containai.workspace"
+#: The same: the fingerprint of its user's certificate.
+REMOTE_OWNER = "user.containai.owner"
+
 IMAGE_REPOSITORY = "ghcr.io/containai"
 DOCKER_CONTEXT = "docker-containai"
 

@@ -10,6 +10,7 @@ from containai import trust
 from containai.boxes import keeping, lookup
 from containai.engine import cache, configuration, forward
 from containai.engine.container import Container
+from containai.incus import known
 from containai.layout import SPARE
 from containai.provision import versions
 from containai.provision.known_files import KNOWN, Known
@@ -40,6 +41,7 @@ def furnish(app: FakeApp, workspace: Path) -> Container:
     said = {
         layout.config_file: '[image]\nname = "base"\n',
         layout.kills_seen: "{}",
+        layout.remotes: known.written(known.Places({})),
         layout.install_record: json.dumps({"packages": ["x"], "group": True}),
         layout.version_file: versions.text(),
         layout.engine_running_config: Path(layout.engine_config).read_text(encoding="utf-8"),
@@ -65,8 +67,8 @@ def furnish(app: FakeApp, workspace: Path) -> Container:
         os.path.join(layout.home, ".docker/config.json"): "{}",
         os.path.join(layout.home, ".gitconfig"): "",
     }
-    for known in KNOWN:
-        for path in () if known.directory else known.paths(layout):
+    for row in KNOWN:
+        for path in () if row.directory else row.paths(layout):
             if "*" not in path and "[" not in path:
                 said.setdefault(path, "1\n")
     for path, text in said.items():

@@ -9,6 +9,7 @@ from containai.host.proc import Programs
 from containai.layout import Layout
 from containai.provision import steps
 from harness.app import FakeApp
+from harness.incus_server import make_certificate
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,6 +77,13 @@ def plain_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("CONTAINAI_", "CAI_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Certificates by name, with their keys: a server's of Incus, another one of it, ours."""
+    directory = str(tmp_path_factory.mktemp("certificates"))
+    return {name: make_certificate(directory, name) for name in ("server", "other", "client")}
 
 
 @pytest.fixture

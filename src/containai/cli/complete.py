@@ -221,6 +221,23 @@ def _layers(layout: Layout) -> Iterator[Candidate]:
     return map(Candidate, PARENTS)
 
 
+def _remotes(layout: Layout) -> Iterator[Candidate]:
+    from containai.errors import DamagedError
+    from containai.incus import known
+
+    try:
+        places = known.read(layout.remotes)
+    except DamagedError:
+        return iter(())
+    found = sorted(places.remotes.items())
+    return (Candidate(name, str(remote.addresses[0])) for name, remote in found)
+
+
+def _places(layout: Layout) -> Iterator[Candidate]:
+    yield Candidate("local", "this machine")
+    yield from _remotes(layout)
+
+
 def _settings(layout: Layout) -> Iterator[Candidate]:
     return (Candidate(row.key, row.help) for row in _setting_rows())
 
@@ -259,4 +276,6 @@ _SOURCES: Mapping[str, Callable[[Layout], Iterator[Candidate]]] = {
     "editors": _editors,
     "layers": _layers,
     "settings": _settings,
+    "remotes": _remotes,
+    "places": _places,
 }

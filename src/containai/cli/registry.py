@@ -18,6 +18,7 @@ GROUPS = {
     "box": "work in a box",
     "boxes": "look after boxes",
     "images": "the images that boxes start from",
+    "places": "other machines that boxes can be on",
     "machine": "this machine",
 }
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "commands")

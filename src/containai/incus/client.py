@@ -56,10 +56,11 @@ class Reply(NamedTuple):
 class Incus:
     """A server, as seen from one project of it."""
 
-    def __init__(
-        self, server: Server, project: str = "default", *, patience: float = PATIENCE
-    ) -> None:
-        """`patience` is for how long it is asked again while it starts, in seconds."""
+    def __init__(self, server: Server, project: str = "", *, patience: float = PATIENCE) -> None:
+        """Without a `project` it is for what is of the whole server.
+
+        `patience` is for how long it is asked again while it starts, in seconds.
+        """
         self.server = server
         self.project = project
         self.dialler = Dialler(server)
@@ -76,7 +77,8 @@ class Incus:
 
     def target(self, path: str, query: Mapping[str, str | int] | None = None) -> str:
         """Return what is asked for: a quoted path below /1.0, of this project."""
-        return f"/1.0{path}{queried({'project': self.project} | dict(query or {}))}"
+        own: dict[str, str | int] = {"project": self.project} if self.project else {}
+        return f"/1.0{path}{queried(own | dict(query or {}))}"
 
     def get(
         self, path: str, query: Mapping[str, str | int] | None = None, *, timeout: float = TIMEOUT

@@ -31,8 +31,11 @@ _LONGEST = 2000
 class IncusError(RemoteError):
     """A request failed; `code` is its HTTP status, or 0, and `text` what the server said."""
 
+    #: What to do where nobody knows better.
+    advice = "ask the administrator of the server, or look at it: cai remote show"
+
     def __init__(self, message: str, *, code: int = 0, text: str = "", hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint or self.advice)
         self.code = code
         self.text = text or message
 
@@ -40,25 +43,37 @@ class IncusError(RemoteError):
 class UnreachableError(IncusError):
     """No address of the server answers."""
 
+    advice = "see whether it runs and is reached from here; there may be a VPN or a firewall"
+
 
 class CutError(IncusError):
     """The connection broke before the answer was whole."""
+
+    advice = "look at what there is, and try again: what was asked may be done"
 
 
 class TimedOutError(IncusError):
     """There was no answer in time."""
 
+    advice = "look at what there is, and try again: what was asked may be done yet"
+
 
 class GarbageError(IncusError):
     """What came is not what Incus answers."""
+
+    advice = "see whether it is an Incus server, and nothing is in front of it"
 
 
 class UnavailableError(IncusError):
     """The server starts, or stops."""
 
+    advice = "wait a while and try again"
+
 
 class ForbiddenError(IncusError):
     """The server does not know this certificate, or it may not do this."""
+
+    advice = "ask the administrator: it is for them to say what your certificate may do"
 
 
 class NotFoundError(IncusError):
@@ -82,14 +97,19 @@ class OperationError(IncusError):
 
 
 class OtherCertificateError(RemoteIdentityError):
-    """The server shows another certificate: `pin` is the fingerprint expected, `shown` its own."""
+    """The server shows another certificate: `pin` is the fingerprint expected, `shown` its own.
 
-    def __init__(self, address: str, pin: str, shown: str) -> None:
+    `place` is what the user calls the server, where it is known by a name.
+    """
+
+    def __init__(self, address: str, pin: str, shown: str, place: str = "") -> None:
+        accept = f"cai remote add {place} --fingerprint {shown}"
+        then = f"; if so: {accept}" if place else ""
         super().__init__(
             f"{address} shows another certificate than the pinned one: its fingerprint is {shown}, "
             f"the pinned one is {pin}",
             hint="nothing was sent. Enabling a cluster changes it: ask the administrator whether "
-            "it is theirs before you accept it",
+            f"it is theirs{then}",
         )
         self.address = address
         self.pin = pin

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from containai.errors import DamagedError
+from containai.errors import DamagedError, UsageError
 from containai.incus.tls import Address, Identity, Server, address
 from containai.light import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 LOCAL = "local"
 #: The version of the file's form.
 VERSION = 1
+
+
+#: What names of places are made of, as those of boxes.
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def check_name(text: str) -> None:
+    """Raise UsageError for what a place cannot be called."""
+    if text == LOCAL:
+        raise UsageError("local is this machine", hint="call the place otherwise: cai remote add")
+    if not 0 < len(text) < 64 or not _LETTERS.issuperset(text) or text[0] == "-":
+        raise UsageError(
+            f"{text!r} is no name for a place",
+            hint="it is 1 to 63 of a-z, 0-9 and -, not beginning with -",
+        )
 
 
 class Remote(NamedTuple):
@@ -34,7 +49,7 @@ class Remote(NamedTuple):
 
     def served(self, identity: Identity | None) -> Server:
         """Return the server that it is, for whom it knows by a certificate."""
-        return Server(self.addresses, self.pin, identity)
+        return Server(self.addresses, self.pin, identity, self.name)
 
 
 class Places(NamedTuple):
@@ -53,7 +68,7 @@ def parsed(text: str | None, path: str) -> Places:
         if said["version"] != VERSION:
             raise DamagedError(
                 f"{path} is of another version of cai: {said['version']!r}",
-                hint="cai update, or move the file away and add the places anew",
+                hint="update cai, or move the file away and add the places anew: cai remote add",
             )
         found = {str(name): _remote(str(name), each) for name, each in said["remotes"].items()}
         default = str(said.get("default") or LOCAL)
@@ -105,5 +120,6 @@ def _remote(name: str, said: Mapping[str, Any]) -> Remote:
 def _damaged(path: str) -> DamagedError:
     return DamagedError(
         f"{path} is damaged",
-        hint=f"mend it, or move it away and add the places anew: mv {path} {path}.old",
+        hint=f"mend it, or move it away and add the places anew: mv {path} {path}.old; then: "
+        "cai remote add",
     )

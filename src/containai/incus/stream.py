@@ -20,7 +20,6 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
 
 from containai.errors import ContainAIError
-from containai.incus import exec as execution
 from containai.incus import known
 from containai.incus.channel import Channel
 from containai.incus.client import Incus
@@ -32,7 +31,7 @@ from containai.incus.tls import Identity
 #: Where sshd of a box listens, in its own network.
 ADDRESS, PORT = "127.0.0.1", 22
 #: What sshd is run as where there is no way to its port.
-SSHD = execution.Command(("/usr/sbin/sshd", "-i"))
+SSHD = ("/usr/sbin/sshd", "-i")
 #: What a server says of a port that nobody listens at (yet).
 _REFUSED = ("connection refused", "forknet connect")
 #: What it answers of a resource that it does not have.
@@ -92,8 +91,11 @@ def _forwarded(incus: Incus, instance: str) -> Channel:
 
 def _run(incus: Incus, instance: str, stdin: int, stdout: int) -> bool:
     """Run sshd on the stream; return whether it has said anything."""
+    # A third of what is imported, and newer servers need none of it.
+    from containai.incus import exec as execution
+
     out = _Counted(stdout)
-    with execution.attached(incus, instance, SSHD) as (_, sockets):
+    with execution.attached(incus, instance, execution.Command(SSHD)) as (_, sockets):
         to, control = sockets["0"], sockets["control"]
         sinks = [(sockets["1"], out), (sockets["2"], Outlet(2))]
         if relay(to, sinks, source=stdin, others=[control], waits=True):

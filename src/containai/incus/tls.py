@@ -71,12 +71,14 @@ def _is_host(text: str) -> bool:
 class Server(NamedTuple):
     """A server, or a cluster: its addresses, all of the certificate with the fingerprint `pin`.
 
-    Without a pin any certificate will do: only to see which one a server has.
+    Without a pin any certificate will do: only to see which one a server has. `place` is what the
+    user calls it, where it has a name.
     """
 
     addresses: tuple[Address, ...]
     pin: str
     identity: Identity | None = None
+    place: str = ""
 
     def __str__(self) -> str:
         """Return where it is, for people."""
@@ -120,10 +122,7 @@ class Dialler:
                 return connection
         if other:
             raise other[0]
-        raise UnreachableError(
-            f"the server does not answer: {'; '.join(wrong)}",
-            hint="see whether it runs and is reached from here; there may be a VPN or a firewall",
-        )
+        raise UnreachableError(f"the server does not answer: {'; '.join(wrong)}")
 
     def _connected(self, where: Address, timeout: float) -> ssl.SSLSocket:
         end = time.monotonic() + timeout
@@ -138,7 +137,7 @@ class Dialler:
             undo.enter_context(made)
             shown = sha256(made.getpeercert(binary_form=True) or b"")
             if self.server.pin and shown != self.server.pin:
-                raise OtherCertificateError(str(where), self.server.pin, shown)
+                raise OtherCertificateError(str(where), self.server.pin, shown, self.server.place)
             undo.pop_all()
         return made
 

@@ -15,6 +15,7 @@ from containai.config import file as settings_file
 from containai.engine import cache, configuration, forward, runtimes
 from containai.errors import ContainAIError
 from containai.host import files
+from containai.incus import known as places
 from containai.layout import SPARE, Layout
 from containai.provision import record, versions
 
@@ -182,6 +183,9 @@ KNOWN = (
     Known("what you were told", _at("kills_seen"), _USER),
     Known("key", lambda layout: (layout.ssh_key, layout.ssh_key + ".pub"), _USER),
     Known("pinned keys", _at("known_hosts"), _USER),
+    Known("remote places", _at("remotes"), _USER, _by(lambda text: places.parsed(text, "it"))),
+    Known("certificate for remote places", _at("remote_certificate", "remote_key"), _USER),
+    Known("locks of remote places", _in("state_dir", "remote.lock", "remotes.lock"), _USER),
     Known("host blocks", _in("ssh_blocks", "*.conf"), _USER),
     Known("what host blocks include", _at("ssh_direct"), _USER),
     Known("boxes to keep", _in("state_dir", "keep/*"), _USER),

@@ -1,4 +1,4 @@
-"""What the tests of Incus share: a fake server, certificates of its and of ours, and a client."""
+"""What the tests of Incus share: a fake server, and a client."""
 
 import pytest
 
@@ -7,14 +7,7 @@ from containai.incus import exec as execution
 from containai.incus.certificate import fingerprint
 from containai.incus.client import Incus
 from containai.incus.tls import Address, Identity, Server
-from harness.incus_server import incus_server, make_certificate
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """Certificates by name: the server's, another one of it, ours."""
-    directory = str(tmp_path_factory.mktemp("certificates"))
-    return {name: make_certificate(directory, name) for name in ("server", "other", "client")}
+from harness.incus_server import incus_server
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from containai.errors import DamagedError
+from containai.errors import DamagedError, UsageError
 from containai.incus import known
 from containai.incus.known import Places, Remote
 from containai.incus.tls import Address, Identity
@@ -45,3 +45,14 @@ def test_one_of_another_version():
 def test_one_that_cannot_be_read(tmp_path):
     with pytest.raises(DamagedError):
         known.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a", "a-1", "1", "x" * 63])
+def test_names(name):
+    assert known.check_name(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "local", "-a", "A", "a b", "a/b", "é", "x" * 64, "a\n"])
+def test_what_is_no_name(name):
+    with pytest.raises(UsageError):
+        known.check_name(name)

@@ -1,8 +1,10 @@
 import contextlib
 import os
 import socket
+import ssl
 import threading
 import time
+from typing import cast
 
 import pytest
 
@@ -27,7 +29,7 @@ def pair():
     """A channel, and the other end of its connection."""
     ours, other = socket.socketpair()
     with Plain(fileno=ours.detach()) as own, other:
-        yield Channel(Link(own)), other
+        yield Channel(Link(cast(ssl.SSLSocket, own))), other
 
 
 @pytest.fixture

@@ -27,13 +27,22 @@ EVERY = bool(os.environ.get("TEST_EVERY_DAMAGE"))
 #: What is run in one set-up, in this order: first what changes nothing.
 COMMANDS = (
     *("ls", "status .", "ssh list", "ssh config .", "config list", "trust --list", "ports ."),
+    *("remote ls", "remote show", "remote use local"),
     *("limit .", "image ls", "volume ls", "engine status", "version", "doctor"),
     *("uninstall --dry-run", "keep .", "run . -- true", "trust . --yes", "prune --yes"),
     *("config set image.name base", "forward . 3000", "engine start", "rename . other"),
     *("stop .", "uninstall --purge --yes"),
 )
 #: Those of the quick pass.
-FEW = ("ls", "ssh list", "config list", "trust --list", "uninstall --dry-run", "run . -- true")
+FEW = (
+    "ls",
+    "remote ls",
+    "ssh list",
+    "config list",
+    "trust --list",
+    "uninstall --dry-run",
+    "run . -- true",
+)
 
 
 @pytest.fixture
