@@ -90,6 +90,8 @@ class FakeIncus:
 
     def __init__(self, certificate: tuple[str, str]) -> None:
         self.port = 0
+        #: The fingerprint of the client's own certificate, where a test has one.
+        self.own = ""
         self.handlers: dict[str, Handler] = {}
         self.faults: dict[str, Fault] = {}
         self.asked: list[Asked] = []
@@ -109,6 +111,11 @@ class FakeIncus:
         #: What a forwarded port does with its connection; None is for that there is no such thing.
         self.forward: Callable[[ssl.SSLSocket], None] | None = None
         self.show(certificate)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"https://127.0.0.1:{self.port}"
 
     def show(self, certificate: tuple[str, str]) -> None:
         """Show another certificate from now on: paths of one, and of its key."""

@@ -49,7 +49,9 @@ def test_one_that_cannot_be_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "a-1", "1", "x" * 63])
 def test_names(name):
-    assert known.check_name(name) is None
+    known.check_name(name)
+    with pytest.raises(UsageError):
+        known.check_name(f"{name}!")
 
 
 @pytest.mark.parametrize("name", ["", "local", "-a", "A", "a b", "a/b", "é", "x" * 64, "a\n"])

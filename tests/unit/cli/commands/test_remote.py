@@ -22,7 +22,6 @@ def server(app, certificates):
     with incus_server(certificates["server"]) as made:
         made.clients.append(own.certificate)
         made.own = certificate.fingerprint(own)
-        made.url = f"https://127.0.0.1:{made.port}"
         yield made
 
 
