@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 from .incus_exec import Execs
 
+#: How long a second is of which a client wants to wait for an operation.
+SECOND = 0.05
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -215,7 +217,7 @@ class FakeIncus:
             found.status = 401
             return {}
         if waits:
-            end = time.monotonic() + float(asked.query["timeout"])
+            end = time.monotonic() + float(asked.query["timeout"]) * SECOND
             while found.status < 200 and time.monotonic() < end:
                 time.sleep(0.01)
             if self.is_old and found.status not in (200, 401):
