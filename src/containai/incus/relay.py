@@ -65,6 +65,8 @@ class Outlet(Sink):
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
         self._waits = bytearray()
 
     @property
@@ -82,11 +84,15 @@ class Outlet(Sink):
 
     def flush(self) -> None:
         """Pass on what it takes without waiting: poll(2) has said that it does."""
+        at, takes = 0, True
         try:
-            del self._waits[: os.write(self._fd, self._waits[:_PIPE])]
+            while takes and at < len(self._waits):
+                at += os.write(self._fd, self._waits[at : at + _PIPE])
+                takes = bool(self._poll.poll(0))
         except OSError:
             self.is_broken = True
-            self._waits.clear()
+            at = len(self._waits)
+        del self._waits[:at]
 
 
 #: Channels, and where what comes out of each goes.
