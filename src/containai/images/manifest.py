@@ -3,14 +3,13 @@
 import contextlib
 import io
 import json
-import os
 import tarfile
 from typing import Any, NamedTuple
 
 from containai.engine.client import Engine
 from containai.engine.container import Image
 from containai.errors import ImageError
-from containai.images.labels import LABEL_LOOK
+from containai.images import look
 
 #: Where they are: NAME.json for each layer.
 DIRECTORY = "/usr/share/containai/image"
@@ -36,40 +35,16 @@ def read(engine: Engine, image: Image) -> list[Manifest]:
 
     Nothing of the image runs: they are read through a container that is never started.
     """
-    _sweep(engine)
-    label = f"{LABEL_LOOK}={os.getpid()}"
-    look = ["create", "--label", label, "--network", "none", image.id, "look"]
-    container = engine.docker(*look).out.strip()
-    try:
+    with look.container(engine, image) as container:
         argv = engine.argv("cp", f"{container}:{DIRECTORY}", "-")
         done = engine.host.run_limited(
             argv, stdin=b"", limit=LIMIT, timeout=TIMEOUT, root=engine.needs_root
         )
-    finally:
-        engine.docker("rm", "--force", "--volumes", container, ok=(0, 1))
     if done.code == 0:
         return parsed(done.out.encode())
     if "could not find the file" in done.err.lower() or "no such" in done.err.lower():
         return []
     raise ImageError(f"the manifest of {image.id[7:19]} cannot be read: {done.err.strip()[-300:]}")
-
-
-def _sweep(engine: Engine) -> None:
-    """Remove the containers of those who were killed while they looked."""
-    for container in engine.containers(f"label={LABEL_LOOK}"):
-        if not _is_alive(container.label(LABEL_LOOK) or ""):
-            engine.docker("rm", "--force", "--volumes", container.id, ok=(0, 1))
-
-
-def _is_alive(pid: str) -> bool:
-    """Whether a process may still be there; earlier versions did not say which it is."""
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    return True
 
 
 def parsed(archive: bytes) -> list[Manifest]:
