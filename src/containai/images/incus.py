@@ -7,6 +7,7 @@ https://linuxcontainers.org/incus/docs/main/reference/image_format/
 
 import contextlib
 import copy
+import errno
 import fnmatch
 import gzip
 import hashlib
@@ -103,6 +104,7 @@ def pack(
 
     Raises ImageError, EngineError, NoSpaceError.
     """
+    directory = os.path.abspath(directory)
     space.require(engine.host, directory, image.size, "an image for Incus")
     metadata_file = os.path.join(directory, "metadata.tar")
     with open(metadata_file, "wb") as file:
@@ -134,7 +136,7 @@ def _export(engine: Engine, image: Image, out: IO[bytes], tell: Callable[[int], 
             done = exporting.done()
     # What ended early says less than who ended.
     if done.code:
-        raise ImageError(f"image {image.id[7:19]} cannot be read: {done.err[-300:]}")
+        raise ImageError(f"image {image.id[7:19]} cannot be read: {done.err[:300]}")
     if failed is not None:
         raise failed
 
@@ -342,8 +344,12 @@ def _packed(host: Machine, path: str) -> Iterator[_Packing]:
     """Have a stream whose content goes to a file, packed; the end of its name says how."""
     if host.which(_ZSTD[0]) is None:
         path += ".gz"
-        with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, 0) as stream:
-            yield _Packing(cast("IO[bytes]", stream), path)
+        try:
+            with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, 0) as stream:
+                yield _Packing(cast("IO[bytes]", stream), path)
+        except OSError as wrong:
+            error = NoSpaceError if wrong.errno == errno.ENOSPC else ImageError
+            raise error(f"{path} could not be written: {wrong.strerror}") from None
         return
     path += ".zst"
     with piped(host, [*_ZSTD, "-o", path], writes=True) as running:
@@ -353,4 +359,4 @@ def _packed(host: Machine, path: str) -> Iterator[_Packing]:
         done = running.done()
     if done.code:
         error = NoSpaceError if "no space" in done.err.lower() else ImageError
-        raise error(f"{path} could not be written: {done.err[-300:]}")
+        raise error(f"{path} could not be written: {done.err[:300]}")

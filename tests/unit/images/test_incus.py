@@ -11,7 +11,7 @@ import pytest
 from containai.config.settings import Settings
 from containai.engine.container import Image
 from containai.engine.fake import FakeEngine
-from containai.errors import ImageError
+from containai.errors import ImageError, NoSpaceError
 from containai.host.machine import Machine
 from containai.images import incus, recipe
 from containai.images.recipe import Recipe
@@ -309,3 +309,11 @@ def test_an_image_of_no_time_has_one_for_incus(engine, created, tmp_path):
     made = incus.pack(engine, IMAGE._replace(created=created), BASE, str(tmp_path), lambda *_: None)
     with open(made.metadata, "rb") as file:
         assert b"creation_date: 1\n" in read(file.read())["metadata.yaml"][1]
+
+
+def test_a_disk_that_is_full_is_said_by_its_name(engine, tmp_path, monkeypatch):
+    failing = ["sh", "-c", "head -c 10 >/dev/null; echo 'write error: No space left' >&2; exit 1"]
+    monkeypatch.setattr(incus, "_ZSTD", (*failing, "sh"))
+    with pytest.raises(NoSpaceError, match="No space left"):
+        incus.pack(engine, IMAGE, BASE, str(tmp_path), lambda *_: None)
+    assert [request[0] for request in engine.requests] == ["create", "rm"]
