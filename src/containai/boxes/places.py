@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from containai.boxes import protection, repository
-from containai.boxes.repository import Linked, NotLinkedError
+from containai.boxes import protection
 from containai.boxes.workspace import Workspace
+from containai.host import repository
+from containai.host.repository import Linked, NotLinkedError
 from containai.layout import WORKSPACE_IN_BOX, Layout, is_below
 from containai.light import sha256
 

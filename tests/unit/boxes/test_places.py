@@ -2,10 +2,11 @@
 
 import pytest
 
-from containai.boxes import places, repository
+from containai.boxes import places
 from containai.boxes.places import Mount
-from containai.boxes.repository import Linked, NotLinkedError
 from containai.boxes.workspace import Workspace
+from containai.host import repository
+from containai.host.repository import Linked, NotLinkedError
 
 IN_BOX = "/home/agent/workspace"
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from containai.boxes import repository
-from containai.boxes.repository import Linked, NotLinkedError
+from containai.host import repository
+from containai.host.repository import Linked, NotLinkedError
 
 HOME = "/nobody's home"
 
