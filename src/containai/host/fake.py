@@ -197,10 +197,12 @@ class FakeMachine(Machine):
             on_line(line)
         return done
 
-    def begin(self, argv: Sequence[str], *, stdin: int, stdout: int) -> Any:
+    def begin(
+        self, argv: Sequence[str], *, stdin: int, stdout: int, env: dict[str, str] | None = None
+    ) -> Any:
         """Record a command, and run what stands for it."""
         self._answered(argv, None, root=False)
-        return Programs().begin(self.beside, stdin=stdin, stdout=stdout)
+        return Programs().begin(self.beside, stdin=stdin, stdout=stdout, env=env)
 
     def run_detached(self, argv: Sequence[str], watch: Callable[[], None] = lambda: None) -> int:
         """Record a command, watch once, and return its code."""

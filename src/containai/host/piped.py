@@ -18,14 +18,22 @@ _PATIENCE = 60.0
 class Piped:
     """The program, and the stream: to be written to, or read."""
 
-    def __init__(self, programs: Programs, argv: Sequence[str], *, writes: bool) -> None:
-        """`writes` says that we write, and what it prints is lost."""
-        null, (theirs, ours) = os.open(os.devnull, os.O_RDWR), os.pipe()
+    def __init__(
+        self,
+        programs: Programs,
+        argv: Sequence[str],
+        *,
+        writes: bool,
+        given: bytes = b"",
+        env: dict[str, str] | None = None,
+    ) -> None:
+        """`writes` says that we write, and what it prints is lost; `given` it reads if not."""
+        null, (theirs, ours) = _null(given), os.pipe()
         if not writes:
             theirs, ours = ours, theirs
         try:
             stdin, stdout = (theirs, null) if writes else (null, theirs)
-            self._child = programs.begin(argv, stdin=stdin, stdout=stdout)
+            self._child = programs.begin(argv, stdin=stdin, stdout=stdout, env=env)
         except BaseException:
             os.close(ours)
             raise
@@ -44,16 +52,16 @@ class Piped:
             while not self._is_over and (part := os.read(said.fileno(), 1 << 12)):
                 self._said = (self._said + part)[:_SAID]
 
-    def done(self) -> Done:
+    def done(self, patience: float = _PATIENCE) -> Done:
         """Close the stream; return how the program ended, and what it said was wrong.
 
-        One that does not end is ended.
+        One that does not end in so many seconds is ended.
         """
         with contextlib.suppress(BrokenPipeError):
             self.stream.close()
         if self._child.poll() is None:
             with open(os.pidfd_open(self._child.pid), "rb") as ending:
-                select.select([ending], [], [], _PATIENCE)
+                select.select([ending], [], [], patience)
         self.end()
         return Done(self._child.returncode, "", self._said.decode("utf-8", "replace").strip())
 
@@ -70,10 +78,28 @@ class Piped:
 
 
 @contextlib.contextmanager
-def piped(programs: Programs, argv: Sequence[str], *, writes: bool) -> Iterator[Piped]:
+def piped(
+    programs: Programs,
+    argv: Sequence[str],
+    *,
+    writes: bool,
+    given: bytes = b"",
+    env: dict[str, str] | None = None,
+) -> Iterator[Piped]:
     """Have a program run beside us, until the end of this at the latest."""
-    running = Piped(programs, argv, writes=writes)
+    running = Piped(programs, argv, writes=writes, given=given, env=env)
     try:
         yield running
     finally:
         running.end()
+
+
+def _null(given: bytes) -> int:
+    """Open what has nothing to read, or a file in memory with what is to be read."""
+    if not given:
+        return os.open(os.devnull, os.O_RDWR)
+    fd = os.memfd_create("given")
+    with open(fd, "wb", closefd=False) as file:
+        file.write(given)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -247,12 +247,13 @@ class Programs:
             raise failure(argv, done)
         return done
 
-    def begin(self, argv: Sequence[str], *, stdin: int, stdout: int) -> Any:
+    def begin(
+        self, argv: Sequence[str], *, stdin: int, stdout: int, env: dict[str, str] | None = None
+    ) -> Any:
         """Start a program with a pipe for what it says is wrong: a Popen, which `piped` ends."""
         import subprocess
 
-        words, err = self._command(argv)[1], subprocess.PIPE
-        env = self.environment()
+        (words, err), env = (self._command(argv)[1], subprocess.PIPE), env or self.environment()
         return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=err, env=env, cwd="/")
 
     @noted
