@@ -1,0 +1,1 @@
+"""How work gets into a box that has no mount of its workspace, and back, over plain ssh."""

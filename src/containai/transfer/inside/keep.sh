@@ -1,0 +1,4 @@
+# usage: COMMIT
+# Has a commit kept that both sides have.
+enter
+git update-ref refs/cai/base "$1"
