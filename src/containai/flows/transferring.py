@@ -1,0 +1,66 @@
+"""`cai push` and `cai pull`: work of a workspace that its box has no mount of."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from containai.boxes.target import Target
+from containai.errors import CopyError
+from containai.transfer import exchange
+from containai.transfer.reach import Reach
+
+if TYPE_CHECKING:
+    from containai.app import App
+    from containai.transfer.plain import Exchanged
+    from containai.transfer.pull import Pulled
+    from containai.transfer.push import Pushed
+    from containai.work.ui import Progress
+
+#: After how many seconds it is said how far it is, and how often then.
+_QUIET, _OFTEN = 2.0, 0.2
+
+
+def push(app: "App", target: Target, ignored: Sequence[str]) -> "Pushed | Exchanged":
+    """Bring what is new of a workspace into its box."""
+    reach, workspace = reached(app, target)
+    told = _Told(app, f"pushing to {reach.box}")
+    return exchange.push(app.host, app.layout, reach, workspace, ignored=ignored, tell=told)
+
+
+def pull(app: "App", target: Target, *, merge: bool) -> "Pulled | Exchanged":
+    """Fetch what is new in a box, and merge it where that is asked for."""
+    reach, workspace = reached(app, target)
+    told = _Told(app, f"pulling from {reach.box}")
+    return exchange.pull(app.host, app.layout, reach, workspace, merge=merge, tell=told)
+
+
+def reached(app: "App", target: Target) -> tuple[Reach, str]:
+    """Return how the box of a target is reached, and the workspace whose work it has.
+
+    Raises CopyError for a box that has the workspace itself, as all boxes of this machine do.
+    """
+    from containai.boxes import locate
+
+    box = locate.existing(app.engine, target, to_enter=True)
+    raise CopyError(
+        f"the box {box.name} has the workspace {box.workspace!r} itself",
+        hint="nothing has to be carried: what is changed there is changed here",
+    )
+
+
+class _Told:
+    """Says how much it was, once that takes time."""
+
+    def __init__(self, app: "App", what: str) -> None:
+        self._ui, self._what = app.ui, what
+        self._progress: Progress | None = None
+        self._next = time.monotonic() + _QUIET
+        self._bytes = 0
+
+    def __call__(self, count: int) -> None:
+        self._bytes += count
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _OFTEN
+            if self._progress is None:
+                self._progress = self._ui.step(self._what, 1, 1)
+            self._progress(f"{self._bytes / 1e6:.0f} MB", None)
