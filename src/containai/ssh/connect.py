@@ -139,7 +139,7 @@ def master_argv(
         "ssh",
         "-F", layout.ssh_block(box),
         *session.control_path(layout, box),
-        *_way(layout, seconds, address),
+        *_way(layout, box, seconds, address),
         "-o", f"ControlPersist={CONTROL_PERSIST}",
         # A session names what it sends; the connection lets through only what it has named, too.
         "-o", "SendEnv=*",
@@ -174,7 +174,7 @@ def _forwarding(layout: Layout, box: str, socket: str, address: str = "") -> lis
     return [
         "-F", layout.ssh_block(box),
         "-S", socket,
-        *_way(layout, TIMEOUT, address),
+        *_way(layout, box, TIMEOUT, address),
         "-o", "ControlPersist=no",
         # Whoever connects to a port that nobody listens on makes it write a line.
         "-o", "LogLevel=FATAL",
@@ -182,19 +182,26 @@ def _forwarding(layout: Layout, box: str, socket: str, address: str = "") -> lis
     ]  # fmt: skip
 
 
-def _way(layout: Layout, seconds: float, address: str) -> list[str]:
+def _way(layout: Layout, box: str, seconds: float, address: str) -> list[str]:
     """Return the options of a connection of cai's own, to a box that may still boot."""
+    return [
+        *([] if session.place_of(layout, box) else _dialled(layout, seconds, address)),
+        "-o", "ControlMaster=yes",
+        "-o", f"ConnectTimeout={max(1, round(seconds))}",
+        "-o", "BatchMode=yes",
+        *ciphers(),
+    ]  # fmt: skip
+
+
+def _dialled(layout: Layout, seconds: float, address: str) -> list[str]:
+    """Return the options of the way to a box of this machine."""
     dial = [sys.executable, "-IS", os.path.join(os.path.dirname(__file__), "dial.py")]
     command = proc.describe(dial).replace("%", "%%")
     own = f" {layout.bridge} {address} {SSHD_PORT}" if address else ""
     return [
         "-o", f"ProxyCommand={command} %h %p {seconds:.4g}{own}",
         "-o", "ProxyUseFdpass=yes",
-        "-o", "ControlMaster=yes",
-        "-o", f"ConnectTimeout={max(1, round(seconds))}",
-        "-o", "BatchMode=yes",
         "-o", "ServerAliveInterval=0",
-        *ciphers(),
     ]  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from containai.ssh import forwarding, include, session
 
 #: A control connection without sessions is kept this long.
 CONTROL_PERSIST = "4h"
+#: How often a box beyond this machine is asked for a word where there is none, in seconds.
+ALIVE_INTERVAL = 15
 
 
 class KeyPair(NamedTuple):
@@ -31,7 +33,9 @@ def host_block(
     layout: Layout,
     box: str,
     *,
-    port: int,
+    port: int = 0,
+    proxy: str = "",
+    place: str = "",
     workspace: str,
     inode: str,
     forward_agent: bool | tuple[str, ...],
@@ -44,7 +48,8 @@ def host_block(
 
     It says whatever decides whether a connection works, so that nothing which the user's
     configuration has for every host does: the first value of an option counts. What each line is
-    there for is in docs/how-to/ssh.md. `version` is that of this machine's ssh.
+    there for is in docs/how-to/ssh.md. `version` is that of this machine's ssh. The way there is a
+    published `port`, or where the box is on a remote `place` the command `proxy`.
     The workspace and its inode let the warm path see whose box this is without asking Docker, and
     what the box was `told` of the network, if it is that still; `start` is where sessions do;
     `variables` the line on those that it was given.
@@ -52,17 +57,12 @@ def host_block(
     return f"""\
 # Box {box}, written by cai. Changes are lost.
 {session.identity(workspace, inode)}
-{session.told(session.fingerprint(layout), told)}{session.starting(start)}
+{session.told(session.fingerprint(layout), told)}{session.starting(start)}{session.placed(place)}
 {variables or session.variables("none", (), ())}
 Host {box}
     IgnoreUnknown *
-    HostName 127.0.0.1
-    Port {port}
+{_led(box, proxy) if proxy else _PUBLISHED.format(port=port)}\
     User {AGENT_USER}
-    AddressFamily inet
-    BindAddress 127.0.0.1
-    BindInterface lo
-    ProxyCommand none
     ProxyUseFdpass no
     Include {include.pattern(layout.ssh_direct)}
     CanonicalizeHostname no
@@ -76,6 +76,30 @@ Host {box}
     IdentityFile {_quoted(layout.ssh_key)}
     ForwardAgent {_agent(layout, box, forward_agent=forward_agent)}
 {_SAME}{"".join(lines for since, lines in _SINCE if version >= since)}"""
+
+
+#: The way to a box of this machine.
+_PUBLISHED = """\
+    HostName 127.0.0.1
+    Port {port}
+    AddressFamily inet
+    BindAddress 127.0.0.1
+    BindInterface lo
+    ProxyCommand none
+    ServerAliveInterval 0
+"""
+
+
+def _led(box: str, proxy: str) -> str:
+    """Return the way to a box that a command leads to: ssh asks for no address.
+
+    What is in between forgets connections that are silent, and a machine that is gone says nothing.
+    """
+    return f"""\
+    HostName {box}
+    ProxyCommand {proxy}
+    ServerAliveInterval {ALIVE_INTERVAL}
+"""
 
 
 #: What all boxes have. A + leaves ssh's own algorithms as they are, whatever is asked for later.
@@ -108,7 +132,6 @@ _SAME = """\
     GatewayPorts no
     ForwardX11 no
     Tunnel no
-    ServerAliveInterval 0
     ServerAliveCountMax 3
     TCPKeepAlive yes
     LogLevel ERROR

@@ -190,6 +190,20 @@ def forwards_agent(layout: Layout, box: str) -> bool:
     return _line(layout, box, "    ForwardAgent yes\n") != ""
 
 
+#: How the line begins in which a host block says which remote place its box is on.
+_PLACE = "# on="
+
+
+def placed(place: str) -> str:
+    """Return what a host block has more of a box on a remote place; nothing of one that is here."""
+    return f"\n{_PLACE}{place}" if place else ""
+
+
+def place_of(layout: Layout, box: str) -> str:
+    """Return the remote place that a box is on by its host block, or "" for this machine."""
+    return _line(layout, box, _PLACE).removeprefix(_PLACE).rstrip("\n")
+
+
 def follow_agent(layout: Layout) -> None:
     """Have boxes reach the agent that there is now, where they reach one; without one the last."""
     now, link = os.environ.get("SSH_AUTH_SOCK", ""), layout.agent_link

@@ -13,7 +13,7 @@ from containai.host import files
 from containai.host.fake import FakeMachine
 from containai.host.proc import Programs
 from containai.layout import Layout
-from containai.ssh import connect, dial
+from containai.ssh import connect, dial, hosts
 from harness.master import Master
 
 
@@ -278,3 +278,20 @@ def test_a_connection_that_stands_is_one_that_answers(answer, stands):
         assert [each.line for each in master.asked] == [b"exit"]
         master.close()
         assert not connect.stands(layout, "api")
+
+
+def test_a_box_elsewhere_is_reached_by_what_its_block_says(layout):
+    os.makedirs(layout.ssh_blocks)
+    words = {"workspace": "/w", "inode": "1:2", "forward_agent": False}
+    here = hosts.host_block(layout, "here", port=2301, **words)
+    there = hosts.host_block(layout, "there", proxy="/py stream", place="work", **words)
+    files.write(layout.ssh_block("here"), here, 0o600)
+    files.write(layout.ssh_block("there"), there, 0o600)
+    for make in (
+        lambda box: connect.master_argv(layout, box, "/l"),
+        lambda box: connect.forwarding_argv(layout, box, "/s"),
+    ):
+        assert any("dial.py" in word for word in make("here"))
+        assert "ServerAliveInterval=0" in make("here")
+        assert not any(word.startswith(("Proxy", "ServerAlive")) for word in make("there"))
+        assert "BatchMode=yes" in make("there")

@@ -76,6 +76,28 @@ def test_host_block():
     } <= set(lines)
 
 
+def test_the_block_of_a_box_that_a_command_leads_to(tmp_path):
+    layout = Layout("/", "/home/u", 1000, "/run/user/1000")
+    text = block(layout, port=0, proxy="/py -IS '/a b/stream.py' work api", place="work")
+    assert "\n# on=work\n" in text
+    assert "    Port " not in text
+    seen = said(text, tmp_path)
+    assert seen["proxycommand"] == "/py -IS '/a b/stream.py' work api"
+    assert seen["serveraliveinterval"] == "15"
+    assert seen["hostkeyalias"] == "containai-api-1"
+    assert seen["stricthostkeychecking"] in ("yes", "true")
+    assert hosts.port_of(text) == 0
+
+
+def test_which_boxes_are_on_a_remote_place(layout):
+    os.makedirs(layout.ssh_blocks)
+    hosts.files.write(layout.ssh_block("here"), block(layout), 0o600)
+    away = block(layout, proxy="x", place="work")
+    hosts.files.write(layout.ssh_block("there"), away, 0o600)
+    assert session.place_of(layout, "here") == session.place_of(layout, "none") == ""
+    assert session.place_of(layout, "there") == "work"
+
+
 @pytest.fixture
 def plain(layout, tmp_path):
     return said(block(layout), tmp_path)
