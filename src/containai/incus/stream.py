@@ -30,8 +30,9 @@ from containai.incus.tls import Identity
 
 #: Where sshd of a box listens, in its own network.
 ADDRESS, PORT = "127.0.0.1", 22
-#: What sshd is run as where there is no way to its port.
-SSHD = ("/usr/sbin/sshd", "-i")
+#: What sshd is run as where there is no way to its port: once the box's own runs, which waits for
+#: all that is to be there before somebody comes in.
+SSHD = ("sh", "-c", "until [ -e /run/sshd.pid ]; do sleep 0.1; done; exec /usr/sbin/sshd -i")
 #: What a server says of a port that nobody listens at (yet).
 _REFUSED = ("connection refused", "forknet connect")
 #: What it answers of a resource that it does not have.
