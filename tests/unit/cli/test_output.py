@@ -143,7 +143,7 @@ def test_nothing_else_writes():
     own = {
         path
         for path in writers()
-        if not path.startswith(("runtime/", "attack/inside/", "sync/inside/"))
+        if not path.startswith(("runtime/", "attack/inside/", "sync/inside/", "transfer/inside/"))
     }
     assert own <= {
         "cli/main.py",

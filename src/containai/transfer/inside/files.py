@@ -127,6 +127,8 @@ def give() -> None:
 
 def main() -> None:
     """Do what is asked for."""
+    # A session of ssh may start elsewhere.
+    os.chdir(os.path.expanduser("~"))
     os.makedirs("workspace", exist_ok=True)
     os.chdir("workspace")
     if os.path.lexists(".git"):
