@@ -10,6 +10,8 @@ from containai.layout import Layout
 from containai.work.ui import Ui
 
 if TYPE_CHECKING:
+    from containai.away.lifecycle import AwayBoxes
+    from containai.away.place import Place
     from containai.boxes.lifecycle import Boxes
     from containai.config.layers import Own
     from containai.config.settings import Settings
@@ -131,4 +133,30 @@ class App:
             variables=lambda: variables.seen(
                 self.layout, settings.variables, self.environ, self.workspace
             ),
+        )
+
+    def place(self, name: str) -> "Place":
+        """Return a remote place, by what the user calls it.
+
+        Raises UsageError where there is no such place.
+        """
+        from containai.away import places
+
+        return places.open_place(self.host, name)
+
+    def away(self, place: str) -> "AwayBoxes":
+        """Return the boxes of this user on a remote place, by what the user calls that.
+
+        Raises as `place`.
+        """
+        from containai.away.lifecycle import AwayBoxes
+        from containai.boxes import variables
+
+        settings = self.settings
+        return AwayBoxes(
+            self.host,
+            self.place(place),
+            variables=variables.seen(self.layout, settings.variables, self.environ, self.workspace),
+            forward_agent=settings.ssh_forward_agent is True,
+            seconds=settings.ssh_timeout,
         )

@@ -25,6 +25,7 @@
     ├── DamagedError           30
     ├── RemoteError            31
     ├── RemoteIdentityError    32
+    ├── NotThereError          33
     └── UnexpectedError        70
 
 The exit code of a command that ran in a box is passed through as it is.
@@ -183,6 +184,12 @@ class RemoteIdentityError(ContainAIError):
     """A remote place shows another certificate than the pinned one."""
 
     exit_code = 32
+
+
+class NotThereError(ContainAIError):
+    """What was asked for cannot be done where the box is."""
+
+    exit_code = 33
 
 
 class UnexpectedError(ContainAIError):

@@ -168,6 +168,16 @@ class Layout(MachineLayout):
         return os.path.join(self.state_dir, "spares")
 
     @property
+    def away(self) -> str:
+        """Which boxes of the user are on a remote place, and on which."""
+        return os.path.join(self.state_dir, "away.json")
+
+    @property
+    def away_images(self) -> str:
+        """By which fingerprints the images of boxes are known on remote places."""
+        return os.path.join(self.state_dir, "away-images.json")
+
+    @property
     def git_links(self) -> str:
         """What boxes have in place of the back links of linked git worktrees, a file each."""
         return os.path.join(self.state_dir, "git")

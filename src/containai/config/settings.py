@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from containai.config import editors, env, forwards, layers, limits, places, references, values
+from containai.config import boxes, editors, env, forwards, layers, places, references, values
 from containai.config.env import Env
 from containai.config.layers import Layer, Own
 from containai.config.layers import nearest as nearest
@@ -61,24 +61,14 @@ class Settings:
         "its sandbox. It is told when that happens; [with which arguments](agents.md).",
         reach=Reach.TRUSTED,
     )
-    box_memory = limits.MEMORY
-    box_swap = limits.SWAP
-    box_cpus = limits.CPUS
-    box_pids = limits.PIDS
-    box_disk = limits.DISK
-    box_spares = limits.SPARES
-    box_data_volume = Setting(
-        "box.data_volume",
-        values.volume,
-        "",
-        "The data volume of new boxes, by its name; made where it is missing. Without it, a "
-        "workspace has its own. Boxes that share one [can run code in each "
-        "other](../explanation/data.md).",
-        flag="--data-volume",
-        metavar="VOLUME",
-        commands=("run", "shell"),
-        reach=Reach.TRUSTED,
-    )
+    box_memory = boxes.MEMORY
+    box_swap = boxes.SWAP
+    box_cpus = boxes.CPUS
+    box_pids = boxes.PIDS
+    box_disk = boxes.DISK
+    box_spares = boxes.SPARES
+    box_data_volume = boxes.DATA_VOLUME
+    box_on = boxes.ON
     browser_open = forwards.OPEN
     editor_default = editors.DEFAULT
     engine_runtime = Setting(

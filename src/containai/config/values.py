@@ -52,6 +52,14 @@ def flag(value: object) -> bool:
     raise ValueError("expected true or false")
 
 
+def place(value: object) -> str:
+    """Parse the name of a place, which may be empty. Raises ValueError for what cannot be one."""
+    text = str(value)
+    if not isinstance(value, str) or not re.fullmatch("([a-z0-9][a-z0-9-]{0,62})?", text, re.ASCII):
+        raise ValueError("expected the name of a place, of a-z, 0-9 and -: see cai remote ls")
+    return text
+
+
 def volume(value: object) -> str:
     """Parse the name of a volume, "" for none. Raises ValueError for what Docker would not take."""
     if not isinstance(value, str) or (value and not _VOLUME.fullmatch(value)):

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from containai import trust
+from containai.away import record as away
 from containai.config import file as settings_file
 from containai.engine import cache, configuration, forward, runtimes
 from containai.errors import ContainAIError
@@ -194,6 +195,9 @@ KNOWN = (
     Known("note on spare boxes", _in("state_dir", "spares.failed"), _USER),
     Known("locks of spare boxes", _in("state_dir", "spares.lock", "spares.making"), _USER),
     Known("host blocks of spare boxes", _in("ssh_blocks", f"{SPARE}*"), _USER),
+    Known("boxes on remote places", _at("away"), _USER, _by(away.parsed)),
+    Known("images on remote places", _at("away_images"), _USER, _by(files.from_json)),
+    Known("locks of boxes on remote places", _in("state_dir", "away.lock", "away/*"), _USER),
     Known("version of ssh", _in("state_dir", "ssh-client"), _USER),
     Known("lock of ssh", _in("state_dir", "ssh.lock"), _USER),
     Known("links of git", _in("state_dir", "git/*"), _USER),

@@ -21,6 +21,7 @@ OTHER = {
     "box.cpus": ("1", "1"),
     "box.pids": ("4096", "4096"),
     "box.disk": ("'20g'", "20g"),
+    "box.on": ("'work'", "work"),
     "box.data_volume": ("'shared'", "shared"),
     "editor.default": ("'zed'", "zed"),
     "engine.runtime": ("'embedded'", "embedded"),

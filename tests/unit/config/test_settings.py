@@ -47,7 +47,7 @@ def test_rows():
 
 def test_flags():
     assert settings.flags("run")[0] is Settings.agent_default
-    own = [Settings.box_disk, Settings.box_data_volume]
+    own = [Settings.box_disk, Settings.box_data_volume, Settings.box_on]
     assert settings.flags("shell") == [*settings.flags("limit"), *own]
     assert settings.flags("setup") == [Settings.engine_runtime]
     assert settings.flags("image build") == [Settings.image_source]

@@ -1,8 +1,8 @@
-"""The rows of settings that limit what a box may use of the machine."""
+"""The rows of settings of boxes: what one may use of its machine, where it is, with which data."""
 
 from functools import partial
 
-from containai.config import amounts
+from containai.config import amounts, values
 from containai.config.setting import Reach, Setting
 
 MEMORY = Setting(
@@ -77,4 +77,27 @@ SPARES = Setting(
     "where the machine has 4 GB of memory and much of it is free. [What they "
     "are](../explanation/spares.md).",
     reach=Reach.MACHINE,
+)
+DATA_VOLUME = Setting(
+    "box.data_volume",
+    values.volume,
+    "",
+    "The data volume of new boxes, by its name; made where it is missing. Without it, a "
+    "workspace has its own. Boxes that share one [can run code in each "
+    "other](../explanation/data.md).",
+    flag="--data-volume",
+    metavar="VOLUME",
+    commands=("run", "shell"),
+    reach=Reach.TRUSTED,
+)
+ON = Setting(
+    "box.on",
+    values.place,
+    "",
+    "Where new boxes are: `local`, this machine, or a remote place by its name (`cai remote ls`). "
+    "Without it, the one that `cai remote use` says. [Boxes on a server](../how-to/incus.md).",
+    flag="--on",
+    metavar="NAME",
+    commands=("run", "shell"),
+    reach=Reach.USER,
 )

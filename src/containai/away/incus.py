@@ -1,0 +1,293 @@
+"""Boxes on Incus: a box is an instance, and what we know of it is in its `user.containai.…` keys.
+
+Everybody of the project can read those, and no box can write them.
+"""
+
+import os
+import posixpath
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+
+from containai import __version__
+from containai.away import limits
+from containai.away.place import Ended, Order, Seen, Use
+from containai.boxes.box import Status
+from containai.boxes.given import Files
+from containai.errors import NameTakenError, NoSpaceError, RemoteIdentityError
+from containai.host.machine import Machine
+from containai.incus import certificate, files, images, instances, stream
+from containai.incus import exec as execution
+from containai.incus.client import Incus
+from containai.incus.errors import ForbiddenError, IncusError, NotFoundError
+from containai.incus.instances import Instance
+from containai.incus.known import Remote
+from containai.layout import REMOTE_OWNER, REMOTE_WORKSPACE
+from containai.work.ui import Progress
+
+#: How the keys of an instance begin that are ours.
+KEY = "user.containai."
+#: What a box is on Incus: an id range of its own, and its own Docker in it.
+_CONFIG = {"security.nesting": "true", "security.idmap.isolated": "true"}
+#: How long a box may take to shut down, in seconds, as boxes here may (spec.STOP_TIMEOUT).
+_PATIENCE = 100
+#: How many files are put at once.
+_AT_ONCE = 4
+#: How long ssh's connection waits for a box that boots, in seconds.
+_BOOT = 90
+_STATUS = {
+    "Running": Status.RUNNING,
+    "Ready": Status.RUNNING,
+    "Stopped": Status.STOPPED,
+    "Frozen": Status.PAUSED,
+}
+#: What a server says whose storage is full.
+_FULL = ("no space left", "disk quota exceeded", "not enough space")
+
+
+class IncusPlace:
+    """A server or cluster of Incus, as one user of this machine sees it."""
+
+    def __init__(self, host: Machine, remote: Remote) -> None:
+        self.name = remote.name
+        self._host = host
+        self._remote = remote
+        self._identity = certificate.identity(host)
+
+    @cached_property
+    def owner(self) -> str:
+        """The fingerprint of this user's certificate."""
+        return certificate.fingerprint(self._identity)
+
+    @cached_property
+    def incus(self) -> Incus:
+        """The connection, which is kept."""
+        return self._another()
+
+    def _another(self) -> Incus:
+        return Incus(self._remote.served(self._identity), self._remote.project)
+
+    def find(self, instance: str) -> Seen | None:
+        """See `Place`."""
+        with self._told():
+            found = instances.find(self.incus, instance)
+        return _seen(found) if found is not None else None
+
+    def every(self, *, timeout: float) -> list[Seen]:
+        """See `Place`."""
+        with self._told():
+            return [_seen(each) for each in instances.listed(self.incus, timeout=timeout)]
+
+    def create(self, order: Order, progress: Progress) -> None:
+        """See `Place`."""
+        config = _CONFIG | {key: text for key, text in order.limits.items() if text}
+        config |= {
+            KEY + "version": __version__,
+            KEY + "box": order.name,
+            REMOTE_OWNER: self.owner,
+            KEY + "host": socket.gethostname(),
+            REMOTE_WORKSPACE: order.workspace,
+            KEY + "image": order.image_name,
+            KEY + "host-key": order.host_key,
+        }
+        wanted = instances.Wanted(
+            order.instance,
+            instances.of_image(order.image),
+            config,
+            description=f"ContainAI box {order.name}",
+            devices=self._devices(order.disk),
+        )
+        with self._told():
+            try:
+                # The first one of an image has it unpacked.
+                instances.create(self.incus, wanted, timeout=1800.0, progress=progress)
+            except IncusError as failed:
+                if instances.is_taken(failed):
+                    raise NameTakenError(
+                        f"there is {order.instance!r} on {self.name}", hint="again: cai run"
+                    ) from None
+                raise
+
+    def _devices(self, disk: int) -> dict[str, dict[str, str]]:
+        """Return the root disk of so many bytes: the profile's, as one takes its place whole."""
+        if not disk:
+            return {}
+        from containai.incus import server
+
+        profile = server.profile(self.incus) or {}
+        root = (profile.get("devices") or {}).get("root") or {"type": "disk", "path": "/"}
+        return {"root": {**root, "size": str(disk)}}
+
+    def put(self, instance: str, given: Files) -> None:
+        """See `Place`."""
+        with self._told():
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                parts = [sorted(given.items())[number::_AT_ONCE] for number in range(_AT_ONCE)]
+                done = [pool.submit(self._put, instance, dict(part)) for part in parts if part]
+            for each in done:
+                each.result()
+
+    def _put(self, instance: str, given: Files) -> None:
+        with self._another() as incus:
+            for path, (text, mode) in given.items():
+                content = text.encode("utf-8", "surrogateescape")
+                try:
+                    files.push(incus, instance, f"/{path}", content, uid=0, gid=0, mode=mode)
+                except NotFoundError:
+                    _make_above(incus, instance, f"/{path}")
+                    files.push(incus, instance, f"/{path}", content, uid=0, gid=0, mode=mode)
+
+    def finish(self, instance: str) -> None:
+        """See `Place`."""
+        self._patch(instance, {KEY + "whole": "true"})
+
+    def limit(self, instance: str, limits: Mapping[str, str]) -> None:
+        """See `Place`."""
+        self._patch(instance, limits)
+
+    def _patch(self, instance: str, config: Mapping[str, str]) -> None:
+        with self._told():
+            found = instances.find(self.incus, instance)
+            if found is None:
+                raise NotFoundError(f"{instance} is gone", code=404)
+            instances.patch(self.incus, found, config=config)
+
+    def start(self, instance: str) -> None:
+        """See `Place`."""
+        with self._told():
+            instances.start(self.incus, instance)
+
+    def stop(self, instance: str) -> None:
+        """See `Place`."""
+        with self._told():
+            self._stop(instance, _PATIENCE)
+
+    def _stop(self, instance: str, patience: int) -> None:
+        try:
+            instances.stop(self.incus, instance, patience=patience)
+        except IncusError as failed:
+            # It ended by itself, just before it was killed (liblxc's words).
+            if "is not running" not in failed.text:
+                raise
+
+    def remove(self, instance: str) -> None:
+        """See `Place`."""
+        with self._told():
+            found = instances.find(self.incus, instance)
+            if found is None:
+                return
+            if found.status != "Stopped":
+                self._stop(instance, 0)
+            instances.delete(self.incus, instance)
+
+    def use(self, instance: str) -> Use:
+        """See `Place`."""
+        with self._told():
+            now = instances.state(self.incus, instance)
+        return Use(
+            now.memory, now.memory_total, now.cpu, now.processes, now.disk, now.disk_total,
+            now.address, now.started_at,
+        )  # fmt: skip
+
+    def log(self, instance: str) -> str:
+        """See `Place`."""
+        with self._told():
+            return instances.console_log(self.incus, instance)
+
+    def run(self, instance: str, words: Sequence[str], stdin: bytes = b"") -> Ended:
+        """See `Place`."""
+        with self._told():
+            done = execution.run(self.incus, instance, execution.Command(words), stdin)
+        return Ended(*done)
+
+    def stream(self, instance: str) -> list[str]:
+        """See `Place`."""
+        return stream.command(self._host.layout.config_dir, self.name, instance, _BOOT)
+
+    def has_image(self, fingerprint: str) -> bool:
+        """See `Place`."""
+        with self._told():
+            return images.find(self.incus, fingerprint) is not None
+
+    def named_image(self, name: str) -> str:
+        """See `Place`."""
+        with self._told():
+            return images.alias(self.incus, name)
+
+    def add_image(self, metadata: str, rootfs: str, fingerprint: str, progress: Progress) -> None:
+        """See `Place`."""
+
+        def sent(done: int, whole: int) -> None:
+            progress(f"{done >> 20} of {whole >> 20} MiB to {self.name}", done / whole)
+
+        with self._told(), open(metadata, "rb") as first, open(rootfs, "rb") as second:
+            name = os.path.basename(rootfs)
+            images.upload(
+                self.incus, first, second, name=name, expected=fingerprint, sent=sent,
+                progress=progress,
+            )  # fmt: skip
+
+    def name_image(self, fingerprint: str, name: str) -> None:
+        """See `Place`."""
+        try:
+            images.set_alias(self.incus, name, fingerprint)
+        except ForbiddenError:
+            # It is found by its fingerprint all the same.
+            return
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Have it said in what fails which place it was."""
+        try:
+            yield
+        except (IncusError, RemoteIdentityError) as failed:
+            text = failed.text if isinstance(failed, IncusError) else ""
+            if any(each in text.lower() for each in _FULL):
+                raise NoSpaceError(
+                    f"{self.name} has no room: {text}",
+                    hint="remove boxes there that nobody needs (cai ls), or ask its administrator",
+                ) from None
+            if isinstance(failed, ForbiddenError):
+                failed.hint = (
+                    "its administrator took your certificate back, or you may not do this there: "
+                    "ask for a token, then: cai remote add"
+                )
+            if not str(failed).startswith(f"{self.name}: "):
+                failed.args = (f"{self.name}: {failed}",)
+            raise
+
+
+def _make_above(incus: Incus, instance: str, path: str) -> None:
+    """Have the directories that a file is in."""
+    names = posixpath.dirname(path).strip("/").split("/")
+    for count in range(len(names)):
+        files.make_directory(incus, instance, "/" + "/".join(names[: count + 1]))
+
+
+def _seen(found: Instance) -> Seen:
+    said = {key.removeprefix(KEY): text for key, text in found.config.items()}
+    status = _STATUS.get(found.status, Status.BROKEN)
+    is_whole = said.get("whole") == "true"
+    if status is Status.STOPPED and not is_whole:
+        status = Status.UNFINISHED
+    node = "" if found.location in ("none", "") else found.location
+    broken = f"its node {node} is away" if node else f"it is {found.status} there"
+    return Seen(
+        instance=found.name,
+        status=status,
+        name=said.get("box", ""),
+        owner=found.config.get(REMOTE_OWNER, ""),
+        workspace=found.config.get(REMOTE_WORKSPACE, ""),
+        host=said.get("host", ""),
+        image=said.get("image", ""),
+        host_key=said.get("host-key", ""),
+        created=found.created_at,
+        node=node,
+        is_whole=is_whole,
+        limits=tuple(
+            (key, found.expanded_config[key]) for key in limits.KEYS if key in found.expanded_config
+        ),
+        problem=broken if status is Status.BROKEN else "",
+    )

@@ -1,0 +1,153 @@
+"""What a remote place can do: one driver a kind of server, and its answers as values."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, NoReturn, Protocol
+
+from containai.boxes.box import Status
+from containai.boxes.given import Files
+from containai.errors import NotThereError
+from containai.work.ui import Progress
+
+
+class Seen(NamedTuple):
+    """A box as its place has it. What of it is not known is "".
+
+    `owner` is the fingerprint of its user's certificate, `host` the machine of that user; `node` is
+    the member of a cluster that it is on. `is_whole` is whether it got all that a new box gets.
+    """
+
+    instance: str
+    status: Status
+    name: str = ""
+    owner: str = ""
+    workspace: str = ""
+    host: str = ""
+    image: str = ""
+    host_key: str = ""
+    created: str = ""
+    node: str = ""
+    is_whole: bool = False
+    limits: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+class Order(NamedTuple):
+    """A box that is to be made: of an image's fingerprint, for a workspace of this machine."""
+
+    instance: str
+    name: str
+    workspace: str
+    image: str
+    image_name: str
+    host_key: str
+    limits: Mapping[str, str]
+    disk: int = 0
+
+
+class Use(NamedTuple):
+    """What a box uses: bytes, nanoseconds of processor, processes; 0 where that is not known."""
+
+    memory: int
+    memory_total: int
+    cpu: int
+    processes: int
+    disk: int
+    disk_total: int
+    address: str
+    since: str
+
+
+class Ended(NamedTuple):
+    """A command that has ended in a box: its code, and what it said."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+class Place(Protocol):
+    """A remote place. All of it raises a RemoteError, and NotThereError for what it cannot do."""
+
+    #: What the user calls it.
+    name: str
+
+    @property
+    def owner(self) -> str:
+        """Who we are there."""
+        ...
+
+    def find(self, instance: str) -> Seen | None:
+        """Return a box, whoever's it is, or None."""
+        ...
+
+    def every(self, *, timeout: float) -> list[Seen]:
+        """Return all boxes there."""
+        ...
+
+    def create(self, order: Order, progress: Progress) -> None:
+        """Make a box, which is neither whole nor started. Raises NameTakenError."""
+        ...
+
+    def put(self, instance: str, given: Files) -> None:
+        """Have files of root's in a box that has not run yet."""
+        ...
+
+    def finish(self, instance: str) -> None:
+        """Say that a box has got all: it is whole from now on."""
+        ...
+
+    def start(self, instance: str) -> None:
+        """Start a box; one that runs already does."""
+        ...
+
+    def stop(self, instance: str) -> None:
+        """Shut a box down, and end it where it does not; one that is off stays so."""
+        ...
+
+    def remove(self, instance: str) -> None:
+        """Remove a box, running or not; one that is gone is."""
+        ...
+
+    def limit(self, instance: str, limits: Mapping[str, str]) -> None:
+        """Change limits of a box, as `away.limits` says them; "" is the place's own."""
+        ...
+
+    def use(self, instance: str) -> Use:
+        """Return what a box uses now."""
+        ...
+
+    def log(self, instance: str) -> str:
+        """Return what a box wrote to its console."""
+        ...
+
+    def run(self, instance: str, words: Sequence[str], stdin: bytes = b"") -> Ended:
+        """Run a short command as the root of a box that runs."""
+        ...
+
+    def stream(self, instance: str) -> list[str]:
+        """Return the command whose stdin and stdout are a connection to a box's sshd."""
+        ...
+
+    def has_image(self, fingerprint: str) -> bool:
+        """Whether the place has an image."""
+        ...
+
+    def named_image(self, name: str) -> str:
+        """Return the fingerprint of what somebody there calls so, or ""."""
+        ...
+
+    def add_image(self, metadata: str, rootfs: str, fingerprint: str, progress: Progress) -> None:
+        """Bring an image there, of two files."""
+        ...
+
+    def name_image(self, fingerprint: str, name: str) -> None:
+        """Call an image so for others, if that may be."""
+        ...
+
+
+def cannot(what: str, place: str, hint: str = "") -> NoReturn:
+    """Raise the one error for what cannot be done with boxes on a place: `what` names it."""
+    raise NotThereError(
+        f"{what} is not to be had on {place}, which is not this machine",
+        hint=hint or "boxes of this machine have it: cai run --on local",
+    )
