@@ -64,7 +64,7 @@ def listed(engine: Engine) -> list[Entry]:
     """Return what ssh has of each box, and of those that it should have something of."""
     layout, own = engine.layout, boxes(engine)
     by_name = {box.name: box for box in own or ()}
-    names = sorted(_of_boxes(layout) | by_name.keys())
+    names = sorted(_of_boxes(layout) | _away(layout) | by_name.keys())
     known = files.read(layout.known_hosts) or ""
     return [_entry(layout, known, name, by_name.get(name), asked=own is not None) for name in names]
 
@@ -79,7 +79,9 @@ def _entry(layout: Layout, known: str, name: str, box: Box | None, *, asked: boo
         wrong.append(f"it leads to port {port}, and the box has {box.ssh_port}")
     if box is not None and block and workspace != box.workspace:
         wrong.append("it is of another workspace")
-    state = box.status if box is not None else GONE if asked else UNKNOWN
+    place = session.place_of(layout, name)
+    otherwise = f"on {place}" if place else GONE if asked else UNKNOWN
+    state = box.status if box is not None else otherwise
     file = layout.ssh_block(name) if block else ""
     connected = session.is_live(layout, name)
     return Entry(name, state, port, workspace, connected, file, tuple(wrong))
@@ -102,8 +104,14 @@ def stale(layout: Layout, own: Sequence[Box]) -> list[str]:
 
 
 def _of_boxes(layout: Layout) -> set[str]:
-    """Return the names of which ssh has something, without spare boxes."""
-    return {name for name in hosts.published(layout) if not name.startswith(SPARE)}
+    """Return the names of which ssh has something, without spare boxes and those elsewhere."""
+    names = {name for name in hosts.published(layout) if not name.startswith(SPARE)}
+    return names - _away(layout)
+
+
+def _away(layout: Layout) -> set[str]:
+    """Return the names of boxes that are on remote places, of which no engine knows."""
+    return {name for name in hosts.published(layout) if session.place_of(layout, name)}
 
 
 def forsaken(layout: Layout) -> list[str]:

@@ -10,7 +10,9 @@ from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon
 from containai.engine.client import Engine
-from containai.errors import BoxNotFoundError
+from containai.errors import BoxNotFoundError, NotThereError, WorkspaceError
+from containai.layout import Layout
+from containai.ssh import session
 
 
 class Located(NamedTuple):
@@ -29,10 +31,11 @@ def locate(
     A name without a path is found from every directory; one that no box has is for a new box of
     the directory itself, as one with `here` is, also below another workspace. Root may have
     anybody's box, but not `to_enter` it, as a box knows its owner's key. Raises WorkspaceError for
-    a path that cannot be one (`force` as there), and NameTakenError for a name that is another
-    user's, another workspace's.
+    a path that cannot be one (`force` as there), NameTakenError for a name that is another user's,
+    another workspace's, and NotThereError for a box on a remote place, of which no engine knows.
     """
     layout = engine.layout
+    _refuse_away(layout, target)
     if target.name is not None:
         box = _named(engine, target.name)
         if box is not None:
@@ -54,6 +57,34 @@ def locate(
     return Located(workspace, box.name if box else name, box)
 
 
+def _refuse_away(layout: Layout, target: Target) -> None:
+    """Raise NotThereError for a box on a remote place: whoever can do something there asks before.
+
+    Which boxes those are, their host blocks say.
+    """
+    for name in _names(layout, target):
+        place = session.place_of(layout, name)
+        if place:
+            raise NotThereError(
+                f"the box {name!r} is on {place}: that can be done only with boxes of this machine",
+                hint=f"in it: ssh {name}; what can be done there: cai help incus",
+            )
+
+
+def _names(layout: Layout, target: Target) -> list[str]:
+    """Return the names that the box of a target can have."""
+    if target.name is not None:
+        return [target.name]
+    try:
+        path = workspaces.resolve(layout, target.path, force=True, exact=target.is_exact).path
+    except WorkspaceError:
+        return []
+    own = workspaces.box_name(path, layout.uid)
+    if os.path.exists(layout.ssh_block(own)):
+        return [own]
+    return [box for box, workspace in session.known(layout) if workspace == path]
+
+
 def _named(engine: Engine, name: str) -> Box | None:
     """Return the box of a name: also one that another is about to be made in the place of."""
     box = lookup.get(engine, name)
@@ -68,6 +99,7 @@ def existing(engine: Engine, target: Target, *, to_enter: bool = False) -> Box:
 
     Raises as `locate`, and BoxNotFoundError where there is none.
     """
+    _refuse_away(engine.layout, target)
     if configuration.read(engine.layout) is None:
         raise BoxNotFoundError(
             "this machine is not set up, so there is no box", hint="make one: cai run"

@@ -31,16 +31,23 @@ class Wanted(NamedTuple):
     follow: bool = False
 
 
-def journal_arguments(box: Box, wanted: Wanted) -> list[str]:
-    """Return the words for docker's client that read a running box's journal."""
+def journal_words(wanted: Wanted) -> list[str]:
+    """Return the command that reads the journal, in a box."""
     return [
-        "exec", *(["--interactive"] if wanted.follow else []), box.container,
-        *(_FOLLOWING if wanted.follow else ()),
         "/usr/bin/journalctl", "--no-pager", "--output=short-iso", f"--lines={wanted.lines}",
         *([f"--since=@{wanted.since}"] if wanted.since else []),
         *(["--boot"] if wanted.boot else []),
         *([f"--unit={wanted.unit}"] if wanted.unit else []),
         *(["--follow"] if wanted.follow else []),
+    ]  # fmt: skip
+
+
+def journal_arguments(box: Box, wanted: Wanted) -> list[str]:
+    """Return the words for docker's client that read a running box's journal."""
+    return [
+        "exec", *(["--interactive"] if wanted.follow else []), box.container,
+        *(_FOLLOWING if wanted.follow else ()),
+        *journal_words(wanted),
     ]  # fmt: skip
 
 

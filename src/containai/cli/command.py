@@ -144,8 +144,12 @@ def _settings(command: Command) -> list[Setting[Any]]:
     return settings.flags(command.path)
 
 
+#: What can stand as the values of settings, for completion.
+_KINDS = {"agent.default": "agents", "box.on": "places"}
+
+
 def _of_setting(row: Setting[Any]) -> Argument:
-    kind = "agents" if row.key == "agent.default" else ""
+    kind = _KINDS.get(row.key, "")
     return Argument(row.flag, row.help, metavar=row.metavar, parse=row.checked, kind=kind)
 
 

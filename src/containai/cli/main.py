@@ -8,7 +8,7 @@ from containai import __version__
 from containai.cli import loudness, warm
 from containai.cli.output import Output
 from containai.cli.report import Become, Enter, Note, Report
-from containai.errors import ContainAIError, NoSpaceError, UnsupportedError
+from containai.errors import ContainAIError, NoSpaceError, NotThereError, UnsupportedError
 from containai.host import noted
 from containai.host.proc import Programs
 from containai.layout import Layout
@@ -174,5 +174,7 @@ def _by_row(words: list[str], output: Output) -> tuple[Report | Become | Enter, 
         layout = Layout.from_environment()
         app = App(layout, terminal, environ=os.environ, flags=asked.flags)
         return row.run(app, **asked.keywords), asked.as_json
+    except NotThereError as refused:
+        raise NotThereError(f"{row.path}: {refused}", hint=refused.hint) from None
     finally:
         terminal.close()

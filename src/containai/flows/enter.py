@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from containai.boxes import workspace as workspaces
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
-from containai.errors import BoxNotFoundError, ContainAIError, UsageError, WorkspaceError
+from containai.errors import BoxNotFoundError, ContainAIError
 from containai.layout import WORKSPACE_IN_BOX, Layout
 from containai.light import TYPE_CHECKING, NamedTuple
 from containai.ssh import session
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Settings whose flags say nothing about the box.
 _OF_SESSION = {"agent.default"}
+#: The one that is only about where the box is.
+_WHERE = "box.on"
 
 
 class Wanted(NamedTuple):
@@ -91,8 +93,12 @@ def there(app: App, target: Target, wanted: Wanted) -> tuple[Box, Workspace]:
     Raises BoxNotFoundError where it goes meanwhile.
     """
     from containai.boxes import locate
+    from containai.flows import away
 
     made(app, target, ["true"], wanted)
+    entry = away.found(app, target)
+    if entry is not None:
+        return away.as_box(app, entry), away.workspace_of(app, entry, target)
     located = locate.locate(app.engine, target, force=True, to_enter=True)
     if located.box is None:
         raise BoxNotFoundError("the box went while it was to be entered", hint="try again")
@@ -104,8 +110,13 @@ def made_at_once(
 ) -> Session | None:
     """Return the session in a box that runs as it is wanted, or None."""
     # What flags say, a box that runs already is to be given first.
-    if wanted.fresh or wanted.read_only or app.flags.keys() - _OF_SESSION:
+    if wanted.fresh or wanted.read_only or app.flags.keys() - _OF_SESSION - {_WHERE}:
         return None
+    if _WHERE in app.flags:
+        from containai.flows import away
+
+        if not away.is_there_already(app, target):
+            return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
     return at_once(app.layout, target, command, force=force, send=wanted.send)
@@ -134,7 +145,11 @@ def in_box(
 
 def _woken(app: App, target: Target, command: Sequence[str], send: Sequence[str]) -> Session:
     from containai.boxes import locate
+    from containai.flows import away
 
+    entry = away.found(app, target)
+    if entry is not None:
+        return away.woken(app, entry, command, send)
     box = locate.existing(app.engine, target, to_enter=True)
     workspace = started(app, box)
     _tell_news(app)
@@ -163,8 +178,11 @@ def _tell_news(app: App) -> None:
 def started(app: App, box: Box) -> Workspace:
     """Have a box that is there running and reachable; return its workspace."""
     from containai.boxes import locate
-    from containai.flows import beside
+    from containai.flows import away, beside
 
+    entry = away.found(app, Target(name=box.name))
+    if entry is not None:
+        return away.started(app, entry)
     workspace = checked(app.layout, locate.workspace_of(box))
     app = app.at(workspace.path)
     app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
@@ -178,9 +196,12 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
     Raises NoSpareError where only a spare is to be that box, and none can.
     """
     from containai.boxes import design
-    from containai.flows import admission, beside, filling, keeper, workspace_image
+    from containai.flows import admission, away, beside, filling, keeper, refusing, workspace_image
     from containai.images import recipe
 
+    place = away.where(app, target)
+    if place is not None:
+        return away.brought_up(app, target, command, wanted, place)
     located = _located(app, target, wanted)
     box = located.box if located is not None else None
     is_made = box is None or wanted.fresh or design.is_left_over(box)
@@ -189,19 +210,19 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
         workspace = checked(app.layout, workspace)
     app = app.at(workspace.path)
     if box is not None and not is_made:
-        refuse_writable(box, wanted)
-    refuse_volume(app, box if not is_made else None)
+        refusing.writable(box, wanted)
+    refusing.volume(app, box if not is_made else None)
     if wanted.fresh and located is not None:
         _agreed(app, box, workspace, wanted)
     if is_made:
         if box is None and not target.here:
-            refuse_moved(app, workspace)
+            refusing.moved(app, workspace)
         image = workspace_image.wanted(app, workspace.path)
         # There are spares only where there is all that.
         if not app.only_spares:
             # Before setup and builds, which take minutes.
             admission.look(app.host, workspace, force=wanted.force)
-            _have(app, image, is_new=located is None)
+            have(app, image, is_new=located is None)
     else:
         image = recipe.wanted(app.settings)
     workspace = wanted.of(workspace)
@@ -268,15 +289,6 @@ def _without_proxies(app: App) -> list[str]:
     return [f"cai: {line}\n" for line in lines]
 
 
-def refuse_volume(app: App, box: Box | None) -> None:
-    """Raise UsageError where a flag says another data volume than a box that is entered has."""
-    from containai.boxes import volumes
-    from containai.config.settings import Settings
-
-    if box is not None:
-        volumes.refuse_other(box, app.settings.flagged(Settings.box_data_volume))
-
-
 def _agreed(app: App, box: Box | None, workspace: Workspace, wanted: Wanted) -> None:
     """Raise ContainAIError where the user does not want to lose what is in a box, or its data."""
     from containai.boxes.design import Order
@@ -304,31 +316,6 @@ def asked(app: App) -> Limits:
 
     flagged = app.settings.flagged
     return limits.said(flagged, app.host.capacity()) if app.flags else limits.Limits()
-
-
-def refuse_writable(box: Box, wanted: Wanted) -> None:
-    """Raise UsageError where a box that is there can write what it is only to read."""
-    if wanted.read_only and not box.read_only:
-        raise UsageError(
-            f"the box {box.name!r} can write its workspace",
-            hint="make it anew: cai run --fresh --read-only",
-        )
-
-
-def refuse_moved(app: App, workspace: Workspace) -> None:
-    """Raise WorkspaceError for one whose box shows it where it was: a box's mounts stay."""
-    from containai.config.settings import Settings
-
-    was = workspaces.moved(app.layout, workspace)
-    volume = app.settings.flagged(Settings.box_data_volume)
-    if was is None or volume:
-        return
-    raise WorkspaceError(
-        f"{workspace.path!r} was {was.path!r} when its box {was.box!r} was made, and a box cannot "
-        "follow",
-        hint=f"in a new box with its data: cai rm --name {was.box}; cai run --data-volume VOLUME "
-        "(cai volume ls); a second box, without: cai run --here; or move it back",
-    )
 
 
 def checked(layout: Layout, workspace: Workspace) -> Workspace:
@@ -370,7 +357,7 @@ def is_set_up(app: App, image: str) -> bool:
     return runtimes.read_choice(app.layout) is not None and app.engine.image(image) is not None
 
 
-def _have(app: App, image: Recipe, *, is_new: bool) -> None:
+def have(app: App, image: Recipe, *, is_new: bool) -> None:
     """Have what a box is made of; `is_new` says that no engine can run yet."""
     from containai.flows import workspace_image
 

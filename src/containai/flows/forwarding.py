@@ -123,7 +123,8 @@ def _connection(app: App, box: Box) -> Iterator[str]:
     files.private_directory(layout.control_dir)
     socket = layout.forward_socket(os.getpid())
     files.remove(socket)
-    container = app.engine.container(box.name)
+    away = session.place_of(layout, box.name)
+    container = None if away else app.engine.container(box.name)
     address = container.address if container else ""
     with _child(app, connect.forwarding_argv(layout, box.name, socket, address)) as child:
         deadline = time.monotonic() + PATIENCE

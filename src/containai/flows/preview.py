@@ -27,7 +27,7 @@ from containai.boxes.spec import create_arguments, data_labels
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon
-from containai.flows import admission, enter, outline, setup, workspace_image
+from containai.flows import admission, enter, outline, refusing, setup, workspace_image
 from containai.flows.outline import Fate, Outline
 from containai.host import files, services
 from containai.images import build, dockerfile
@@ -91,12 +91,12 @@ def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Want
     if box is not None and wanted.fresh and not design.is_left_over(box):
         return _made_anew(app, box, located.workspace, wanted, command)
     if box is not None and not design.is_left_over(box):
-        enter.refuse_volume(app, box)
-        enter.refuse_writable(box, wanted)
+        refusing.volume(app, box)
+        refusing.writable(box, wanted)
         workspace = enter.checked(app.layout, located.workspace)
         return _woken(app, box, workspace, command, wanted.send)
     if box is None and not target.here:
-        enter.refuse_moved(app, located.workspace)
+        refusing.moved(app, located.workspace)
     workspace = _admitted(app, enter.checked(app.layout, located.workspace), wanted)
     image, trust = workspace_image.previewed(app, workspace.path)
     if not enter.is_set_up(app, workspace_image.layer_of(image).reference):

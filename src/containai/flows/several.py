@@ -1,7 +1,7 @@
 """Does the same with all boxes of a user: one that fails is named, the others have their turn."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from containai.boxes.target import Target
 from containai.errors import ContainAIError, UsageError
@@ -11,11 +11,27 @@ if TYPE_CHECKING:
     from containai.boxes.box import Box
 
 
+class Named(Protocol):
+    """A box, wherever it is."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+Each = TypeVar("Each", bound=Named)
+
+
 class Outcome(NamedTuple):
     """The names of the boxes with which it worked, and what was said of the others."""
 
     names: list[str]
     failures: list[ContainAIError]
+
+    def and_of(self, other: "Outcome") -> "Outcome":
+        """Return this and another one."""
+        return Outcome([*self.names, *other.names], [*self.failures, *other.failures])
 
     @property
     def code(self) -> int:
@@ -36,7 +52,7 @@ def own(app: "App", target: Target) -> "list[Box]":
 
 
 def with_each(
-    app: "App", boxes: "list[Box]", act: "Callable[[Box], object]", doing: str = ""
+    app: "App", boxes: Iterable[Each], act: Callable[[Each], object], doing: str = ""
 ) -> Outcome:
     """Do something with each box. `doing` is what is said of it: "stopping"."""
     outcome = Outcome([], [])

@@ -23,23 +23,30 @@ _QUIET, _OFTEN = 2.0, 0.2
 def push(app: "App", target: Target, ignored: Sequence[str]) -> "Pushed | Exchanged":
     """Bring what is new of a workspace into its box."""
     reach, workspace = reached(app, target)
-    told = _Told(app, f"pushing to {reach.box}")
+    told = Told(app, f"pushing to {reach.box}")
     return exchange.push(app.host, app.layout, reach, workspace, ignored=ignored, tell=told)
 
 
 def pull(app: "App", target: Target, *, merge: bool) -> "Pulled | Exchanged":
     """Fetch what is new in a box, and merge it where that is asked for."""
     reach, workspace = reached(app, target)
-    told = _Told(app, f"pulling from {reach.box}")
+    told = Told(app, f"pulling from {reach.box}")
     return exchange.pull(app.host, app.layout, reach, workspace, merge=merge, tell=told)
 
 
 def reached(app: "App", target: Target) -> tuple[Reach, str]:
     """Return how the box of a target is reached, and the workspace whose work it has.
 
-    Raises CopyError for a box that has the workspace itself, as all boxes of this machine do.
+    One that is off is started. Raises CopyError for a box that has the workspace itself, as all
+    boxes of this machine do.
     """
     from containai.boxes import locate
+    from containai.flows import away, away_work
+
+    entry = away.found(app, target)
+    if entry is not None:
+        away.started(app, entry)
+        return away_work.reach(app, entry.name), entry.workspace
 
     box = locate.existing(app.engine, target, to_enter=True)
     raise CopyError(
@@ -48,7 +55,7 @@ def reached(app: "App", target: Target) -> tuple[Reach, str]:
     )
 
 
-class _Told:
+class Told:
     """Says how much it was, once that takes time."""
 
     def __init__(self, app: "App", what: str) -> None:
@@ -58,6 +65,7 @@ class _Told:
         self._bytes = 0
 
     def __call__(self, count: int) -> None:
+        """Be told of more bytes."""
         self._bytes += count
         if time.monotonic() > self._next:
             self._next = time.monotonic() + _OFTEN

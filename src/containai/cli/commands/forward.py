@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 def run(app: App, *, box: Sequence[str], auto: bool, on_demand: bool = False) -> Report:
     """Forward ports of this machine's loopback into a box, until Ctrl-C."""
     from containai.boxes import locate
-    from containai.flows import forwarding
+    from containai.flows import away, forwarding
 
     name, ports = understood(box, auto=auto)
     wanted = forwarding.Wanted(ports, auto, on_demand)
-    found = locate.existing(app.engine, naming.target(name), to_enter=True)
+    target = naming.target(name)
+    entry = away.found(app, target)
+    found = away.as_box(app, entry) if entry else None
+    found = found or locate.existing(app.engine, target, to_enter=True)
     forwarding.ready(app, found, wanted)
 
     def follow(on_line: Callable[[str], None]) -> None:

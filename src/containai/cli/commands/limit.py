@@ -10,8 +10,13 @@ def run(app: App, target: Target) -> Report:
     """Give a box other limits, running or not; without any, say which it has."""
     from containai.boxes import locate
     from containai.boxes.limits import Limits
-    from containai.flows import enter
+    from containai.flows import away, enter
 
+    entry = away.found(app, target)
+    if entry is not None:
+        seen = away.limited(app, entry)
+        limits = dict(seen.seen.limits)
+        return Report({"name": entry.name, "limits": limits}, [f"{entry.name}: {seen.limits}\n"])
     box, asked = locate.existing(app.engine, target), enter.asked(app)
     if asked != Limits():
         box = app.boxes.limit(box, asked)

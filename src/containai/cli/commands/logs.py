@@ -12,6 +12,7 @@ from containai.cli.report import Note, Report
 from containai.errors import BoxNotFoundError, ContainAIError, UsageError
 
 if TYPE_CHECKING:
+    from containai.away.record import Entry
     from containai.boxes.logs import Wanted
 
 #: How much is taken of a box, in characters: it may say more than this machine holds.
@@ -35,7 +36,7 @@ def run(
     """Return what a box said: in its journal where it runs, else on its console; or a job of it."""
     from containai.boxes import locate, logs
     from containai.boxes.box import Status
-    from containai.flows import jobs
+    from containai.flows import away, jobs
 
     target, job = jobs.words_of(target, job)
     wanted = logs.Wanted(lines, since or 0, boot=boot, unit=unit or "", follow=follow)
@@ -47,6 +48,9 @@ def run(
         return _of_job(app, target, job, wanted)
     if console and unit:
         raise UsageError("--unit is of the journal, not of the console", hint="cai logs --help")
+    entry = away.found(app, target)
+    if entry is not None:
+        return _away(app, entry, wanted, console=console)
     box = locate.existing(app.engine, target)
     runs = box.status is Status.RUNNING
     if unit and not runs:
@@ -65,6 +69,24 @@ def run(
     said = _collected(box.name, read)
     value = {"name": box.name, "of": "journal" if journal else "console", "lines": said}
     return Report(value, ["".join(f"{line}\n" for line in said)], notes=notes)
+
+
+def _away(app: App, entry: "Entry", wanted: "Wanted", *, console: bool) -> Report:
+    """Return what a box on a remote place said."""
+    from containai.flows import away_log
+
+    journal = not console and away_log.runs(app, entry)
+
+    def read(on_line: Callable[[str], None]) -> None:
+        away_log.read(app, entry, wanted, on_line, journal=journal)
+
+    if wanted.follow and not journal:
+        raise UsageError("a console on a remote place is not followed", hint="leave out --follow")
+    if wanted.follow:
+        return Report(follow=read)
+    said = _collected(entry.name, read)
+    value = {"name": entry.name, "of": "journal" if journal else "console", "lines": said}
+    return Report(value, ["".join(f"{line}\n" for line in said)])
 
 
 def _of_job(app: App, target: Target, name: str, wanted: "Wanted") -> Report:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
+from containai.incus.known import LOCAL
 
 if TYPE_CHECKING:
     from containai.boxes.box import Box
+    from containai.flows.away_look import Away
     from containai.host.machine import Machine
 
 
@@ -24,17 +26,22 @@ def run(
     Where nothing is set up there are none, and nothing is started.
     """
     from containai.boxes import kills, locate
+    from containai.flows import away_look
 
     if spares:
         return _spares(app)
     listed = locate.listed(app.engine, everybodys=all)
+    answers = away_look.listed(app, everybodys=all)
+    there = [each for answer in answers for each in answer.boxes]
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
         for box in listed
         if box.belongs_to(app.layout.uid)
         for problem in box.problems
     ]
-    if not listed:
+    notes += [Note(each.problem, each.hint) for each in answers if each.problem]
+    notes += [Note(f"{each.name}: {text}") for each in there for text in each.problems]
+    if not listed and not there:
         notes.append(Note("there are no boxes yet", "make one: cai run"))
     older = _older(app, listed)
     if older:
@@ -43,14 +50,36 @@ def run(
     notes += (
         [Note(kill.described(), kill.hint) for kill in kills.news(app.engine)] if listed else []
     )
-    value = [box._asdict() | {"is_older": box.name in older} for box in listed]
+    value = [box._asdict() | {"is_older": box.name in older, "on": LOCAL} for box in listed]
     rows: list[list[str]] = [[] for _ in listed]
     head: list[str] = []
     if listed and (size or load):
         head, rows = _measured(app, listed, value, size=size, load=load)
     table = _table(app.host, listed, owners=all)
     wide = [[*row[:-1], *more, row[-1]] for row, more in zip(table.rows, rows, strict=True)]
-    return Report(value, [Table(wide, [*table.head[:-1], *head, table.head[-1]])], notes=notes)
+    table = Table(wide, [*table.head[:-1], *head, table.head[-1]])
+    if answers:
+        table = _with_places(table, there, owners=all, more=len(head))
+    value += [each.value for each in there]
+    return Report(value, [table], notes=notes)
+
+
+def _with_places(table: Table, there: "list[Away]", *, owners: bool, more: int) -> Table:
+    """Return a table of boxes with where they are, and those that are not here."""
+    rows = [[*row[:-1], LOCAL, row[-1]] for row in table.rows]
+    rows += [
+        [
+            each.name,
+            *[each.owner or "you"] * owners,
+            each.status,
+            "-",
+            *["-"] * more,
+            each.where,
+            each.workspace,
+        ]
+        for each in there
+    ]
+    return Table(rows, [*table.head[:-1], "ON", table.head[-1]])
 
 
 def _spares(app: App) -> Report:
@@ -142,6 +171,7 @@ COMMANDS = (
             Example("cai ls --load --size", "with what they use"),
             Example("cai ls --all --json", "everybody's, for machines"),
         ),
-        more="A broken one is listed with what is wrong, and one from an older image as such.",
+        more="A broken one is listed with what is wrong, and one from an older image as such. "
+        "Those on remote places are among them, and a place that does not answer is named.",
     ),
 )

@@ -9,6 +9,7 @@ from containai.cli import detaching, giving, making
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Enter, Note, Report
 from containai.flows import enter
+from containai.ssh.session import place_of
 
 if TYPE_CHECKING:
     from containai.flows.preview import Preview
@@ -54,6 +55,7 @@ def run(
         wanted = wanted._replace(send=logins)
     given, carried = giving.given(app, env), wanted.send
     wanted = wanted._replace(send=[*carried, *given])
+    _refuse_away(app, target, job=asked is not None, keep=keep, dry_run=dry_run)
     if asked is not None and not dry_run:
         outcome = _as_job(app, target, words, wanted, asked, env, agent=not command)
         if keep:
@@ -67,7 +69,7 @@ def run(
             _keep(app, target)
         if news:
             app.ui.tell(news)
-        if callback:
+        if callback and not place_of(app.layout, entered.box):
             _lead_back(app, entered.box, callback)
         entered = giving.at_terminal(entered, tty=tty, no_tty=no_tty)
         return Enter(entered, {**{name: app.environ[name] for name in carried}, **given})
@@ -77,6 +79,19 @@ def run(
     argv = giving.shown_terminal(seen.argv, tty=tty, no_tty=no_tty)
     names = sorted({each.partition("=")[0] for each in env or ()})
     return _shown(seen._replace(argv=argv), words, names, asked)
+
+
+def _refuse_away(app: App, target: Target, *, job: bool, keep: bool, dry_run: bool) -> None:
+    """Raise NotThereError for what is only done in boxes of this machine."""
+    if not (job or keep or dry_run):
+        return
+    from containai.away.place import cannot
+    from containai.flows import away
+
+    place = away.where(app, target)
+    if place is not None:
+        option = "--dry-run" if dry_run else "--keep" if keep else "a job"
+        cannot(option, place.place, "leave it out, or start it in the box: cai shell")
 
 
 def _as_job(

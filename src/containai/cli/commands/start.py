@@ -9,23 +9,28 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
     """Start the workspace's box, or all of the user's, until they can be entered."""
-    from containai.flows import enter
+    from containai.flows import away, enter
 
     if all:
         return _all(app, target)
     from containai.boxes import locate
 
+    entry = away.found(app, target)
+    if entry is not None:
+        away.started(app, entry)
+        return Report({"name": entry.name, "running": True})
     box = locate.existing(app.engine, target, to_enter=True)
     enter.started(app, box)
     return Report({"name": box.name, "running": True})
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import enter, several
+    from containai.flows import away, enter, several
 
     boxes = several.own(app, target)
     done = several.with_each(app, boxes, lambda box: enter.started(app, box))
-    return every.report(done, "running")
+    there = several.with_each(app, away.every(app), lambda each: away.started(app, each))
+    return every.report(done.and_of(there), "running")
 
 
 COMMANDS = (

@@ -10,6 +10,7 @@ from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table, size
 
 if TYPE_CHECKING:
+    from containai.away.record import Entry
     from containai.boxes.box import Box
     from containai.flows.status import Seen, Sizes
 
@@ -20,7 +21,11 @@ EVERY = 2.0
 def run(app: App, target: Target, *, watch: bool, size: bool, processes: bool) -> Report:
     """Say how a box is, once or again and again."""
     from containai.boxes import locate
+    from containai.flows import away
 
+    entry = away.found(app, target)
+    if entry is not None:
+        return _away(app, entry, watch=watch)
     box = locate.existing(app.engine, target)
     if not watch:
         return _report(app, box, with_sizes=size, with_processes=processes)
@@ -37,6 +42,40 @@ def run(app: App, target: Target, *, watch: bool, size: bool, processes: bool) -
             time.sleep(EVERY)
 
     return Report(frames=frames())
+
+
+def _away(app: App, entry: "Entry", *, watch: bool) -> Report:
+    """Say how a box on a remote place is."""
+    from containai.flows import away_look
+
+    def report() -> Report:
+        seen = away_look.look(app, entry)
+        now, use = seen.seen, seen.use
+        where = f"{entry.place}/{now.node}" if now.node else entry.place
+        rows = [
+            [str(now.status), f"{entry.name}{_since(use.since) if use else ''}"],
+            ["workspace", entry.workspace],
+            ["image", now.image],
+            ["on", where],
+            ["limits", seen.limits],
+        ]
+        if use is not None:
+            rows += [
+                ["memory", f"{size(use.memory)} of {size(use.memory_total)}"],
+                ["processes", str(use.processes)],
+                ["disk", size(use.disk)],
+                ["address", use.address or "-"],
+            ]
+        value = {"name": entry.name, "on": entry.place, **now._asdict(), "use": use}
+        notes = [Note(f"{entry.name}: {now.problem}", "see: cai ls")] if now.problem else []
+        return Report(value, [Table(rows)], notes=notes)
+
+    def frames() -> Iterator[Report]:
+        while True:
+            yield report()
+            time.sleep(EVERY)
+
+    return Report(frames=frames()) if watch else report()
 
 
 def _report(app: App, box: "Box", *, with_sizes: bool, with_processes: bool) -> Report:

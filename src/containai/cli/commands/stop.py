@@ -12,7 +12,13 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
     if all:
         return _all(app, target)
     from containai.boxes import locate
+    from containai.flows import away
 
+    entry = away.found(app, target)
+    if entry is not None:
+        app.ui.say(f"stopping the box {entry.name} on {entry.place}")
+        away.stop(app, entry)
+        return Report({"name": entry.name, "stopped": True})
     box = locate.existing(app.engine, target)
     app.ui.say(f"stopping the box {box.name}")
     app.boxes.stop(box)
@@ -20,11 +26,12 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import several
+    from containai.flows import away, several
 
     running = [box for box in several.own(app, target) if not box.status.is_off]
     done = several.with_each(app, running, app.boxes.stop, "stopping")
-    return every.report(done, "stopped")
+    there = several.with_each(app, away.every(app), lambda each: away.stop(app, each), "stopping")
+    return every.report(done.and_of(there), "stopped")
 
 
 COMMANDS = (

@@ -1,0 +1,43 @@
+"""What is refused of a box that is there, or is to be made: another than it is, or can be."""
+
+from typing import TYPE_CHECKING
+
+from containai.app import App
+from containai.boxes import volumes
+from containai.boxes import workspace as workspaces
+from containai.boxes.box import Box
+from containai.boxes.workspace import Workspace
+from containai.config.settings import Settings
+from containai.errors import UsageError, WorkspaceError
+
+if TYPE_CHECKING:
+    from containai.flows.enter import Wanted
+
+
+def volume(app: App, box: Box | None) -> None:
+    """Raise UsageError where a flag says another data volume than a box that is entered has."""
+    if box is not None:
+        volumes.refuse_other(box, app.settings.flagged(Settings.box_data_volume))
+
+
+def writable(box: Box, wanted: "Wanted") -> None:
+    """Raise UsageError where a box that is there can write what it is only to read."""
+    if wanted.read_only and not box.read_only:
+        raise UsageError(
+            f"the box {box.name!r} can write its workspace",
+            hint="make it anew: cai run --fresh --read-only",
+        )
+
+
+def moved(app: App, workspace: Workspace) -> None:
+    """Raise WorkspaceError for one whose box shows it where it was: a box's mounts stay."""
+    was = workspaces.moved(app.layout, workspace)
+    volume = app.settings.flagged(Settings.box_data_volume)
+    if was is None or volume:
+        return
+    raise WorkspaceError(
+        f"{workspace.path!r} was {was.path!r} when its box {was.box!r} was made, and a box cannot "
+        "follow",
+        hint=f"in a new box with its data: cai rm --name {was.box}; cai run --data-volume VOLUME "
+        "(cai volume ls); a second box, without: cai run --here; or move it back",
+    )

@@ -1,0 +1,55 @@
+"""Commands on boxes of a remote place that steers a terminal: cases of test_views.py."""
+
+from containai.away import record
+from containai.away.record import Entry
+from containai.boxes.box import Status
+from containai.boxes.target import Target
+from containai.cli.commands import limit, logs, ls, pull, push, rm, status, stop
+from harness.place import OTHER, OWN, FakePlace
+
+#: As in of_running.py.
+EVIL = "a\x1b[2J\x9b1m\r\x07\u202e\x7fb"
+
+
+def _away(app):
+    """Return the App with boxes on a place, of this user and of others."""
+    place = FakePlace(EVIL)
+    place.console = f"{EVIL}\n"
+    app.place = lambda name: place
+    for name, owner in ((EVIL, OWN), (f"{EVIL}-4", OTHER)):
+        place.create_as(name, owner, EVIL)
+    record.put(app.layout, Entry(EVIL, EVIL, EVIL, f"/srv/{EVIL}"))
+    return app
+
+
+def _broken(app):
+    app = _away(app)
+    app.place(EVIL)._set(EVIL, status=Status.BROKEN, problem=EVIL, node=EVIL)
+    return app
+
+
+#: The command, how it is done, and whether it says a name of somebody's at all.
+CASES = [
+    ("ls", lambda app: ls.run(_away(app), all=True), True),
+    ("ls", lambda app: ls.run(_broken(app), all=False), True),
+    (
+        "status",
+        lambda app: status.run(
+            _away(app), Target(name=EVIL), watch=False, size=False, processes=False
+        ),
+        True,
+    ),
+    ("limit", lambda app: limit.run(_away(app), Target(name=EVIL)), True),
+    (
+        "logs",
+        lambda app: logs.run(
+            _away(app), Target(name=EVIL), follow=False, since=None, lines=9, unit=None,
+            boot=False, console=True,
+        ),
+        False,
+    ),
+    ("stop", lambda app: stop.run(_away(app), Target(name=EVIL), all=False), True),
+    ("rm", lambda app: rm.run(_away(app), Target(name=EVIL), all=False), True),
+    ("push", lambda app: push.run(_broken(app), Target(name=EVIL)), True),
+    ("pull", lambda app: pull.run(_broken(app), Target(name=EVIL), merge=False), True),
+]  # fmt: skip

@@ -1,0 +1,123 @@
+"""A box on a remote place, for every command: it knows what to do, or says by name that it cannot.
+
+Neither this machine's engine nor the place is asked before that is said.
+"""
+
+import pytest
+
+from containai.away import record
+from containai.away.record import Entry
+from containai.boxes.workspace import box_name
+from containai.cli import command, main, registry
+from containai.errors import NotThereError, UsageError
+from containai.ssh import hosts
+
+ROWS = registry.every()
+#: What is done there, with the words that ask for it. The place is asked: there is none here.
+THERE = {
+    "run": [".", "--", "true"],
+    "shell": ["."],
+    "exec": [".", "--", "true"],
+    "start": ["."],
+    "stop": ["."],
+    "restart": ["."],
+    "rm": ["."],
+    "limit": ["--memory=1g", "."],
+    "status": ["."],
+    "logs": ["."],
+    "push": ["."],
+    "pull": ["."],
+    "code": ["--show", "."],
+    "forward": [".", "3000"],
+}
+#: What is said not to be done there, with the words that ask for it.
+HERE = {
+    "attach": ["."],
+    "cp": [":x", "y"],
+    "doctor": ["."],
+    "export": ["."],
+    "import": ["."],
+    "jobs": ["."],
+    "keep": ["."],
+    "kill": [".", "job"],
+    "mount add": [".", "/tmp"],
+    "mount ls": ["."],
+    "mount rm": [".", "/data"],
+    "ports": ["."],
+    "rename": [".", "other"],
+    "run": ["--detach", ".", "--", "true"],
+    "ssh config": ["."],
+}
+#: What is of no box that its words name.
+OF_NONE = {
+    "completion", "config edit", "config get", "config list", "config path", "config set",
+    "config unset", "docker", "engine logs", "engine start", "engine status", "engine stop",
+    "help", "image build", "image export", "image import", "image ls", "image preload",
+    "image prune", "image pull", "image push", "image show", "ls", "prune", "reclaim", "remote add", "remote ls", "remote rm", "remote show", "remote use",
+    "restore",
+    "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
+    "volume backup", "volume ls", "volume restore", "volume rm",
+}  # fmt: skip
+
+
+@pytest.fixture
+def away(app, workspace):
+    """An App whose user has a box of this directory on a place that is not known any more."""
+    name = box_name(str(workspace), app.layout.uid)
+    record.put(app.layout, Entry(name, "work", name, str(workspace)))
+    block = hosts.host_block(
+        app.layout, name, proxy="/bin/false", place="work", workspace=str(workspace),
+        inode="1:2", forward_agent=False,
+    )  # fmt: skip
+    hosts.ensure_user(app.host)
+    hosts.publish(app.layout, name, block, "ssh-ed25519 KEY")
+    app.docker.requests.clear()
+    return app
+
+
+def done(app, path, words):
+    (row,) = (row for row in ROWS if row.path == path)
+    asked = command.parse(row, words)
+    app.flags = asked.flags
+    return row.run(app, **asked.keywords)
+
+
+def test_every_command_is_in_a_table():
+    assert {*THERE, *HERE, *OF_NONE} == {row.path for row in ROWS}
+
+
+@pytest.mark.parametrize("path", THERE)
+def test_what_is_done_there_asks_the_place(away, path):
+    with pytest.raises(UsageError, match="there is no remote place 'work'"):
+        done(away, path, THERE[path])
+    assert away.docker.requests == []
+
+
+@pytest.mark.parametrize("path", HERE)
+def test_what_is_not_done_there_says_so_and_asks_nobody(away, path):
+    with pytest.raises(NotThereError) as raised:
+        done(away, path, HERE[path])
+    assert raised.value.exit_code == 33
+    assert "work" in str(raised.value)
+    assert raised.value.hint
+    assert away.docker.requests == []
+
+
+def test_the_command_is_named(away, monkeypatch, capsys):
+    monkeypatch.setattr(main.Layout, "from_environment", lambda: away.layout)
+    assert main.main(["jobs", "."]) == 33
+    assert capsys.readouterr().err.startswith("cai: jobs: the box ")
+
+
+@pytest.mark.parametrize(
+    "option", ["--read-only", "--skip-mounts", "--data-volume=vol", "--swap=1g"]
+)
+def test_what_a_box_there_cannot_be(away, option):
+    with pytest.raises(NotThereError):
+        done(away, "run", [option, ".", "--", "true"])
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--keep", "--detach"])
+def test_what_run_cannot_do_there(away, option):
+    with pytest.raises(NotThereError):
+        done(away, "run", [option, ".", "--", "true"])
