@@ -156,8 +156,11 @@ def stop(app: App, entry: Entry) -> None:
 
 def lost(app: App, entry: Entry) -> str:
     """Return what goes with a box, for who is about to remove it; "" for nothing but the box."""
-    if app.away(entry.place).find(entry) is None:
+    seen = app.away(entry.place).find(entry)
+    if seen is None or not seen.is_whole:
         return ""
+    if seen.status is not Status.RUNNING:
+        return f"it is {seen.status}, so what of its work was not fetched is not known"
     return away_work.unfetched(app, entry)
 
 

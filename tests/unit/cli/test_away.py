@@ -53,8 +53,8 @@ OF_NONE = {
     "completion", "config edit", "config get", "config list", "config path", "config set",
     "config unset", "docker", "engine logs", "engine start", "engine status", "engine stop",
     "help", "image build", "image export", "image import", "image ls", "image preload",
-    "image prune", "image pull", "image push", "image show", "ls", "prune", "reclaim", "remote add", "remote ls", "remote rm", "remote show", "remote use",
-    "restore",
+    "image prune", "image pull", "image push", "image show", "ls", "prune",
+    "reclaim", "remote add", "remote ls", "remote rm", "remote show", "remote use", "restore",
     "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
     "volume backup", "volume ls", "volume restore", "volume rm",
 }  # fmt: skip
