@@ -15,7 +15,7 @@ from containai.boxes.claiming import NoSpareError
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.config.settings import Settings
-from containai.errors import ContainAIError, NameTakenError
+from containai.errors import ContainAIError, DamagedError, NameTakenError
 from containai.flows import away_image, away_look, away_work, enter
 from containai.flows.enter import Wanted
 from containai.incus import known
@@ -147,6 +147,14 @@ def as_box(app: App, entry: Entry) -> Box:
 def every(app: App) -> list[Entry]:
     """Return the user's boxes on remote places."""
     return list(record.every(app.layout).values())
+
+
+def every_known(app: App) -> list[Entry]:
+    """Return the same, as far as a damaged file says."""
+    try:
+        return every(app)
+    except DamagedError:
+        return []
 
 
 def stop(app: App, entry: Entry) -> None:

@@ -22,9 +22,10 @@ def run(
 
     scope = Scope(containers=containers, volumes=volumes, images=images, purge=purge)
     wanted = steps.checks(app.host, Choices(app.settle()))
+    away = _away(app)
     if dry_run:
         text = dry_run_of([uninstall.plan(app.host, wanted, scope)])
-        return Report({"changed": False, "plan": text.splitlines()}, [text])
+        return Report({"changed": False, "plan": text.splitlines()}, [text], notes=away)
     kept = [] if volumes or purge else _kept(app)
     done = uninstall.uninstall(app.host, wanted, scope, app.ui)
     if not done.plan.actions:
@@ -32,7 +33,7 @@ def run(
     value = {"changed": True, "packages": done.packages, "data_volumes": kept}
     stay = f"These data volumes stay for a later cai setup: {', '.join(kept)}\n" if kept else ""
     views = ["uninstalled\n", stay, _packages(done.packages), _CAI]
-    return Report(value, views, notes=_include(app.layout))
+    return Report(value, views, notes=[*_include(app.layout), *away])
 
 
 def _include(layout: "Layout") -> list[Note]:
@@ -44,6 +45,17 @@ def _include(layout: "Layout") -> list[Note]:
     line = include.line(layout.ssh_blocks)
     said = f"{layout.ssh_config} could not be changed, and says {line}: nothing is there any more"
     return [Note(said, "have whatever makes it leave that out")]
+
+
+def _away(app: App) -> list[Note]:
+    """Return what is to be said of boxes that are not on this machine: they stay."""
+    from containai.flows import away
+
+    boxes = [f"{entry.name} on {entry.place}" for entry in away.every_known(app)]
+    if not boxes:
+        return []
+    hint = "cai rm while their keys are here; later only an administrator of the server can"
+    return [Note(f"these boxes stay where they are: {', '.join(boxes)}", hint)]
 
 
 def _kept(app: App) -> list[str]:

@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from containai.away import record as away
+from containai.away.record import Entry
 from containai.cli.commands import uninstall
 from containai.errors import ContainAIError, NotSetUpError
 from containai.host import files
@@ -60,6 +62,15 @@ def test_an_include_that_has_to_stay_is_said(bare, have_steps):
     (note,) = run(bare).notes
     assert bare.layout.ssh_config in note.text
     assert line in note.text
+
+
+def test_boxes_that_are_elsewhere_stay_and_are_named(bare, have_steps):
+    have_steps(Switch("a", right=True))
+    away.put(bare.layout, Entry("api", "work", "api", "/srv/api"))
+    for dry_run in (True, False):
+        assert "api on work" in run(bare, dry_run=dry_run).notes[-1].text
+    files.write(bare.layout.away, "damaged")
+    assert run(bare, dry_run=True).notes == []
 
 
 def test_who_does_not_agree_keeps_it(layout, have_steps):
