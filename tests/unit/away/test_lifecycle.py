@@ -87,7 +87,7 @@ def test_a_new_box_gets_all_before_it_runs(doing):
 def test_its_host_block_leads_there(doing):
     doing.up()
     assert session.place_of(doing.layout, "api") == "work"
-    block = files.read(doing.layout.ssh_block("api"))
+    block = files.read(doing.layout.ssh_block("api")) or ""
     assert "    ProxyCommand /py /stream.py work api\n" in block
     assert session.workspace_of(doing.layout, "api") == doing.workspace.path
 

@@ -14,7 +14,7 @@ EVIL = "a\x1b[2J\x9b1m\r\x07\u202e\x7fb"
 def _away(app):
     """Return the App with boxes on a place, of this user and of others."""
     place = FakePlace(EVIL)
-    place.console = f"{EVIL}\n"
+    place.console = f"{EVIL} [2J\n"
     app.place = lambda name: place
     for name, owner in ((EVIL, OWN), (f"{EVIL}-4", OTHER)):
         place.create_as(name, owner, EVIL)
@@ -46,10 +46,10 @@ CASES = [
             _away(app), Target(name=EVIL), follow=False, since=None, lines=9, unit=None,
             boot=False, console=True,
         ),
-        False,
+        True,
     ),
     ("stop", lambda app: stop.run(_away(app), Target(name=EVIL), all=False), True),
     ("rm", lambda app: rm.run(_away(app), Target(name=EVIL), all=False), True),
-    ("push", lambda app: push.run(_broken(app), Target(name=EVIL)), True),
+    ("push", lambda app: push.run(_broken(app), Target(name=EVIL), ignored=None), True),
     ("pull", lambda app: pull.run(_broken(app), Target(name=EVIL), merge=False), True),
 ]  # fmt: skip

@@ -145,7 +145,8 @@ def test_an_older_server_runs_sshd(server, incus, ends, code):
     assert ends.all_of_it() == b"SSH-2.0-x\r\ndata"
     ended()
     asked = server.execs.running[0].asked
-    assert (asked["command"], asked["user"]) == (["/usr/sbin/sshd", "-i"], 0)
+    assert (asked["command"], asked["user"]) == ([*stream.SSHD], 0)
+    assert asked["command"][-1].endswith("; exec /usr/sbin/sshd -i")
 
 
 def test_nothing_is_lost_of_ssh_while_sshd_does_not_start(server, incus, ends):

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -282,7 +283,7 @@ def test_a_connection_that_stands_is_one_that_answers(answer, stands):
 
 def test_a_box_elsewhere_is_reached_by_what_its_block_says(layout):
     os.makedirs(layout.ssh_blocks)
-    words = {"workspace": "/w", "inode": "1:2", "forward_agent": False}
+    words: dict[str, Any] = {"workspace": "/w", "inode": "1:2", "forward_agent": False}
     here = hosts.host_block(layout, "here", port=2301, **words)
     there = hosts.host_block(layout, "there", proxy="/py stream", place="work", **words)
     files.write(layout.ssh_block("here"), here, 0o600)
