@@ -36,7 +36,12 @@ class About(NamedTuple):
 
 def about(incus: Incus, *, timeout: float = 15.0) -> About:
     """Return what a server says of itself, to whomever asks. Raises an IncusError."""
-    said = _object(incus.get("", timeout=timeout))
+    return parsed(incus.get("", timeout=timeout))
+
+
+def parsed(given: Any) -> About:
+    """Return what a server says of itself, from its answer at /1.0. Raises GarbageError."""
+    said = _object(given)
     here = said.get("environment")
     here = here if isinstance(here, dict) else {}
     return About(
