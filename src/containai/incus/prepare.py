@@ -5,6 +5,7 @@ removed. Of a cluster, the first two parts are for each member, the others for a
 https://linuxcontainers.org/incus/docs/main/reference/projects/
 """
 
+import ipaddress
 import json
 import re
 import shlex
@@ -47,7 +48,7 @@ FEATURES = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}(MiB|GiB|TiB)")
-_SUBNET = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
+_BRIDGE = re.compile(r"[a-z][a-z0-9-]{1,14}")
 _ADDRESS = re.compile(r"([A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
 
 
@@ -108,20 +109,24 @@ def commands(wanted: Wanted) -> list[Run]:
 
 def _refuse_odd(wanted: Wanted) -> None:
     rules = {
-        "user": (wanted.user, _USER),
-        "project": (wanted.project, _NAME),
-        "storage pool": (wanted.pool, _NAME),
-        "network": (wanted.bridge, re.compile(r"[a-z][a-z0-9-]{1,14}")),
-        "address to listen at": (wanted.address, _ADDRESS),
-        "subnet": (wanted.subnet or "10.0.0.1/24", _SUBNET),
+        "user": (wanted.user, _USER, "alice"),
+        "project": (wanted.project, _NAME, "boxes"),
+        "storage pool": (wanted.pool, _NAME, "default"),
+        "network": (wanted.bridge, _BRIDGE, "incusbr0"),
+        "address to listen at": (wanted.address, _ADDRESS, ":8443"),
     }
     sizes = (wanted.size, *(size for given in wanted[-2:] for size in (given.memory, given.disk)))
-    checked = [*rules.items(), *(("size", (size, _SIZE)) for size in sizes if size)]
-    for what, (text, pattern) in checked:
+    checked = [*rules.items(), *(("size", (size, _SIZE, "8GiB")) for size in sizes if size)]
+    for what, (text, pattern, example) in checked:
         if not pattern.fullmatch(text):
-            raise UsageError(
-                f"the {what} cannot be {text!r}", hint=f"its form is {pattern.pattern}"
-            )
+            raise UsageError(f"the {what} cannot be {text!r}", hint=f"one is such as {example}")
+    if wanted.subnet and not _is_subnet(wanted.subnet):
+        raise UsageError(
+            f"the subnet cannot be {wanted.subnet!r}",
+            hint="it is the server's own address in a private network, such as 10.77.0.1/24",
+        )
+    if min(wanted.boxes, *(given.cpus for given in wanted[-2:])) < 0:
+        raise UsageError("a number of boxes or processors is 0 or more", hint="0 is for no limit")
     if wanted.project == "default":
         raise UsageError(
             "the project default is not for boxes", hint="its owner has all of the server"
@@ -132,6 +137,17 @@ def _refuse_odd(wanted: Wanted) -> None:
                 "a limit for all boxes together needs one for each",
                 hint="Incus refuses a box without, where its project has one",
             )
+
+
+def _is_subnet(text: str) -> bool:
+    """Whether it is an address of a private network, with room for boxes, and not its first."""
+    try:
+        given = ipaddress.IPv4Interface(text)
+    except ValueError:
+        return False
+    net = given.network
+    own = given.ip not in (net.network_address, net.broadcast_address)
+    return "/" in text and own and net.is_private and 8 <= net.prefixlen <= 28
 
 
 def _packages() -> str:
