@@ -17,11 +17,10 @@ from containai.incus.instances import Instance
 from containai.incus.message import Answer, quoted
 from containai.incus.server import About, Member, Project
 from containai.incus.wire import value
+from containai.layout import REMOTE_OWNER
 
 Value = TypeVar("Value")
 
-#: Whose an instance is, by the fingerprint of a certificate: only into one of ours is looked.
-OWNER = "user.containai.owner"
 #: What is read in a box that runs: the kernel's limit, its ids, and those that its users may have.
 INSTANCES_FILE = "/proc/sys/fs/inotify/max_user_instances"
 FILES = (INSTANCES_FILE, "/proc/self/uid_map", "/etc/subuid", "/etc/subgid")
@@ -196,7 +195,7 @@ def _inside(incus: Incus, boxes: list[Instance] | Unseen, own: str) -> Inside | 
     """Return what one box of ours says: into others' nobody looks."""
     if isinstance(boxes, Unseen):
         return boxes
-    ours = [each for each in boxes if each.is_running and each.config.get(OWNER) == own]
+    ours = [each for each in boxes if each.is_running and each.config.get(REMOTE_OWNER) == own]
     if not ours:
         return Unseen("it is seen only in a box, and none of yours runs there")
     name = ours[0].name

@@ -139,13 +139,18 @@ def make_right(host: Machine, row: Row, wanted: Plan, progress: Progress) -> Non
 
 def table(rows: Iterable[Row], *, missing: str = "wrong") -> str:
     """Return what was checked and seen, a line each."""
-    lines = []
-    for row in rows:
-        state = row.finding.state
-        mark = missing if state is State.WRONG else state.value
-        lines.append(f"{mark:7}  {row.step.title}: {row.finding.seen}")
-        if mark == State.WRONG and row.step.means:
-            lines.append(f"         means: {row.step.means.replace('`', '')}")
-        if row.finding.hint:
-            lines.append(f"         hint: {row.finding.hint}")
+    return "".join(
+        shown(row.step.title, row.finding, row.step.means, missing=missing) for row in rows
+    )
+
+
+def shown(title: str, finding: Finding[Any], means: str, *, missing: str = "wrong") -> str:
+    """Return what was seen of one thing, and what it means and asks for where it is not right."""
+    state = finding.state
+    mark = missing if state is State.WRONG else state.value
+    lines = [f"{mark:7}  {title}: {finding.seen}"]
+    if mark == State.WRONG and means:
+        lines.append(f"         means: {means.replace('`', '')}")
+    if finding.hint:
+        lines.append(f"         hint: {finding.hint}")
     return "".join(line + "\n" for line in lines)

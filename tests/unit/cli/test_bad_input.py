@@ -111,6 +111,13 @@ WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
     "remote rm": [([], UsageError), (["gone"], UsageError), (["local"], UsageError)],
     "remote use": [([], UsageError), (["gone"], UsageError), (["A b"], UsageError)],
     "remote show": [([], UsageError), (["gone"], UsageError), (["local"], UsageError)],
+    "remote prepare": [
+        (["--user", "a b"], UsageError),
+        (["--memory", "8g"], UsageError),
+        (["--boxes", "x"], UsageError),
+        (["--apply", "--subnet", "10.0.0.0/24"], UsageError),
+    ],
+    "remote doctor": [([], UsageError), (["gone"], UsageError), (["A b"], UsageError)],
     "completion": [(["csh"], UsageError)],
     "help": [
         (["no-such-topic"], UsageError),

@@ -65,7 +65,7 @@ from containai.layout import DATA_IN_BOX, IMAGE_REPOSITORY, LABEL_PART_OF, LABEL
 from containai.trust import Trusted
 from harness.app import ANOTHER, FakeApp, container
 from harness.attack_facts import known
-from unit.cli import of_away, of_jobs, of_remotes, of_running
+from unit.cli import of_away, of_jobs, of_remotes, of_running, of_servers
 from unit.cli.of_running import EVIL, GOOD
 from unit.flows.steps import Switch
 
@@ -282,6 +282,7 @@ CASES = [
     *of_running.CASES,
     *of_remotes.CASES,
     *of_away.CASES,
+    *of_servers.CASES,
     ("ls", lambda app: ls.run(app, all=False), True),
     ("ls", lambda app: ls.run(app, all=True), True),
     ("stop", lambda app: stop.run(app, Target(name=GOOD), all=False), True),

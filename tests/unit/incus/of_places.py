@@ -1,12 +1,14 @@
 """What a server answers that is as boxes need it, for tests that spoil a part of it."""
 
 import json
+from typing import Any
 
 from containai.incus import sight
 from containai.incus.instances import Instance
 from containai.incus.judge import NEEDED
 from containai.incus.server import About, Member, Project
 from containai.incus.sight import Certificate, Inside, Sight
+from containai.layout import REMOTE_OWNER
 
 OWN = "ab" * 32
 CONFIG = {
@@ -19,7 +21,7 @@ CONFIG = {
     "restricted.snapshots": "allow",
     "restricted.cluster.target": "allow",
 }
-PROFILE = {
+PROFILE: dict[str, Any] = {
     "name": "default",
     "config": {"limits.memory": "8GiB", "limits.cpu": "4"},
     "devices": {
@@ -33,7 +35,7 @@ ABOUT = About(
     True, ("tls",), frozenset((*NEEDED, "instance_port_forward")), "incus", "6.0.4", "node1", False,
     "cd" * 32, OWN, ("x86_64",), "btrfs", "6.12.0", ("10.0.0.1:8443",),
 )  # fmt: skip
-INSIDE = {
+INSIDE: dict[str, tuple[str, ...]] = {
     sight.INSTANCES_FILE: ("1048576",),
     "/proc/self/uid_map": ("         0    1065536      65536",),
     "/etc/subuid": ("agent:1001:64535",),
@@ -43,7 +45,7 @@ INSIDE = {
 
 def box(name, base="1065536", **config):
     """Return an instance that runs and is ours, with the first of its ids."""
-    own = {"volatile.idmap.base": base, sight.OWNER: OWN} | config
+    own = {"volatile.idmap.base": base, REMOTE_OWNER: OWN} | config
     return Instance(name, "Running", "none", "x86_64", "", "", ("default",), own, {}, own, {})
 
 
@@ -93,5 +95,5 @@ def serve(server):
 
 def instance(name, owner, status="Running"):
     """Return an instance, as the API has it."""
-    config = {sight.OWNER: owner, "volatile.idmap.base": "1065536"}
+    config = {REMOTE_OWNER: owner, "volatile.idmap.base": "1065536"}
     return {"name": name, "status": status, "config": config, "location": "none"}

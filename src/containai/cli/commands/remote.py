@@ -1,7 +1,8 @@
-"""`cai remote add|ls|rm|use|show`."""
+"""`cai remote add|ls|rm|use|show|prepare|doctor`."""
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
+from containai.cli.commands import _remote_doctor, _remote_prepare
 from containai.cli.report import Note, Report, Table
 
 
@@ -194,4 +195,6 @@ COMMANDS = (
         ),
         examples=(Example("cai remote show work", "its certificate, version, members, limits"),),
     ),
+    _remote_doctor.COMMAND,
+    _remote_prepare.COMMAND,
 )  # fmt: skip
