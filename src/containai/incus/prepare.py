@@ -12,6 +12,7 @@ import shlex
 from typing import NamedTuple
 
 from containai.errors import UsageError
+from containai.incus import hardening
 from containai.work.actions import Run
 
 #: incus-base does not depend on zstd, and unpacks no image of ours without.
@@ -229,15 +230,22 @@ def _project(wanted: Wanted) -> str:
         "limits.cpu": str(wanted.together.cpus or ""),
         "limits.disk": wanted.together.disk,
     }
-    settings = RESTRICTIONS | {"restricted.networks.access": wanted.bridge} | limits
+    given = {key: text for key, text in limits.items() if text}
+    settings = RESTRICTIONS | {"restricted.networks.access": wanted.bridge} | given
     features = " \\\n        ".join(f"--config={key}={value}" for key, value in FEATURES.items())
     words = " \\\n    ".join(f"{key}={value}" for key, value in settings.items())
+    # Set to nothing, 6.0.4 takes it for a limit, which boxes without one of their own do not fit.
+    unset = " ".join(key for key in limits if key not in given)
     return f"""\
 incus project show {wanted.project} >/dev/null 2>&1 ||
     incus project create {wanted.project} \\
         {features} </dev/null >&2
 incus project set {wanted.project} \\
     {words}
+for key in {unset}; do
+    [ -z "$(incus project get {wanted.project} "$key")" ] ||
+        incus project unset {wanted.project} "$key"
+done
 """
 
 
@@ -251,11 +259,12 @@ def _profile(wanted: Wanted) -> str:
         "security.guestapi": "false",
         **({"limits.memory": each.memory} if each.memory else {}),
         **({"limits.cpu": str(each.cpus)} if each.cpus else {}),
+        **hardening.settings(),
     }
     root = {"type": "disk", "path": "/", "pool": wanted.pool}
     devices = {
         "root": root | ({"size": each.disk} if each.disk else {}),
-        "eth0": {"type": "nic", "name": "eth0", "network": wanted.bridge},
+        "eth0": {"type": "nic", "name": "eth0", "network": wanted.bridge} | hardening.INTERFACE,
     }
     # What is JSON is YAML.
     text = json.dumps({"description": "ContainAI", "config": config, "devices": devices}, indent=2)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from containai.errors import UsageError
-from containai.incus import prepare
+from containai.incus import hardening, prepare
 from containai.incus.prepare import Limits, Wanted
 
 ALICE = Wanted("alice", "team", "cai", "caibr0", "10.77.0.1/24", "30GiB", boxes=20)
@@ -18,6 +18,7 @@ case "$1 $2" in
 *" show") [ -e "$STATE/there/$1-$3" ] ;;
 *" create") case "$*" in *--target*) ;; *) touch "$STATE/there/$1-$3" ;; esac ;;
 "config get") cat "$STATE/there/listens" ;;
+"project get") cat "$STATE/limit-$4" 2>/dev/null ;;
 "config set") echo "$3" >"$STATE/there/listens" ;;
 "profile edit") cat >"$STATE/profile" ;;
 "cluster list") cat "$STATE/members" 2>/dev/null ;;
@@ -85,7 +86,7 @@ def test_a_bare_server_has_all_of_it_and_a_token_is_printed(server):
         "project set team restricted=true restricted.containers.nesting=allow "
         "restricted.containers.privilege=isolated restricted.snapshots=allow "
         "restricted.cluster.target=allow restricted.networks.access=caibr0 "
-        "limits.instances=20 limits.memory= limits.cpu= limits.disk=",
+        "limits.instances=20",
         "profile edit default --project team",
         "config trust add alice@team --restricted --projects team -q",
     ]
@@ -94,6 +95,8 @@ def test_a_bare_server_has_all_of_it_and_a_token_is_printed(server):
     assert profile["config"]["limits.memory"] == "8GiB"
     assert profile["devices"]["root"] == {"type": "disk", "path": "/", "pool": "cai"}
     assert all(isinstance(value, str) for value in profile["config"].values())
+    assert profile["config"].items() > hardening.settings().items()
+    assert profile["devices"]["eth0"].items() > hardening.INTERFACE.items()
 
 
 def test_a_second_time_only_what_is_set_is_set_and_the_token_is_the_same(server):
@@ -101,6 +104,14 @@ def test_a_second_time_only_what_is_set_is_set_and_the_token_is_the_same(server)
     out, told = prepared(server)
     assert out == "TOKEN\n"
     assert [line.split()[:2] for line in changes(told)] == [["project", "set"], ["profile", "edit"]]
+
+
+def test_a_limit_that_is_no_more_is_taken_away_and_no_other_is_touched(server):
+    (server / "limit-limits.disk").write_text("1TiB", encoding="utf-8")
+    (server / "limit-limits.instances").write_text("5", encoding="utf-8")
+    told = changes(prepared(server)[1])
+    assert [line for line in told if " unset " in line] == ["project unset team limits.disk"]
+    assert not any(line.endswith("=") for line in " ".join(told).split())
 
 
 def test_who_is_trusted_gets_no_token(server):
