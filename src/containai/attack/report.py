@@ -14,6 +14,8 @@ from containai.attack.send import Answer
 MODULES = (*inside_run.MODULES, isolation, container, machine, kernel)
 #: From the host, where no way in is taken.
 HOST = "host"
+#: What is said of a host that cannot be looked at.
+ELSEWHERE = "could not look: the host is another machine"
 _WORST = {"ok": 0, "unverified": 1, "found": 2}
 
 #: A way into the box, by its name: runs the probes there.
@@ -36,10 +38,22 @@ def probes() -> list[Probe]:
 
 def run(ways: Ways, facts: Facts) -> list[Row]:
     """Run every probe. Raises SelfTestError where a way in does not lead there."""
+    return [*_from_inside(ways), *from_host(facts)]
+
+
+def run_elsewhere(ways: Ways) -> list[Row]:
+    """Run the probes in a box whose host is another machine, which is not looked at.
+
+    Of those that have to be, it is said so: nobody has seen that they are fine.
+    """
+    return [*_from_inside(ways), *(Row(probe, "unverified", HOST, ELSEWHERE) for probe in OUTSIDE)]
+
+
+def _from_inside(ways: Ways) -> list[Row]:
     with ThreadPoolExecutor(max_workers=len(ways)) as pool:
         going = {way: pool.submit(act) for way, act in ways.items()}
         answers = {way: future.result() for way, future in going.items()}
-    return [*(_worst(probe, answers) for probe in INSIDE), *from_host(facts)]
+    return [_worst(probe, answers) for probe in INSIDE]
 
 
 def _worst(probe: Probe, answers: Mapping[str, list[Answer]]) -> Row:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from containai.errors import SelfTestError
@@ -18,6 +18,9 @@ TEXT_LIMIT = 300
 #: The system's Python in a box.
 PYTHON = ("/usr/bin/python3", "-IS", "-")
 STATUSES = ("ok", "found", "unverified")
+
+#: Runs words in a box, with what they read: returns their code, and what they said.
+Through = Callable[[Sequence[str], bytes], tuple[int, bytes, bytes]]
 
 PACKAGES = ("containai", "containai.attack", "containai.attack.inside")
 #: Makes modules of SOURCES, (name, text) each, without a file anywhere in the box.
@@ -92,10 +95,26 @@ def run(
         timeout=TIMEOUT,
         root=root,
     )
-    if done.code != 0:
-        said = shown((done.err.strip() or done.out.strip())[-TEXT_LIMIT:])
-        raise SelfTestError(f"the probes ended with code {done.code}: {said or 'nothing said'}")
-    return parsed(done.out)
+    return answered(done.code, done.out, done.err)
+
+
+def run_through(act: Through) -> list[Answer]:
+    """Run the probes by whatever runs a command in the box; return what they said.
+
+    Raises SelfTestError as `run`, and what `act` does.
+    """
+    code, out, err = act(PYTHON, program().encode())
+    if len(out) > OUTPUT_LIMIT:
+        raise SelfTestError(f"the probes say more than {OUTPUT_LIMIT} bytes")
+    return answered(code, *(each.decode("utf-8", "replace") for each in (out, err[:OUTPUT_LIMIT])))
+
+
+def answered(code: int, out: str, err: str) -> list[Answer]:
+    """Return what probes said that ended with a code. Raises SelfTestError."""
+    if code != 0:
+        said = shown((err.strip() or out.strip())[-TEXT_LIMIT:])
+        raise SelfTestError(f"the probes ended with code {code}: {said or 'nothing said'}")
+    return parsed(out)
 
 
 def parsed(text: str) -> list[Answer]:

@@ -13,7 +13,7 @@ def shown(tested: Tested, *, code: int) -> Report:
     """Return the report; `code` is what it ends with where a probe is not fine."""
     box, rows = tested
     value: dict[str, Any] = {
-        "box": box.name,
+        "box": box,
         "fine": tested.is_fine,
         "probes": report.as_json(rows),
         "by_design": BY_DESIGN,
@@ -26,7 +26,7 @@ def shown(tested: Tested, *, code: int) -> Report:
     views: list[str | Table] = [
         Table([line for row in rows for line in _lines(row)]),
         f"\nDifferent from the benchmarks by design, and why that is no way out:\n{design}",
-        f"\n{box.name}: {len(rows)} probes, {counts['ok']} ok, {counts['found']} found, "
+        f"\n{box}: {len(rows)} probes, {counts['ok']} ok, {counts['found']} found, "
         f"{counts['unverified']} unverified\n",
     ]
     return Report(value, views, 0 if tested.is_fine else code)

@@ -1,5 +1,7 @@
 """The escape self-test of a box: it is started if need be, and every probe is run."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from containai.app import App
@@ -15,9 +17,9 @@ from containai.ssh import session
 
 
 class Tested(NamedTuple):
-    """A box, and what each probe saw."""
+    """A box, by its name, and what each probe saw."""
 
-    box: Box
+    box: str
     rows: list[report.Row]
 
     @property
@@ -28,13 +30,33 @@ class Tested(NamedTuple):
 
 def selftest(app: App, target: Target) -> Tested:
     """Run all probes in a box. Raises a ContainAIError with a code of its own where they cannot."""
-    try:
+    with _of_the_test():
         box = _running(app, target)
         app.ui.say(f"probing the box {box.name}")
         known = facts.gather(app.engine, box.container, asked=_asked(app, box))
-        return Tested(box, report.run(ways(app, box), known))
+        return Tested(box.name, report.run(ways(app, box), known))
+
+
+def selftest_elsewhere(app: App, name: str, through: send.Through) -> Tested:
+    """Run the probes in a box on another machine, whose control connection stands.
+
+    `through` runs a command there as its root, by another way than ssh. What only the host can say
+    is not looked at, and never fine. Raises as `selftest`.
+    """
+    with _of_the_test():
+        app.ui.say(f"probing the box {name}; its host is another machine, and is not looked at")
+        both = _over_ssh(app, name, "", ())
+        return Tested(
+            name, report.run_elsewhere(both | {"exec": lambda: send.run_through(through)})
+        )
+
+
+@contextmanager
+def _of_the_test() -> Iterator[None]:
+    """Have what fails be no finding: the code 1 says that something was found."""
+    try:
+        yield
     except (ContainAIError, OSError) as failed:
-        # The code 1 says that something was found.
         if getattr(failed, "exit_code", 1) != 1:
             raise
         raise SelfTestError(str(failed), hint=getattr(failed, "hint", "")) from None
@@ -61,18 +83,19 @@ def ways(app: App, box: Box) -> report.Ways:
     opened = files.read_if_whole(app.layout.opened_ports) or ""
     targets = [target for _, target in _asked(app, box)]
 
-    def over_ssh(*prefix: str) -> list[send.Answer]:
-        command = [*prefix, *send.PYTHON]
-        argv = session.ssh_argv(app.layout, box.name, command, terminal=False)
-        return send.run(app.host, argv, opened=opened, places=targets)
-
     def through_engine() -> list[send.Answer]:
         argv = app.engine.argv("exec", "-i", box.container, *send.PYTHON)
         root = app.engine.needs_root
         return send.run(app.host, argv, opened=opened, places=targets, root=root)
 
-    return {
-        "root": lambda: over_ssh("sudo", "-n"),
-        "agent": over_ssh,
-        "exec": through_engine,
-    }
+    return _over_ssh(app, box.name, opened, targets) | {"exec": through_engine}
+
+
+def _over_ssh(
+    app: App, name: str, opened: str, places: Sequence[str]
+) -> dict[str, Callable[[], list[send.Answer]]]:
+    def over(*prefix: str) -> list[send.Answer]:
+        argv = session.ssh_argv(app.layout, name, [*prefix, *send.PYTHON], terminal=False)
+        return send.run(app.host, argv, opened=opened, places=places)
+
+    return {"root": lambda: over("sudo", "-n"), "agent": over}

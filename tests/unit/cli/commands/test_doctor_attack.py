@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from containai.attack import facts, report
-from containai.attack.probe import INSIDE
+from containai.attack import facts, report, send
+from containai.attack.probe import INSIDE, OUTSIDE
+from containai.cli import selftest as of_selftest
 from containai.cli.commands import doctor
 from containai.cli.report import Table
 from containai.engine.container import State
 from containai.errors import BoxNotFoundError, BoxStartError, NameTakenError, SelfTestError
+from containai.flows import selftest
 from harness.app import ANOTHER
 from harness.attack_facts import known
 
@@ -132,3 +134,55 @@ def test_another_users_box_is_not_entered(app, workspace, uid):
     with pytest.raises(NameTakenError) as raised:
         attack(app, "api")
     assert raised.value.exit_code == 15
+
+
+def elsewhere(app, said=None, code=0):
+    """Attack a box on another machine, whose root says something through its place."""
+    asked = []
+
+    def through(words, stdin):
+        asked.append((words, stdin))
+        return code, (answers() if said is None else said).encode(), b"wrong"
+
+    return selftest.selftest_elsewhere(app, "api", through), asked
+
+
+def test_a_box_on_another_machine_is_probed_from_inside_and_its_host_is_not_called_fine(app):
+    app.machine.answer("ssh", out=answers())
+    tested, asked = elsewhere(app)
+    inside = [row for row in tested.rows if row.probe in INSIDE]
+    assert [row.status for row in inside] == ["ok"] * len(INSIDE)
+    others = {(row.status, row.way, row.seen) for row in tested.rows if row.probe in OUTSIDE}
+    assert others == {("unverified", "host", "could not look: the host is another machine")}
+    assert len(tested.rows) == len(INSIDE) + len(OUTSIDE)
+    assert not tested.is_fine
+    assert asked == [(send.PYTHON, send.program().encode())]
+    assert app.ran("exec") == []
+    shown = of_selftest.shown(tested, code=1)
+    assert (shown.code, shown.value["box"]) == (1, "api")
+
+
+def test_the_worst_way_into_a_box_on_another_machine_counts(app):
+    app.machine.answer("ssh", out=answers())
+    tested, _ = elsewhere(app, answers("found", "a way out"))
+    assert {(row.status, row.way) for row in tested.rows if row.probe in INSIDE} == {
+        ("found", "exec"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("hello\n", 0), ("x" * (send.OUTPUT_LIMIT + 1), 0), ("", 127)]
+)
+def test_what_a_box_on_another_machine_says_otherwise(app, said, code):
+    app.machine.answer("ssh", out=answers())
+    with pytest.raises(SelfTestError):
+        elsewhere(app, said, code)
+
+
+def test_a_place_that_breaks_off_is_no_finding(app):
+    def through(words, stdin):
+        raise ConnectionResetError(104, "cut")
+
+    app.machine.answer("ssh", out=answers())
+    with pytest.raises(SelfTestError, match="cut"):
+        selftest.selftest_elsewhere(app, "api", through)
