@@ -6,7 +6,7 @@ Each row has a title, what it means where it does not hold, and a function of wh
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from containai.incus import prepare
+from containai.incus import hardening, prepare
 from containai.incus.dangers import AGAIN, Check, given_away
 from containai.incus.server import PORT_FORWARD, Project
 from containai.incus.sight import FILES, INSTANCES_FILE, Inside, Sight, Unseen, pool_of
@@ -206,6 +206,22 @@ def _limits(seen: Sight) -> Finding[None]:
     return _fine(", ".join(said))
 
 
+def _closed(seen: Sight) -> Finding[None]:
+    if not isinstance(seen.profile, dict):
+        return unknown("the profile is not seen")
+    config, devices = _part(seen.profile, "config"), _part(seen.profile, "devices")
+    nics = [each for each in devices.values() if each.get("type") == "nic"]
+    lacks = [key for key, text in hardening.settings().items() if config.get(key) != text]
+    lacks += [
+        key
+        for key, text in hardening.INTERFACE.items()
+        if any(each.get(key) != text for each in nics)
+    ]
+    if lacks:
+        return _wanted(f"not as here: {', '.join(lacks)}")
+    return _fine("system calls, crashes, and frames between boxes, as here")
+
+
 def _pool(seen: Sight) -> Finding[None]:
     if isinstance(seen.pool, Unseen):
         return unknown(f"not seen: {seen.pool.why}")
@@ -357,6 +373,7 @@ ROWS = (
     _Row("room in the project", "No more boxes can be made.", _room),
     _Row("profile", "No box can be made.", _profile),
     _Row("limits of a box", "One box can take the memory of all.", _limits),
+    _Row("what the profile closes", "Boxes reach more of the server's kernel.", _closed),
     _Row("storage pool", "Boxes are made slowly, or not at all.", _pool),
     _Row("free space", "Boxes cannot be made, and those that run stop working.", _space),
     _Row("network", "Boxes have no network.", _network),

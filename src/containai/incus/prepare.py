@@ -1,7 +1,8 @@
 """What an administrator does on an Incus server for boxes, as commands of its root. Pure.
 
 Each part can be done again: what is there stays, what differs is set. Nothing is lowered or
-removed. Of a cluster, the first two parts are for each member, the others for any one.
+removed. Of a cluster, what is of the system itself is for each member: packages, limits of the
+kernel, what boxes do not reach. All else is there for all, once one has it.
 https://linuxcontainers.org/incus/docs/main/reference/projects/
 """
 
@@ -12,11 +13,20 @@ import shlex
 from typing import NamedTuple
 
 from containai.errors import UsageError
-from containai.incus import hardening
+from containai.incus import firewall, hardening
 from containai.work.actions import Run
 
 #: incus-base does not depend on zstd, and unpacks no image of ours without.
-PACKAGES = ("incus-base", "incus-client", "lxcfs", "btrfs-progs", "dnsmasq-base", "uidmap", "zstd")
+PACKAGES = (
+    "incus-base",
+    "incus-client",
+    "lxcfs",
+    "btrfs-progs",
+    "dnsmasq-base",
+    "nftables",
+    "uidmap",
+    "zstd",
+)
 #: What the kernel counts for all boxes together, as Incus says for a server of many containers:
 #: https://linuxcontainers.org/incus/docs/main/reference/server_settings/
 SYSCTLS = {
@@ -101,6 +111,7 @@ def commands(wanted: Wanted) -> list[Run]:
         "Incus runs, and listens": _listening(wanted),
         f"storage pool {wanted.pool}": _pool(wanted),
         f"network {wanted.bridge}": _network(wanted),
+        f"what boxes on {wanted.bridge} do not reach": firewall.script(wanted.bridge),
         f"project {wanted.project}": _project(wanted),
         f"profile of the boxes of {wanted.project}": _profile(wanted),
         f"token of {wanted.trusted}": _token(wanted),

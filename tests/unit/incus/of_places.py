@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from containai.incus import sight
+from containai.incus import hardening, sight
 from containai.incus.instances import Instance
 from containai.incus.judge import NEEDED
 from containai.incus.server import About, Member, Project
@@ -23,9 +23,9 @@ CONFIG = {
 }
 PROFILE: dict[str, Any] = {
     "name": "default",
-    "config": {"limits.memory": "8GiB", "limits.cpu": "4"},
+    "config": {"limits.memory": "8GiB", "limits.cpu": "4"} | hardening.settings(),
     "devices": {
-        "eth0": {"type": "nic", "name": "eth0", "network": "br0"},
+        "eth0": {"type": "nic", "name": "eth0", "network": "br0"} | hardening.INTERFACE,
         "root": {"type": "disk", "path": "/", "pool": "fast"},
     },
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from containai.incus import dangers, judge
+from containai.incus import dangers, hardening, judge
 from containai.incus.server import Project
 from containai.incus.sight import Certificate, Inside, Unseen
 from containai.work.actions import State
@@ -188,6 +188,14 @@ def test_no_profile():
 def test_a_box_without_limits(key):
     config = {name: text for name, text in PROFILE["config"].items() if name != key}
     only(State.NONE, profile=PROFILE | {"config": config})
+
+
+@pytest.mark.parametrize("key", [*hardening.settings(), *hardening.INTERFACE])
+def test_a_profile_that_leaves_open_what_is_closed_here(key):
+    config = {name: text for name, text in PROFILE["config"].items() if name != key}
+    nic = {name: text for name, text in PROFILE["devices"]["eth0"].items() if name != key}
+    profile = PROFILE | {"config": config, "devices": PROFILE["devices"] | {"eth0": nic}}
+    assert key in only(State.NONE, profile=profile).seen
 
 
 def test_pools():

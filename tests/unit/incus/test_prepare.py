@@ -1,13 +1,16 @@
 """What prepares a server, run by a shell that has a recording client in the place of Incus."""
 
+import ipaddress
 import json
+import os
 import shutil
 import subprocess
 
 import pytest
 
+from containai.attack.inside import addresses
 from containai.errors import UsageError
-from containai.incus import hardening, prepare
+from containai.incus import firewall, hardening, prepare
 from containai.incus.prepare import Limits, Wanted
 
 ALICE = Wanted("alice", "team", "cai", "caibr0", "10.77.0.1/24", "30GiB", boxes=20)
@@ -42,6 +45,8 @@ def server(tmp_path):
     for name, text in {
         "incus": CLIENT,
         "dpkg-query": f'#!/bin/sh\necho "${{{"INSTALLED"}:-installed}}"\n',
+        "nft": '#!/bin/sh\necho "nft $*" >>"$STATE/told"\n',
+        "systemctl": '#!/bin/sh\necho "systemctl $*" >>"$STATE/told"\n',
         "apt-get": '#!/bin/sh\necho "apt-get $*" >>"$STATE/told"\n',
         "sysctl": (
             '#!/bin/sh\ncase $1 in --values) cat "$STATE/sysctl-$2" 2>/dev/null || echo 1 ;;\n'
@@ -56,7 +61,9 @@ def server(tmp_path):
 def prepared(server, wanted=ALICE, **environ):
     """Run it; return what it printed, and what the server was told."""
     (server / "told").write_text("", encoding="utf-8")
-    text = prepare.script(wanted).replace(prepare.SYSCTL_FILE, str(server / "sysctl.conf"))
+    text = prepare.script(wanted)
+    for path in (prepare.SYSCTL_FILE, "/etc/containai", "/run/systemd/system", "/etc/systemd"):
+        text = text.replace(path, str(server / os.path.basename(path)))
     path = f"{server}/programs:/usr/bin:/bin"
     done = subprocess.run(
         ["sh", "-c", text],
@@ -76,7 +83,7 @@ def changes(told):
 def test_a_bare_server_has_all_of_it_and_a_token_is_printed(server):
     out, told = prepared(server)
     assert out == "TOKEN\n"
-    assert [line for line in changes(told) if not line.startswith("sysctl")] == [
+    assert [line for line in changes(told) if not line.startswith(("sysctl", "nft"))] == [
         "config set core.https_address=:8443",
         "storage create cai btrfs size=30GiB",
         "network create caibr0 --type=bridge "
@@ -103,7 +110,42 @@ def test_a_second_time_only_what_is_set_is_set_and_the_token_is_the_same(server)
     prepared(server)
     out, told = prepared(server)
     assert out == "TOKEN\n"
-    assert [line.split()[:2] for line in changes(told)] == [["project", "set"], ["profile", "edit"]]
+    assert [line.split()[:2] for line in changes(told) if not line.startswith("nft")] == [
+        ["project", "set"],
+        ["profile", "edit"],
+    ]
+
+
+def test_the_bridge_has_rules_now_and_after_each_boot(server):
+    told = changes(prepared(server)[1])
+    file = server / "containai" / "boxes-caibr0.nft"
+    assert [line for line in told if line.startswith("nft")] == [f"nft --file {file}"]
+    assert file.read_text(encoding="utf-8") == firewall.rules("caibr0")
+    (server / "system").mkdir()
+    (server / "systemd" / "system").mkdir(parents=True)
+    unit = "containai-boxes@caibr0.service"
+    assert [line for line in changes(prepared(server)[1]) if line.startswith("systemctl")] == [
+        "systemctl daemon-reload",
+        f"systemctl enable --quiet {unit}",
+        f"systemctl restart {unit}",
+    ]
+    there = server / "systemd" / "system" / "containai-boxes@.service"
+    assert f"nft --file {server}/containai/boxes-%i.nft" in there.read_text(encoding="utf-8")
+
+
+def test_boxes_reach_names_and_addresses_of_the_server_and_no_other_port():
+    lines = [line.strip() for line in firewall.rules("br0").splitlines()]
+    own = [line for line in lines if line.startswith("iifname")]
+    assert all(line.startswith('iifname "br0" ') for line in own)
+    ports = [line for line in own if "dport" in line]
+    assert ports == [
+        'iifname "br0" udp dport { 53, 67 } accept',
+        'iifname "br0" tcp dport 53 accept',
+    ]
+    assert own[own.index(ports[-1]) + 1] == 'iifname "br0" reject'
+    inside = {each for each in addresses.METADATA if ":" not in each}
+    closed = [ipaddress.ip_network(each) for each in firewall.IDENTITY]
+    assert all(any(ipaddress.ip_address(each) in net for net in closed) for each in inside)
 
 
 def test_a_limit_that_is_no_more_is_taken_away_and_no_other_is_touched(server):
@@ -159,15 +201,15 @@ def test_the_kernel_counts_further_and_never_less(server):
     told = prepared(server)[1]
     assert f"sysctl --quiet --write {name}=1048576" in told
     assert not any("aio-max-nr" in line for line in told)
-    lines = (server / "sysctl.conf").read_text(encoding="utf-8").splitlines()
+    lines = (server / "60-containai-incus.conf").read_text(encoding="utf-8").splitlines()
     assert f"{name} = 1048576" in lines
     assert not any("aio" in line for line in lines)
     # What is in force by this file now is to stay in it.
     assert not any(line.startswith("sysctl") for line in prepared(server)[1])
-    assert (server / "sysctl.conf").read_text(encoding="utf-8").splitlines() == lines
+    assert (server / "60-containai-incus.conf").read_text(encoding="utf-8").splitlines() == lines
     (server / "sysctl-vm.max_map_count").write_text("65530", encoding="utf-8")
     prepared(server)
-    assert (server / "sysctl.conf").read_text(encoding="utf-8").splitlines() == lines
+    assert (server / "60-containai-incus.conf").read_text(encoding="utf-8").splitlines() == lines
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
