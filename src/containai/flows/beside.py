@@ -54,3 +54,11 @@ def _agent(app: App, name: str) -> list[str]:
 
 def _tell(app: App, text: str) -> None:
     app.ui.tell(f"cai: {text}\n")
+
+
+def without_proxies(app: App) -> list[str]:
+    """Return what is to be said of proxies that boxes do not reach."""
+    from containai.engine import forward
+
+    lines = forward.explained(app.host.surroundings.proxies, forward.forwarded(app.layout))
+    return [f"cai: {line}\n" for line in lines]

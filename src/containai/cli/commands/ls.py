@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
-from containai.incus.known import LOCAL
+from containai.layout import LOCAL
 
 if TYPE_CHECKING:
     from containai.boxes.box import Box
