@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from containai.app import App
-from containai.away import limits, record
+from containai.away import limits
 from containai.away.lifecycle import AwayBoxes, Making
 from containai.away.place import cannot
 from containai.away.record import Entry
@@ -13,12 +13,10 @@ from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.config.settings import Settings
-from containai.errors import ContainAIError, DamagedError, NameTakenError
+from containai.errors import ContainAIError, NameTakenError
 from containai.flows import away_image, away_look, away_work, enter
 from containai.flows.enter import Wanted
-from containai.flows.whereabouts import Where as Where
-from containai.flows.whereabouts import found as found
-from containai.flows.whereabouts import where as where
+from containai.flows.whereabouts import Where
 from containai.ssh.session import Session
 
 
@@ -94,19 +92,6 @@ def as_box(app: App, entry: Entry) -> Box:
         image="",
         created="",
     )
-
-
-def every(app: App) -> list[Entry]:
-    """Return the user's boxes on remote places."""
-    return list(record.every(app.layout).values())
-
-
-def every_known(app: App) -> list[Entry]:
-    """Return the same, as far as a damaged file says."""
-    try:
-        return every(app)
-    except DamagedError:
-        return []
 
 
 def stop(app: App, entry: Entry) -> None:

@@ -1,6 +1,6 @@
-"""Where the box of a target is: on this machine, or on a remote place. On the way to every box.
+"""Where the box of a target is, or is to be: on this machine, or on a remote place.
 
-What is done there is imported by whoever has to do it: it takes longer than the question.
+Every command asks, and most boxes are here: nothing is imported that only remote places need.
 """
 
 import os
@@ -10,11 +10,10 @@ from containai.app import App
 from containai.away import record
 from containai.away.record import Entry
 from containai.boxes import workspace as workspaces
-from containai.boxes.claiming import NoSpareError
 from containai.boxes.target import Target
 from containai.config.settings import Settings
-from containai.errors import ContainAIError, NameTakenError
-from containai.layout import LOCAL, Layout
+from containai.errors import ContainAIError, DamagedError, NameTakenError
+from containai.layout import LOCAL
 from containai.ssh import session
 
 
@@ -43,12 +42,23 @@ def where(app: App, target: Target) -> Where | None:
         if said not in (None, "", LOCAL):
             raise _elsewhere(name, LOCAL)
         return None
-    place = app.at(workspace.path).settings.box_on or _default(app.layout)
+    place = app.at(workspace.path).settings.box_on or _default(app)
     if place == LOCAL:
         return None
     if app.only_spares:
+        from containai.boxes.claiming import NoSpareError
+
         raise NoSpareError
     return Where(place, None)
+
+
+def _default(app: App) -> str:
+    """Return the place that counts where none is named."""
+    if not os.path.lexists(app.layout.remotes):
+        return LOCAL
+    from containai.incus import store
+
+    return store.load(app.layout).default
 
 
 def _elsewhere(name: str, place: str) -> ContainAIError:
@@ -64,17 +74,26 @@ def found(app: App, target: Target) -> Entry | None:
     return record.find(app.layout, target)
 
 
+def every(app: App) -> list[Entry]:
+    """Return the user's boxes on remote places."""
+    return list(record.every(app.layout).values())
+
+
+def every_known(app: App) -> list[Entry]:
+    """Return the same, as far as a damaged file says."""
+    try:
+        return every(app)
+    except DamagedError:
+        return []
+
+
+def has_places(app: App) -> bool:
+    """Whether there are remote places to look at."""
+    return any(map(os.path.lexists, (app.layout.remotes, app.layout.away)))
+
+
 def is_there_already(app: App, target: Target) -> bool:
     """Whether a flag says of a target's box the place where it is: nothing is to be done for it."""
     said = app.settings.flagged(Settings.box_on)
     entry = record.find(app.layout, target)
     return entry is not None and said == entry.place == session.place_of(app.layout, entry.name)
-
-
-def _default(layout: Layout) -> str:
-    """Return the place that counts where none is named."""
-    if not os.path.exists(layout.remotes):
-        return LOCAL
-    from containai.incus import known
-
-    return known.read(layout.remotes).default

@@ -85,11 +85,12 @@ def _refuse_away(app: App, target: Target, *, job: bool, keep: bool, dry_run: bo
     """Raise NotThereError for what is only done in boxes of this machine."""
     if not (job or keep or dry_run):
         return
-    from containai.away.place import cannot
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    place = away.where(app, target)
+    place = whereabouts.where(app, target)
     if place is not None:
+        from containai.away.place import cannot
+
         option = "--dry-run" if dry_run else "--keep" if keep else "a job"
         cannot(option, place.place, "leave it out, or start it in the box: cai shell")
 
