@@ -288,10 +288,19 @@ class IncusPlace:
 
         with self._told(), open(metadata, "rb") as first, open(rootfs, "rb") as second:
             name = os.path.basename(rootfs)
-            images.upload(
-                self.incus, first, second, name=name, expected=fingerprint, sent=sent,
-                progress=progress,
-            )  # fmt: skip
+            try:
+                images.upload(
+                    self.incus, first, second, name=name, expected=fingerprint, sent=sent,
+                    progress=progress,
+                )  # fmt: skip
+            except ForbiddenError:
+                # With features.images=false they are the whole server's.
+                cannot(
+                    "an image that is brought there",
+                    self.name,
+                    "only its administrator may bring one: have the project's own images "
+                    "allowed (features.images=true), or have them bring it",
+                )
 
     def name_image(self, fingerprint: str, name: str) -> None:
         """See `Place`."""

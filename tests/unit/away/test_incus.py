@@ -196,3 +196,14 @@ def test_what_a_place_cannot_is_said_by_name(place, there, server, method, path,
     server.faults[f"{method} /1.0/instances/api-1{path}"] = Fault("status", 500, text)
     with pytest.raises(NotThereError, match="is not to be had on work"):
         act(place)
+
+
+def test_an_image_that_only_the_administrator_may_bring(place, server, tmp_path):
+    for name in ("m", "r"):
+        (tmp_path / name).write_bytes(b"x")
+    server.faults["POST /1.0/images"] = Fault("status", 403, "not authorized")
+    with pytest.raises(NotThereError, match="an image that is brought there") as raised:
+        place.add_image(
+            str(tmp_path / "m"), str(tmp_path / "r"), "e" * 64, lambda text, share: None
+        )
+    assert "features.images" in raised.value.hint
