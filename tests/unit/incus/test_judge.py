@@ -170,7 +170,7 @@ def test_what_a_project_lacks(key, value, says):
 
 
 def test_what_is_only_wanted_of_a_project():
-    for key, value in {"features.images": "true", "restricted.snapshots": "block"}.items():
+    for key, value in {"features.images": "false", "restricted.snapshots": "block"}.items():
         only(State.NONE, project=Project("boxes", "", CONFIG | {key: value}))
     given = Project("boxes", "", CONFIG | {"restricted.cluster.target": "block"})
     assert said(project=given)["snapshots and copies"].ok
