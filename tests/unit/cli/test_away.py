@@ -54,7 +54,8 @@ OF_NONE = {
     "config unset", "docker", "engine logs", "engine start", "engine status", "engine stop",
     "help", "image build", "image export", "image import", "image ls", "image preload",
     "image prune", "image pull", "image push", "image show", "ls", "prune",
-    "reclaim", "remote add", "remote ls", "remote rm", "remote show", "remote use", "restore",
+    "reclaim", "remote add", "remote doctor", "remote ls", "remote prepare", "remote rm",
+    "remote show", "remote use", "restore",
     "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
     "volume backup", "volume ls", "volume restore", "volume rm",
 }  # fmt: skip
