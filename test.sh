@@ -91,12 +91,15 @@ fi
 record run unit "$@"
 [[ $result == [05] ]] || exit $result
 # Machines boot beside the system tests, and give way to them (qemu.py): one after the other, they
-# would take half as long again. One build of the image does for both: tests of machines that need
-# none are first.
+# would take half as long again. One build of the image does for both.
 scratch=$(mktemp -d -p /var/tmp)
 export CONTAINAI_TEST_IMAGE=${CONTAINAI_TEST_IMAGE:-$scratch/image.tar}
+machines() {
+    until [[ -e $CONTAINAI_TEST_IMAGE || -e $scratch/ended ]]; do sleep 1; done
+    run machine "$@"
+}
 set -m # in a process group of its own, to be ended as by Ctrl-C
-CONTAINAI_TEST_IMAGE_ENDED=$scratch/ended run machine "$@" >"$scratch/machine" 2>&1 &
+machines "$@" >"$scratch/machine" 2>&1 &
 beside=$!
 set +m
 trap '{ kill -INT -- "-$beside" && wait "$beside"; } 2>/dev/null || true; rm -rf "$scratch"' EXIT

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from .product import PROJECT, Product
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CONTAINAI_TEST_CACHE", DEFAULT_CACHE))
-IMAGE_TARBALL = Path(os.environ.get("CONTAINAI_TEST_IMAGE", CACHE / "image.tar"))
 # python3-venv: Debian's Python makes no virtual environment without it; ContainAI comes in one.
 # busybox-static: one file makes a container.
 EXTRA_PACKAGES = ("busybox-static", "python3-pip", "python3-venv")
@@ -114,18 +112,15 @@ def newer_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _packages(source, tmp_path_factory.mktemp("newer-packages"))
 
 
+@pytest.fixture(scope="session")
 def image_tarball() -> Path:
-    """Return the image that boxes start from, as `docker save` writes it.
+    """The image that boxes start from, as `docker save` writes it.
 
-    CONTAINAI_TEST_IMAGE names it where the system level leaves it; else it is built, and kept
+    CONTAINAI_TEST_IMAGE names it where the system level has left it; else it is built, and kept
     beside the machine's disk. In the machine, `machine.carried(NAME)` writes it out.
     """
-    path = IMAGE_TARBALL
+    path = Path(os.environ.get("CONTAINAI_TEST_IMAGE", CACHE / "image.tar"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Who makes it writes this file at its end, whether there is an image or not.
-    ended = Path(os.environ.get("CONTAINAI_TEST_IMAGE_ENDED", "/"))
-    while not path.exists() and not ended.exists():
-        time.sleep(1)
     with locked(path.with_suffix(".lock")):
         if not _is_current(path):
             _build_image(path)
@@ -153,11 +148,14 @@ def _build_image(archive: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def running_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def running_machine(
+    tmp_path_factory: pytest.TempPathFactory, image_tarball: Path
+) -> Iterator[Machine]:
     machine = Machine.build(
         extra_packages=EXTRA_PACKAGES,
         cache=CACHE,
         directory=tmp_path_factory.mktemp("machine"),
+        carry=[image_tarball],
     )
     with machine:
         yield machine
@@ -188,9 +186,9 @@ def machine(
 class States:
     """Where scenarios start: each state is made once, by the first worker that needs it."""
 
-    def __init__(self, machine: Machine, packages: Path, directory: Path) -> None:
+    def __init__(self, machine: Machine, packages: Path, image: Path, directory: Path) -> None:
         self.machine, self._packages, self._directory = machine, packages, directory
-        self.product = Product(machine, IMAGE_TARBALL.name)
+        self.product = Product(machine, image.name)
 
     def installed(self) -> Product:
         """Go to a server on which cai is installed, and nothing set up."""
@@ -198,7 +196,7 @@ class States:
 
     def set_up(self) -> Product:
         """Go to a server that `cai setup` set up, from the archive and with the carried image."""
-        return self._reach("set-up", self._with_image, self.product.set_up)
+        return self._reach("set-up", self.installed, self.product.set_up)
 
     def running(self) -> Product:
         """Go to a server with a running box that has files of the agent's, of root's, of ours."""
@@ -217,10 +215,6 @@ class States:
                 self.machine.keep(state)
         return self.product
 
-    def _with_image(self) -> None:
-        self.machine.carry(image_tarball())
-        self.installed()
-
     def _install(self) -> None:
         self.product.install(self._packages)
         # Next to nothing, and all that a nested container needs.
@@ -233,9 +227,9 @@ class States:
 
 
 @pytest.fixture(scope="session")
-def states(running_machine: Machine, packages: Path) -> States:
+def states(running_machine: Machine, packages: Path, image_tarball: Path) -> States:
     """Where scenarios start."""
-    return States(running_machine, packages, Path(os.environ[STATES]))
+    return States(running_machine, packages, image_tarball, Path(os.environ[STATES]))
 
 
 @pytest.fixture

@@ -40,10 +40,10 @@ class Machine:
     Make one with `build`; it runs while its context is entered.
     """
 
-    def __init__(self, image: Image, directory: Path | None) -> None:
+    def __init__(self, image: Image, directory: Path | None, carry: Sequence[Path]) -> None:
         self._image = image
         self._parent = directory
-        self._carried: set[str] = set()
+        self._carried = {path.name: path for path in carry}
         self._directory = Path()
         self._port = 0
         #: How often it went on from a kept moment: who saw another number is somewhere else.
@@ -57,13 +57,15 @@ class Machine:
         cache: Path = DEFAULT_CACHE,
         *,
         directory: Path | None = None,
+        carry: Sequence[Path] = (),
     ) -> Self:
         """Return a machine that is off, making its image if the cache has none.
 
-        While it runs, its files are below `directory`.
+        While it runs, its files are below `directory`. The files in `carry` are on its second
+        disk, by name: see `carried`.
         """
         image = cached(RELEASES[release], tuple(extra_packages), cache, cls._first_boot)
-        return cls(image, directory)
+        return cls(image, directory, carry)
 
     def __enter__(self) -> Self:
         self._open()
@@ -112,24 +114,10 @@ class Machine:
         """Copy a file or directory out of the machine."""
         self._scp(f"{user}@machine:{remote}", str(local))
 
-    def carry(self, *files: Path) -> None:
-        """Have files on the second disk, by name, from the next `resume` on: see `carried`."""
-        archive = self._directory / "carry.tar"
-        with tarfile.open(archive, "w") as tar:
-            for path in files:
-                tar.add(path, path.name)
-        # What runs meanwhile keeps the file of its disk.
-        disk = self._emulator.carry.with_suffix(".new")
-        _qemu_img("-b", str(archive), "-F", "raw", str(disk), CARRY_SIZE)
-        disk.rename(self._emulator.carry)
-        self._carried = {path.name for path in files}
-
     def carried(self, name: str) -> str:
         """Return the shell command, for root, that writes the carried file `name` to its stdout."""
         if name not in self._carried:
-            raise MachineError(
-                f"{name} is not among the carried: {', '.join(sorted(self._carried))}"
-            )
+            raise MachineError(f"{name} is not among the carried: {', '.join(self._carried)}")
         argv = ["tar", "--extract", "--to-stdout", "--file", CARRY_DEVICE, name]
         return shlex.join(argv)
 
@@ -179,7 +167,7 @@ class Machine:
 
     @classmethod
     def _first_boot(cls, image: Image) -> None:
-        machine = cls(image, image.directory)
+        machine = cls(image, image.directory, ())
         machine._open()
         try:
             _qemu_img("-b", str(image.disk), "-F", "raw", str(machine._emulator.disk))
@@ -192,7 +180,14 @@ class Machine:
     def _open(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="machine-", dir=self._parent))
         self._emulator = Emulator(self._image, self._directory)
-        _qemu_img(str(self._emulator.carry), CARRY_SIZE)
+        backing: list[str] = []
+        if self._carried:
+            archive = self._directory / "carry.tar"
+            with tarfile.open(archive, "w") as tar:
+                for name, path in self._carried.items():
+                    tar.add(path, name)
+            backing = ["-b", str(archive), "-F", "raw"]
+        _qemu_img(*backing, str(self._emulator.carry), CARRY_SIZE)
 
     def _discard(self) -> None:
         self._hang_up()
