@@ -23,7 +23,7 @@ Result = subprocess.CompletedProcess[str]
 
 # A kept moment is a directory with two files, which nobody writes again.
 DISK, MEMORY = "disk.qcow2", "memory"
-BOOT_SECONDS = 400  # 45 on an idle computer; several times that on a busy one
+BOOT_SECONDS = 700  # 45 on an idle computer; many times that on a busy one
 
 # The second disk takes large files in: SSH brings 6 MB/s under emulation, a disk 120.
 CARRY_DEVICE = "/dev/disk/by-id/virtio-carry"
