@@ -3,13 +3,7 @@ import pytest
 from containai.away.incus import KEY
 from containai.away.place import Order
 from containai.boxes.box import Status
-from containai.errors import (
-    NameTakenError,
-    NoSpaceError,
-    NotThereError,
-    RemoteError,
-    RemoteIdentityError,
-)
+from containai.errors import NameTakenError, NoSpaceError, RemoteError, RemoteIdentityError
 from containai.incus.errors import ForbiddenError, UnreachableError
 from containai.incus.known import Remote
 from containai.incus.tls import Address
@@ -146,56 +140,6 @@ def test_what_leads_to_its_sshd(place, layout):
     words = place.stream("api-1")
     assert words[1] == "-IS"
     assert words[3:6] == [layout.config_dir, "work", "api-1"]
-
-
-def test_snapshots(place, there):
-    made(place)
-    place.snapshot("api-1", "one")
-    assert [(each.name, each.size) for each in place.snapshots("api-1")] == [("one", 7)]
-    place.drop("api-1", "one")
-    assert place.snapshots("api-1") == []
-
-
-def test_a_copy_is_another_box_and_is_not_whole(place, there):
-    made(place)
-    place.finish("api-1")
-    there.known["api-1"]["devices"] = {"web": {"type": "proxy"}, "root": {"type": "disk"}}
-    there.known["api-1"]["config"]["volatile.uuid"] = "x"
-    there.files["api-2", "/etc/machine-id"] = (b"the other's", 0, 0, "0444")
-    order = ORDER._replace(instance="api-2", name="two", host_key="ssh-ed25519 NEW")
-    place.copy("api-1", order, lambda text, share: None)
-    seen = place.find("api-2")
-    assert (seen.name, seen.host_key, seen.is_whole) == ("two", "ssh-ed25519 NEW", False)
-    assert seen.status is Status.UNFINISHED
-    copied = there.known["api-2"]
-    assert copied["source"]["source"] == "api-1"
-    assert copied["devices"] == {"web": {"type": "none"}, "root": {"type": "disk"}}
-    assert "volatile.uuid" not in copied["config"]
-    assert there.files["api-2", "/etc/machine-id"][0] == b""
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "text", "act"),
-    [
-        (
-            "POST", "/snapshots", 'Project "boxes" doesn\'t allow for snapshot creation',
-            lambda place: place.snapshot("api-1", "one"),
-        ),
-        (
-            "PUT", "", 'Changing "volatile.idmap.base" on container "api-1" is forbidden',
-            lambda place: place.restore("api-1", "one"),
-        ),
-        (
-            "POST", "", "Target only allowed when clustered",
-            lambda place: place.move("api-1", "n2", lambda text, share: None),
-        ),
-    ],
-)  # fmt: skip
-def test_what_a_place_cannot_is_said_by_name(place, there, server, method, path, text, act):
-    made(place)
-    server.faults[f"{method} /1.0/instances/api-1{path}"] = Fault("status", 500, text)
-    with pytest.raises(NotThereError, match="is not to be had on work"):
-        act(place)
 
 
 def test_an_image_that_only_the_administrator_may_bring(place, server, tmp_path):
