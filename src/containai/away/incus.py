@@ -6,19 +6,19 @@ Everybody of the project can read those, and no box can write them.
 import os
 import posixpath
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 from containai import __version__
-from containai.away import limits
-from containai.away.place import Ended, Order, Seen, Use
+from containai.away import incus_copies, limits, telling
+from containai.away.incus_copies import KEY, NOWHERE
+from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use
 from containai.boxes.box import Status
 from containai.boxes.given import Files
-from containai.errors import NameTakenError, NoSpaceError, RemoteIdentityError
 from containai.host.machine import Machine
-from containai.incus import certificate, files, images, instances, stream
+from containai.incus import certificate, files, images, instances, server, snapshots, stream
 from containai.incus import exec as execution
 from containai.incus.client import Incus
 from containai.incus.errors import ForbiddenError, IncusError, NotFoundError
@@ -27,8 +27,6 @@ from containai.incus.known import Remote
 from containai.layout import REMOTE_OWNER, REMOTE_WORKSPACE
 from containai.work.ui import Progress
 
-#: How the keys of an instance begin that are ours.
-KEY = "user.containai."
 #: What a box is on Incus: an id range of its own, and its own Docker in it.
 _CONFIG = {"security.nesting": "true", "security.idmap.isolated": "true"}
 #: How long a box may take to shut down, in seconds, as boxes here may (spec.STOP_TIMEOUT).
@@ -43,8 +41,6 @@ _STATUS = {
     "Stopped": Status.STOPPED,
     "Frozen": Status.PAUSED,
 }
-#: What a server says whose storage is full.
-_FULL = ("no space left", "disk quota exceeded", "not enough space")
 
 
 class IncusPlace:
@@ -99,23 +95,14 @@ class IncusPlace:
             description=f"ContainAI box {order.name}",
             devices=self._devices(order.disk),
         )
-        with self._told():
-            try:
-                # The first one of an image has it unpacked.
-                instances.create(self.incus, wanted, timeout=1800.0, progress=progress)
-            except IncusError as failed:
-                if instances.is_taken(failed):
-                    raise NameTakenError(
-                        f"there is {order.instance!r} on {self.name}", hint="again: cai run"
-                    ) from None
-                raise
+        # The first one of an image has it unpacked.
+        with self._told(), self._free(order.instance, "again: cai run"):
+            instances.create(self.incus, wanted, timeout=1800.0, progress=progress)
 
     def _devices(self, disk: int) -> dict[str, dict[str, str]]:
         """Return the root disk of so many bytes: the profile's, as one takes its place whole."""
         if not disk:
             return {}
-        from containai.incus import server
-
         profile = server.profile(self.incus) or {}
         root = (profile.get("devices") or {}).get("root") or {"type": "disk", "path": "/"}
         return {"root": {**root, "size": str(disk)}}
@@ -149,10 +136,13 @@ class IncusPlace:
 
     def _patch(self, instance: str, config: Mapping[str, str]) -> None:
         with self._told():
-            found = instances.find(self.incus, instance)
-            if found is None:
-                raise NotFoundError(f"{instance} is gone", code=404)
-            instances.patch(self.incus, found, config=config)
+            instances.patch(self.incus, self._found(instance), config=config)
+
+    def _found(self, instance: str) -> Instance:
+        found = instances.find(self.incus, instance)
+        if found is None:
+            raise NotFoundError(f"{instance} is gone", code=404)
+        return found
 
     def start(self, instance: str) -> None:
         """See `Place`."""
@@ -181,6 +171,48 @@ class IncusPlace:
             if found.status != "Stopped":
                 self._stop(instance, 0)
             instances.delete(self.incus, instance)
+
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        """See `Place`."""
+        with self._told():
+            found = snapshots.listed(self.incus, instance)
+        return [Snapshot(each.name, each.created_at, each.size) for each in found]
+
+    def take(self, instance: str, snapshot: str, progress: Progress) -> None:
+        """See `Place`."""
+        with self._told(), self._free(snapshot, "choose another name"):
+            snapshots.take(self.incus, instance, snapshot, progress=progress)
+
+    def restore(self, instance: str, snapshot: str, progress: Progress) -> None:
+        """See `Place`."""
+        with self._told():
+            found = self._found(instance)
+            incus_copies.restore(self.name, self.incus, found, snapshot, progress)
+
+    def drop(self, instance: str, snapshot: str) -> bool:
+        """See `Place`."""
+        with self._told():
+            return snapshots.delete(self.incus, instance, snapshot)
+
+    def copy(self, twin: Twin, progress: Progress) -> None:
+        """See `Place`. It is made where the other one is, whose disk can be shared there."""
+        with self._told(), self._free(twin.instance, "choose another name: --as NAME"):
+            incus_copies.copy(self.incus, self._found(twin.origin), twin, progress)
+
+    def nodes(self) -> list[Node]:
+        """See `Place`."""
+        with self._told():
+            if not server.about(self.incus).is_clustered:
+                return []
+            return [
+                Node(each.name, "" if each.status == "Online" else f"it is {each.status} there")
+                for each in server.members(self.incus)
+            ]
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        """See `Place`."""
+        with self._told():
+            instances.move(self.incus, instance, node, progress=progress)
 
     def use(self, instance: str) -> Use:
         """See `Place`."""
@@ -246,26 +278,11 @@ class IncusPlace:
             # It is found by its fingerprint all the same.
             return
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Have it said in what fails which place it was."""
-        try:
-            yield
-        except (IncusError, RemoteIdentityError) as failed:
-            text = failed.text if isinstance(failed, IncusError) else ""
-            if any(each in text.lower() for each in _FULL):
-                raise NoSpaceError(
-                    f"{self.name} has no room: {text}",
-                    hint="remove boxes there that nobody needs (cai ls), or ask its administrator",
-                ) from None
-            if isinstance(failed, ForbiddenError):
-                failed.hint = (
-                    "its administrator took your certificate back, or you may not do this there: "
-                    "ask for a token, then: cai remote add"
-                )
-            if not str(failed).startswith(f"{self.name}: "):
-                failed.args = (f"{self.name}: {failed}",)
-            raise
+    def _told(self) -> AbstractContextManager[None]:
+        return telling.told(self.name, self._remote.project)
+
+    def _free(self, name: str, hint: str) -> AbstractContextManager[None]:
+        return telling.free(self.name, name, hint)
 
 
 def _make_above(incus: Incus, instance: str, path: str) -> None:
@@ -281,8 +298,11 @@ def _seen(found: Instance) -> Seen:
     is_whole = said.get("whole") == "true"
     if status is Status.STOPPED and not is_whole:
         status = Status.UNFINISHED
-    node = "" if found.location in ("none", "") else found.location
+    node = "" if found.location in NOWHERE else found.location
     broken = f"its node {node} is away" if node else f"it is {found.status} there"
+    restoring = said.get("restoring", "")
+    if restoring and status is not Status.BROKEN:
+        status, broken = Status.BROKEN, f"it is half put back to the snapshot {restoring}"
     return Seen(
         instance=found.name,
         status=status,
@@ -299,4 +319,6 @@ def _seen(found: Instance) -> Seen:
             (key, found.expanded_config[key]) for key in limits.KEYS if key in found.expanded_config
         ),
         problem=broken if status is Status.BROKEN else "",
+        origin=said.get("fork-of", ""),
+        restoring=restoring,
     )

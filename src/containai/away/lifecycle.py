@@ -15,10 +15,11 @@ from containai.away.place import Order, Place, Seen
 from containai.away.record import Entry
 from containai.boxes import identity, region, variables
 from containai.boxes.box import Status
+from containai.boxes.given import Files
 from containai.boxes.variables import Variables
 from containai.boxes.workspace import Workspace
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, NameTakenError
-from containai.host import files, locks, proc
+from containai.host import files, proc
 from containai.host.machine import Machine
 from containai.ssh import client, connect, hosts, session
 from containai.work.ui import Progress
@@ -111,7 +112,7 @@ class AwayBoxes:
         with self.held(name):
             entry = record.every(self.layout).get(name)
             if entry is not None:
-                block = self._block(entry, workspace, workspace.inode)
+                block = self.block(entry, workspace, workspace.inode)
                 files.write(self.layout.ssh_block(name), block, 0o600)
 
     def find(self, entry: Entry) -> Seen | None:
@@ -150,7 +151,8 @@ class AwayBoxes:
 
     def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a box to ourselves, of all that this user runs."""
-        path = os.path.join(self.layout.state_dir, "away", locks.of_box(name))
+        # One a name: a fork holds two.
+        path = os.path.join(self.layout.state_dir, "away", f"{name}.lock")
         return files.lock(path, wait=_WAIT, what=f"the box {name}")
 
     def _looked(self, entry: Entry) -> tuple[Entry, Seen | None]:
@@ -190,24 +192,30 @@ class AwayBoxes:
         progress: Callable[[], Progress],
     ) -> None:
         say(f"making the box {entry.name} on {self.place.name}")
-        public = hosts.ensure_user(self.host, say)
+        hosts.ensure_user(self.host, say)
         key = hosts.new_key(self.host)
         order = Order(
             entry.instance, entry.name, entry.workspace, making.image, making.image_name,
             key.public, making.limits, making.disk,
         )  # fmt: skip
-        own = region.seen(self.host) | identity.seen(self.host) | self.variables.files
         with ExitStack() as undo:
             record.put(self.layout, entry)
             undo.callback(self.forget, entry)
             self.place.create(order, progress())
-            undo.callback(self._given_up, entry.instance)
-            self.place.put(entry.instance, design.files(own, public, key))
-            hosts.publish(self.layout, entry.name, self._block(entry, workspace, ""), key.public)
+            undo.callback(self.give_up, entry.instance)
+            self.place.put(entry.instance, self.given(key))
+            hosts.publish(self.layout, entry.name, self.block(entry, workspace, ""), key.public)
             self.place.finish(entry.instance)
             undo.pop_all()
 
-    def _given_up(self, instance: str) -> None:
+    def given(self, key: hosts.KeyPair) -> Files:
+        """Return what a box gets before it boots. The user's own key is there."""
+        own = region.seen(self.host) | identity.seen(self.host) | self.variables.files
+        public = (files.read(self.layout.ssh_key + ".pub") or "").strip()
+        return design.files(own, public, key)
+
+    def give_up(self, instance: str) -> None:
+        """Remove a box whose making failed, if that can be: the next try does, else."""
         with contextlib.suppress(ContainAIError):
             self.place.remove(instance)
 
@@ -222,14 +230,11 @@ class AwayBoxes:
         name, was = entry.name, seen.status if seen is not None else Status.STOPPED
         if seen is not None:
             if was is Status.BROKEN:
-                raise BoxStartError(
-                    f"the box {name!r} cannot be entered: {seen.problem}",
-                    hint="it comes back with that; see: cai ls",
-                )
+                raise broken(name, seen)
             hosts.ensure_user(self.host, say)
             self._give(entry, was, say)
         same = session.block_matches(self.layout, name, workspace.path, workspace.inode)
-        block = self._block(entry, workspace, workspace.inode if same else "")
+        block = self.block(entry, workspace, workspace.inode if same else "")
         before = files.read(self.layout.ssh_block(name))
         pinned = hosts.pinned_key(files.read(self.layout.known_hosts) or "", name)
         # What was pinned as it was made counts: others of the project can write what the place has.
@@ -253,7 +258,8 @@ class AwayBoxes:
         if done.code:
             say(f"{entry.name} did not take the variables of [env]")
 
-    def _block(self, entry: Entry, workspace: Workspace, inode: str) -> str:
+    def block(self, entry: Entry, workspace: Workspace, inode: str) -> str:
+        """Return a box's host block. Without an inode, no warm way leads to it."""
         return hosts.host_block(
             self.layout,
             entry.name,
@@ -284,3 +290,11 @@ class AwayBoxes:
             )
 
         return look
+
+
+def broken(name: str, seen: Seen) -> BoxStartError:
+    """Return the error for a box that is broken, as its place has it."""
+    hint = "it comes back with that; see: cai ls"
+    if seen.restoring:
+        hint = f"end that: cai snapshot restore {name} {seen.restoring}"
+    return BoxStartError(f"the box {name!r} cannot be used: {seen.problem}", hint=hint)

@@ -13,7 +13,9 @@ class Seen(NamedTuple):
     """A box as its place has it. What of it is not known is "".
 
     `owner` is the fingerprint of its user's certificate, `host` the machine of that user; `node` is
-    the member of a cluster that it is on. `is_whole` is whether it got all that a new box gets.
+    the member of a cluster that it is on. `is_whole` is whether it got all that a new box gets,
+    `origin` what the box is called there that it was forked from, `restoring` the snapshot that
+    it was being put back to when that was cut off.
     """
 
     instance: str
@@ -29,6 +31,8 @@ class Seen(NamedTuple):
     is_whole: bool = False
     limits: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    origin: str = ""
+    restoring: str = ""
 
 
 class Order(NamedTuple):
@@ -42,6 +46,31 @@ class Order(NamedTuple):
     host_key: str
     limits: Mapping[str, str]
     disk: int = 0
+
+
+class Twin(NamedTuple):
+    """A box that is to be made as another one was at a snapshot, all but its name and host key."""
+
+    instance: str
+    name: str
+    host_key: str
+    origin: str
+    snapshot: str
+
+
+class Snapshot(NamedTuple):
+    """A box as it was; `size` is in bytes, -1 where that is not known."""
+
+    name: str
+    created: str
+    size: int
+
+
+class Node(NamedTuple):
+    """A machine of a place; `problem` is why no box can come to it, "" where one can."""
+
+    name: str
+    problem: str = ""
 
 
 class Use(NamedTuple):
@@ -112,6 +141,34 @@ class Place(Protocol):
         """Change limits of a box, as `away.limits` says them; "" is the place's own."""
         ...
 
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        """Return the snapshots of a box, oldest first."""
+        ...
+
+    def take(self, instance: str, snapshot: str, progress: Progress) -> None:
+        """Take a snapshot, of one that runs, too. Raises NameTakenError."""
+        ...
+
+    def restore(self, instance: str, snapshot: str, progress: Progress) -> None:
+        """Have the disk of a box as it was; one that runs is ended at once, and started again."""
+        ...
+
+    def drop(self, instance: str, snapshot: str) -> bool:
+        """Remove a snapshot; return whether there was one."""
+        ...
+
+    def copy(self, twin: Twin, progress: Progress) -> None:
+        """Make a box of a snapshot, which is neither whole nor started. Raises NameTakenError."""
+        ...
+
+    def nodes(self) -> list[Node]:
+        """Return the machines that a box can be moved to and from; none where it is but one."""
+        ...
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        """Move a box that is off to another node, with all that it has."""
+        ...
+
     def use(self, instance: str) -> Use:
         """Return what a box uses now."""
         ...
@@ -150,4 +207,12 @@ def cannot(what: str, place: str, hint: str = "") -> NoReturn:
     raise NotThereError(
         f"{what} is not to be had on {place}, which is not this machine",
         hint=hint or "boxes of this machine have it: cai run --on local",
+    )
+
+
+def only_elsewhere(what: str, box: str) -> NoReturn:
+    """Raise the one error for what only boxes on a server have: `what` names it."""
+    raise NotThereError(
+        f"{what} is not to be had of the box {box!r}, which is on this machine",
+        hint="boxes on a server have it, for now: cai run --on PLACE; see: cai help incus",
     )

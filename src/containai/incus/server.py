@@ -129,6 +129,11 @@ def resources(incus: Incus, member: str = "") -> dict[str, Any]:
     return _object(incus.get("/resources", {"target": member} if member else None))
 
 
+def driver(incus: Incus, pool: str) -> str:
+    """Return what a pool is made of: btrfs, dir, lvm, zfs, ceph, …"""
+    return _text(_object(incus.get(f"/storage-pools/{quoted(pool)}")).get("driver"))
+
+
 def space(incus: Incus, pool: str, member: str = "") -> tuple[int, int] | None:
     """Return the used and all bytes of a pool, or None where we may not know."""
     path = f"/storage-pools/{quoted(pool)}/resources"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containai.incus.client import Incus
 from containai.incus.errors import NotFoundError
-from containai.incus.instances import Instance, Wanted
+from containai.incus.instances import Instance, Wanted, create
 from containai.incus.message import quoted
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: How long one may take that has to be copied whole (a pool of directories), in seconds.
 _TIMEOUT = 3600.0
+#: The drivers of pools on which an instance can be refreshed from its own snapshot.
+REFRESHED = ("btrfs", "dir")
 
 
 class Snapshot(NamedTuple):
@@ -58,6 +60,33 @@ def restore(
         body["disk_only"] = True
     path = f"/instances/{quoted(instance)}"
     incus.do("PUT", path, body, timeout=_TIMEOUT, progress=progress)
+
+
+def refresh(
+    incus: Incus, found: Instance, name: str, *, target: str = "", progress: Progress | None = None
+) -> None:
+    """Have the disk of a stopped instance as at a snapshot, by a copy of it over what there is.
+
+    For a server that restores none in a restricted project: it takes the keys that a snapshot has
+    of its own (volatile.idmap.next) for a change (checkRestrictionsOnVolatileConfig). All is
+    compared and copied by rsync, so only on pools of `REFRESHED`: on one of zfs, the snapshots
+    would be destroyed first (RefreshVolume in internal/server/storage/drivers).
+    """
+    how = {
+        "type": "copy",
+        "source": f"{found.name}/{name}",
+        "project": incus.project,
+        "instance_only": True,
+        "live": False,
+        "refresh": True,
+        "allow_inconsistent": False,
+    }
+    own = {key: each for key, each in found.config.items() if not key.startswith("volatile.")}
+    wanted = Wanted(
+        found.name, how, own, found.devices, found.profiles, found.description,
+        found.architecture, target,
+    )  # fmt: skip
+    create(incus, wanted, timeout=_TIMEOUT, progress=progress)
 
 
 def delete(incus: Incus, instance: str, name: str) -> bool:

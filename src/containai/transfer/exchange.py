@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from containai.errors import ContainAIError, CopyError
 from containai.host.proc import Programs
 from containai.layout import Layout
-from containai.transfer import count, plain
+from containai.transfer import count, past, plain
 from containai.transfer import pull as pulling
 from containai.transfer import push as pushing
 from containai.transfer.count import Unfetched
@@ -16,8 +16,9 @@ from containai.transfer.pull import Pulled
 from containai.transfer.push import Pushed
 from containai.transfer.reach import Reach, Tell
 from containai.transfer.remote import forget as forget_remote
+from containai.transfer.remote import remember
 from containai.transfer.source import source
-from containai.transfer.state import held
+from containai.transfer.state import Place, held
 
 
 def push(
@@ -71,6 +72,20 @@ def unfetched(programs: Programs, layout: Layout, reach: Reach) -> Unfetched:
         if state.kind == "files":
             return plain.unfetched(programs, place, reach)
         return count.unfetched(programs, reach, state)
+
+
+def hand_on(programs: Programs, layout: Layout, place: Place, reach: Reach, snapshot: str) -> None:
+    """Have known of a new box what is known of the one that it is a copy of, whose `place` is held.
+
+    It is a copy of a snapshot. The box is a remote of the user's repository then.
+    """
+    with held(layout, reach.box) as other:
+        past.copy(place, other, snapshot)
+        state = other.load("", "")
+        repository = source(state.workspace, layout.home) if state.kind == "git" else None
+        if repository is not None:
+            with opened(programs, other.store, repository, layout.home) as store:
+                remember(store, reach)
 
 
 def forget(programs: Programs, layout: Layout, reach: Reach) -> None:

@@ -10,6 +10,8 @@ from containai.host import files
 from containai.layout import Layout
 
 _WAIT = 600.0
+#: The files of what is known, beside our repository.
+STATE, MANIFEST = "state.json", "files.json"
 
 
 class Point(NamedTuple):
@@ -52,11 +54,11 @@ class Place(NamedTuple):
     @property
     def manifest(self) -> str:
         """What files were at the last exchange, where there is no repository."""
-        return os.path.join(self.directory, "files.json")
+        return os.path.join(self.directory, MANIFEST)
 
     @property
     def _file(self) -> str:
-        return os.path.join(self.directory, "state.json")
+        return os.path.join(self.directory, STATE)
 
     def load(self, workspace: str, kind: str) -> State:
         """Return what is known of the exchange of a workspace, nothing where there was none.
