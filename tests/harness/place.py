@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from containai.away.place import Ended, Order, Seen, Snapshot, Use
+from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.errors import NameTakenError
@@ -26,6 +26,9 @@ class FakePlace:
         self.asked: list[tuple[Any, ...]] = []
         self.fails: dict[str, BaseException] = {}
         self.ends = Ended(0, b"", b"")
+        #: Snapshots by instance and name, each what the box was then; and the nodes of a cluster.
+        self.taken: dict[tuple[str, str], Seen] = {}
+        self.cluster: list[Node] = []
         self.console = "first\nsomething is wrong\n"
 
     def _ask(self, *words: Any) -> None:
@@ -79,6 +82,42 @@ class FakePlace:
     def remove(self, instance: str) -> None:
         self._ask("remove", instance)
         self.boxes.pop(instance, None)
+
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        self._ask("snapshots", instance)
+        own = (name for box, name in self.taken if box == instance)
+        return [Snapshot(name, "2026-11-29T00:00:00Z", -1) for name in own]
+
+    def take(self, instance: str, snapshot: str, progress: Progress) -> None:
+        self._ask("take", instance, snapshot)
+        self.taken[instance, snapshot] = self.boxes[instance]
+
+    def restore(self, instance: str, snapshot: str, progress: Progress) -> None:
+        self._ask("restore", instance, snapshot)
+        self.boxes[instance] = self.taken[instance, snapshot]._replace(
+            status=self.boxes[instance].status, restoring=""
+        )
+
+    def drop(self, instance: str, snapshot: str) -> bool:
+        self._ask("drop", instance, snapshot)
+        return self.taken.pop((instance, snapshot), None) is not None
+
+    def copy(self, twin: Twin, progress: Progress) -> None:
+        if twin.instance in self.boxes:
+            raise NameTakenError(f"there is {twin.instance!r}", hint="again")
+        self.boxes[twin.instance] = self.taken[twin.origin, twin.snapshot]._replace(
+            instance=twin.instance, name=twin.name, host_key=twin.host_key, origin=twin.origin,
+            status=Status.UNFINISHED, is_whole=False,
+        )  # fmt: skip
+        self._ask("copy", twin)
+
+    def nodes(self) -> list[Node]:
+        self._ask("nodes")
+        return self.cluster
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        self._ask("move", instance, node)
+        self._set(instance, node=node)
 
     def limit(self, instance: str, limits: Mapping[str, str]) -> None:
         self._ask("limit", instance, dict(limits))

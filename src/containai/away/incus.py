@@ -14,7 +14,7 @@ from functools import cached_property
 from containai import __version__
 from containai.away import incus_copies, limits, telling
 from containai.away.incus_copies import KEY, NOWHERE
-from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use
+from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use, cannot
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.host.machine import Machine

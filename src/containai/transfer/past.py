@@ -27,7 +27,7 @@ def note(place: Place, snapshot: str) -> None:
     base = place.load("", "").base.work
     if OID.fullmatch(base) and os.path.isdir(os.path.join(place.store, "refs")):
         os.makedirs(os.path.join(place.store, _REFERENCES), 0o700, exist_ok=True)
-        files.write(os.path.join(place.store, _REFERENCES, snapshot), base + "\n")
+        files.write(_reference(place, snapshot), base + "\n")
 
 
 def back(place: Place, snapshot: str) -> None:
@@ -38,7 +38,7 @@ def back(place: Place, snapshot: str) -> None:
 def drop(place: Place, snapshot: str) -> None:
     """Know nothing of a snapshot any more."""
     shutil.rmtree(_there(place, snapshot), ignore_errors=True)
-    files.remove(os.path.join(place.store, _REFERENCES, snapshot))
+    files.remove(_reference(place, snapshot))
 
 
 def copy(place: Place, other: Place, snapshot: str) -> None:
@@ -67,4 +67,13 @@ def _put(there: str, place: Place) -> None:
 
 
 def _there(place: Place, snapshot: str) -> str:
-    return os.path.join(place.directory, _DIRECTORY, snapshot)
+    return os.path.join(place.directory, _DIRECTORY, _file(snapshot))
+
+
+def _reference(place: Place, snapshot: str) -> str:
+    return os.path.join(place.store, _REFERENCES, _file(snapshot))
+
+
+def _file(snapshot: str) -> str:
+    """Return what is beneath a directory, whatever the place calls its snapshots."""
+    return "of-" + snapshot.replace("/", "%2f")

@@ -19,6 +19,10 @@ class Instances:
         self.known = {}
         self.files = {}
         self.images = {}
+        #: Snapshots by instance and name, as the server has them.
+        self.snapshots = {}
+        #: Whether it restores, or takes what is a snapshot's own for a forbidden change.
+        self.restores = True
         answer = server.answer
         server.answer = lambda asked, client: self._answer(asked, client, answer)
 
@@ -33,10 +37,32 @@ class Instances:
             raise Refused(404, "Instance not found")
         if part == "/files":
             return self._file(asked, name, asked.query["path"])
+        if part and part.startswith("/snapshots"):
+            return self._snapshots(asked, name, part[11:])
         return self._one(asked, name, part)
+
+    def _snapshots(self, asked, name, snapshot):
+        if asked.method == "GET":
+            return [each for (box, _), each in self.snapshots.items() if box == name]
+        if asked.method == "DELETE":
+            if self.snapshots.pop((name, snapshot), None) is None:
+                raise Refused(404, "Instance snapshot not found")
+            return Operation()
+        snapshot = asked.value["name"]
+        if (name, snapshot) in self.snapshots:
+            raise Refused(409, f'Instance snapshot "{name}/{snapshot}" already exists')
+        self.snapshots[name, snapshot] = {
+            "name": snapshot, "created_at": "2026-11-29T00:00:00Z", "size": -1,
+            "config": dict(self.known[name]["config"]), "devices": self.known[name]["devices"],
+            "profiles": self.known[name]["profiles"],
+        }  # fmt: skip
+        return Operation()
 
     def _create(self, asked):
         name = asked.value["name"]
+        if asked.value["source"].get("refresh"):
+            assert self.known[name]["status"] == "Stopped"
+            return Operation()
         if name in self.known:
             return Operation(
                 err=f'Failed creating instance record: Instance "{name}" already exists'
@@ -49,6 +75,15 @@ class Instances:
 
     def _one(self, asked, name, part):
         found = self.known[name]
+        if asked.method == "PUT" and "restore" in asked.value:
+            if not self.restores:
+                text = f'Changing "volatile.idmap.next" on container "{name}" in project "boxes"'
+                return Operation(err=f"{text} is forbidden")
+            found["config"] = dict(self.snapshots[name, asked.value["restore"]]["config"])
+            return Operation()
+        if asked.method == "POST" and asked.value.get("migration"):
+            found["location"] = asked.query["target"]
+            return Operation()
         if (asked.method, part) == ("PUT", "/state"):
             found["status"] = "Running" if asked.value["action"] == "start" else "Stopped"
             return Operation()

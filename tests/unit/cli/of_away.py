@@ -1,10 +1,23 @@
 """Commands on boxes of a remote place that steers a terminal: cases of test_views.py."""
 
 from containai.away import record
+from containai.away.place import Node
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.boxes.target import Target
-from containai.cli.commands import limit, logs, ls, pull, push, rm, status, stop
+from containai.cli.commands import (
+    fork,
+    limit,
+    logs,
+    ls,
+    move,
+    pull,
+    push,
+    rm,
+    snapshot,
+    status,
+    stop,
+)
 from harness.place import OTHER, OWN, FakePlace
 
 #: As in of_running.py.
@@ -25,6 +38,19 @@ def _away(app):
 def _broken(app):
     app = _away(app)
     app.place(EVIL)._set(EVIL, status=Status.BROKEN, problem=EVIL, node=EVIL)
+    return app
+
+
+def _snapshot(app):
+    app = _away(app)
+    app.place(EVIL).take(EVIL, EVIL, None)
+    return app
+
+
+def _cluster(app):
+    app = _away(app)
+    app.place(EVIL)._set(EVIL, node=EVIL)
+    app.place(EVIL).cluster = [Node(EVIL), Node("node2", EVIL)]
     return app
 
 
@@ -50,6 +76,13 @@ CASES = [
     ),
     ("stop", lambda app: stop.run(_away(app), Target(name=EVIL), all=False), True),
     ("rm", lambda app: rm.run(_away(app), Target(name=EVIL), all=False), True),
+    ("fork", lambda app: fork.run(_broken(app), box=None, number=1, as_=None, snapshot=None), True),
+    ("snapshot add", lambda app: snapshot.add(_broken(app), box=None, name=None), True),
+    ("snapshot ls", lambda app: snapshot.ls(_snapshot(app), box=None), True),
+    ("snapshot restore", lambda app: snapshot.restore(_snapshot(app), box=".", name=EVIL), True),
+    ("snapshot rm", lambda app: snapshot.rm(_snapshot(app), box=".", name=EVIL), True),
+    ("move", lambda app: move.run(_cluster(app), box=None, to="node2"), True),
+    ("move", lambda app: move.run(_cluster(app), box=None, to="node3"), True),
     ("push", lambda app: push.run(_broken(app), Target(name=EVIL), ignored=None), True),
     ("pull", lambda app: pull.run(_broken(app), Target(name=EVIL), merge=False), True),
 ]  # fmt: skip

@@ -25,6 +25,12 @@ THERE = {
     "limit": ["--memory=1g", "."],
     "status": ["."],
     "logs": ["."],
+    "fork": ["."],
+    "move": [".", "--to=node2"],
+    "snapshot add": ["."],
+    "snapshot ls": ["."],
+    "snapshot restore": [".", "before"],
+    "snapshot rm": [".", "before"],
     "push": ["."],
     "pull": ["."],
     "code": ["--show", "."],
@@ -55,8 +61,8 @@ OF_NONE = {
     "help", "image build", "image export", "image import", "image ls", "image preload",
     "image prune", "image pull", "image push", "image show", "ls", "prune",
     "reclaim", "remote add", "remote doctor", "remote ls", "remote prepare", "remote rm",
-    "remote show", "remote use", "restore",
-    "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
+    "remote show", "remote use", "restore", "setup", "ssh cleanup", "ssh list", "trust",
+    "uninstall", "update", "version",
     "volume backup", "volume ls", "volume restore", "volume rm",
 }  # fmt: skip
 

@@ -54,7 +54,7 @@ def rm(app: App, *, box: str, name: str) -> Report:
 _BOX = Argument(
     "BOX", "its name, or the path of its workspace; . is the box of this directory", required=True
 )
-_NAME = Argument("NAME", "the snapshot", required=True, parse=box_name)
+_NAME = Argument("NAME", "the snapshot", required=True)
 
 COMMANDS = (
     Command(
