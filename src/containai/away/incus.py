@@ -68,7 +68,13 @@ class IncusPlace:
     def find(self, instance: str) -> Seen | None:
         """See `Place`."""
         with self._told():
-            found = instances.find(self.incus, instance)
+            try:
+                found = instances.find(self.incus, instance)
+            except IncusError as failed:
+                if not telling.is_of_a_node(failed.text):
+                    raise
+                every = instances.listed(self.incus)
+                found = next((each for each in every if each.name == instance), None)
         return _seen(found) if found is not None else None
 
     def every(self, *, timeout: float) -> list[Seen]:

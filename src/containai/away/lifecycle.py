@@ -118,7 +118,10 @@ class AwayBoxes:
     def find(self, entry: Entry) -> Seen | None:
         """Return a box as its place has it, or None where it is gone."""
         seen = self.place.find(entry.instance)
-        return seen if seen is not None and seen.owner == self.place.owner else None
+        return seen if seen is not None and (_is_away(seen) or self._owns(seen)) else None
+
+    def _owns(self, seen: Seen) -> bool:
+        return seen.owner == self.place.owner
 
     def existing(self, entry: Entry) -> Seen:
         """Return a box as its place has it. Raises BoxNotFoundError."""
@@ -167,7 +170,9 @@ class AwayBoxes:
             seen = self.place.find(instance)
             if seen is None:
                 return entry._replace(instance=instance), None
-            if seen.owner == self.place.owner and seen.name == entry.name:
+            if known and _is_away(seen):
+                raise broken(entry.name, seen)
+            if self._owns(seen) and seen.name == entry.name:
                 self._refuse_workspace(seen, entry)
                 return entry._replace(instance=instance), seen
         raise NameTakenError(
@@ -290,6 +295,11 @@ class AwayBoxes:
             )
 
         return look
+
+
+def _is_away(seen: Seen) -> bool:
+    """Whether a box is on a node that is away: then its place knows nothing but its name."""
+    return seen.status is Status.BROKEN and not seen.owner
 
 
 def broken(name: str, seen: Seen) -> BoxStartError:

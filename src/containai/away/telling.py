@@ -59,6 +59,11 @@ def is_of_own_keys(text: str) -> bool:
     return '"volatile.' in text and "is forbidden" in text
 
 
+def is_of_a_node(text: str) -> bool:
+    """Whether a member of a cluster was asked that is away (internal/server/cluster/events.go)."""
+    return "target cluster member" in text
+
+
 def not_allowed(place: str, project: str, what: str, key: str) -> NotThereError:
     """Return the error for what a key of a project does not allow."""
     return NotThereError(

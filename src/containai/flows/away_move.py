@@ -39,7 +39,7 @@ def _refuse(boxes: AwayBoxes, seen: Seen, entry: Entry, node: str) -> None:
     place = boxes.place.name
     nodes = {each.name: each for each in boxes.place.nodes()}
     names = ", ".join(sorted({*nodes} - {seen.node}))
-    others = f"its nodes are {names}" if names else "there is no other node"
+    others = f"its other nodes: {names}" if names else "there is no other node"
     if not nodes:
         raise NotThereError(
             f"{place} is one server, not a cluster", hint="a box of it has nowhere to go"

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from containai.away import forking, record
+from containai.away.place import Seen
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.errors import BoxNotFoundError, BoxStartError, NameTakenError, NoSpaceError
@@ -51,7 +52,8 @@ def test_a_fork_has_keys_and_an_identity_of_its_own_before_it_is_whole(doing):
     twin = next(each[1] for each in doing.place.asked if each[0] == "copy")
     assert (twin.name, twin.host_key, twin.origin) == ("api-2", doing.pinned("api-2"), "api")
     assert session.place_of(doing.layout, "api-2") == "work"
-    assert "ProxyCommand /py /stream.py work api-2\n" in files.read(doing.layout.ssh_block("api-2"))
+    block = files.read(doing.layout.ssh_block("api-2")) or ""
+    assert "ProxyCommand /py /stream.py work api-2\n" in block
     assert doing.place.boxes["api"].status is Status.RUNNING
 
 
@@ -165,8 +167,16 @@ def test_a_snapshot_that_there_is_not(doing):
     assert raised.value.hint == "see: cai snapshot ls api"
 
 
-def test_two_names_never_wait_for_each_other(doing):
+def test_no_two_names_have_one_lock(doing):
+    held = 0
     with doing.boxes().held("api"):
         for number in range(300):
             with doing.boxes().held(f"api-{number}"):
-                pass
+                held += 1
+    assert held == 300
+
+
+def test_of_a_node_that_is_away_there_is_no_snapshot(doing):
+    doing.place.boxes["api"] = Seen("api", Status.BROKEN, node="n2", problem="its node n2 is away")
+    with pytest.raises(BoxStartError, match="its node n2 is away"):
+        forking.ready(doing.boxes(), doing.entry())

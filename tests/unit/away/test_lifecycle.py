@@ -4,6 +4,7 @@ import pytest
 
 from containai.away import record
 from containai.away.lifecycle import AwayBoxes, Making
+from containai.away.place import Seen
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.boxes.variables import Variables
@@ -246,6 +247,19 @@ def test_a_node_that_is_away(doing):
     doing.place._set("api", status=Status.BROKEN, problem="its node n2 is away")
     with pytest.raises(BoxStartError, match="its node n2 is away"):
         doing.up()
+
+
+def test_of_a_node_that_is_away_only_the_name_is_known_and_nothing_is_touched(doing):
+    doing.up()
+    key = doing.pinned()
+    away = Seen("api", Status.BROKEN, node="n2", problem="its node n2 is away")
+    doing.place.boxes["api"] = away
+    doing.place.asked.clear()
+    for words in ({}, {"fresh": True}):
+        with pytest.raises(BoxStartError, match="its node n2 is away"):
+            doing.up(**words)
+    assert doing.boxes().existing(doing.entry()) == away
+    assert (doing.did, doing.pinned()) == ([], key)
 
 
 def test_one_that_dies_as_it_boots_is_said_with_its_console(doing, monkeypatch):

@@ -18,6 +18,7 @@ from containai.cli.commands import (
     status,
     stop,
 )
+from containai.errors import BoxNotFoundError, ContainAIError, UsageError, WorkspaceError
 from harness.place import OTHER, OWN, FakePlace
 
 #: As in of_running.py.
@@ -86,3 +87,48 @@ CASES = [
     ("push", lambda app: push.run(_broken(app), Target(name=EVIL), ignored=None), True),
     ("pull", lambda app: pull.run(_broken(app), Target(name=EVIL), merge=False), True),
 ]  # fmt: skip
+
+#: Rows of test_bad_input.py.
+WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
+    "fork": [
+        (["gone"], BoxNotFoundError),
+        (["./gone"], WorkspaceError),
+        (["A b"], UsageError),
+        ([".", "-n", "0"], UsageError),
+        ([".", "-n", "21"], UsageError),
+        ([".", "-n", "²"], UsageError),
+        ([".", "-n", "2", "--as", "one"], UsageError),
+        ([".", "--as", "../x"], UsageError),
+        ([".", "--snapshot", "a b"], UsageError),
+    ],
+    "move": [
+        (["."], UsageError),
+        ([".", "--to", ""], UsageError),
+        (["gone", "--to", "node2"], BoxNotFoundError),
+        (["./gone", "--to", "node2"], WorkspaceError),
+        (["A b", "--to", "node2"], UsageError),
+    ],
+    "snapshot add": [
+        (["gone"], BoxNotFoundError),
+        (["./gone"], WorkspaceError),
+        (["A b"], UsageError),
+        ([".", "../x"], UsageError),
+    ],
+    "snapshot ls": [
+        (["gone"], BoxNotFoundError),
+        (["./gone"], WorkspaceError),
+        (["A b"], UsageError),
+    ],
+    "snapshot restore": [
+        (["."], UsageError),
+        (["gone", "before"], BoxNotFoundError),
+        (["./gone", "before"], WorkspaceError),
+        (["A b", "before"], UsageError),
+    ],
+    "snapshot rm": [
+        (["."], UsageError),
+        (["gone", "before"], BoxNotFoundError),
+        (["./gone", "before"], WorkspaceError),
+        (["A b", "before"], UsageError),
+    ],
+}

@@ -17,6 +17,7 @@ from containai.errors import (
     WorkspaceError,
 )
 from harness.app import ANOTHER
+from unit.cli import of_away
 
 ROWS = registry.every()
 by_path = pytest.mark.parametrize("row", ROWS, ids=[row.path for row in ROWS])
@@ -59,47 +60,6 @@ WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
         (["gone", "/data"], BoxNotFoundError),
         (["./gone", "/data"], WorkspaceError),
         (["A b", "/data"], UsageError),
-    ],
-    "fork": [
-        (["gone"], BoxNotFoundError),
-        (["./gone"], WorkspaceError),
-        (["A b"], UsageError),
-        ([".", "-n", "0"], UsageError),
-        ([".", "-n", "21"], UsageError),
-        ([".", "-n", "²"], UsageError),
-        ([".", "-n", "2", "--as", "one"], UsageError),
-        ([".", "--as", "../x"], UsageError),
-        ([".", "--snapshot", "a b"], UsageError),
-    ],
-    "move": [
-        (["."], UsageError),
-        ([".", "--to", ""], UsageError),
-        (["gone", "--to", "node2"], BoxNotFoundError),
-        (["./gone", "--to", "node2"], WorkspaceError),
-        (["A b", "--to", "node2"], UsageError),
-    ],
-    "snapshot add": [
-        (["gone"], BoxNotFoundError),
-        (["./gone"], WorkspaceError),
-        (["A b"], UsageError),
-        ([".", "../x"], UsageError),
-    ],
-    "snapshot ls": [
-        (["gone"], BoxNotFoundError),
-        (["./gone"], WorkspaceError),
-        (["A b"], UsageError),
-    ],
-    "snapshot restore": [
-        (["."], UsageError),
-        (["gone", "before"], BoxNotFoundError),
-        (["./gone", "before"], WorkspaceError),
-        (["A b", "before"], UsageError),
-    ],
-    "snapshot rm": [
-        (["."], UsageError),
-        (["gone", "before"], BoxNotFoundError),
-        (["./gone", "before"], WorkspaceError),
-        (["A b", "before"], UsageError),
     ],
     "forward": [
         ([], UsageError),
@@ -200,6 +160,7 @@ WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
     "uninstall": None,
     "update": [(["--version", "latest"], UsageError), (["--check", "--dry-run"], UsageError)],
     "version": None,
+    **of_away.WRONG,
 }
 
 

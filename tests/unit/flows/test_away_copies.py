@@ -72,6 +72,9 @@ class There:
         looks = ("find", "every", "snapshots", "nodes")
         return [each[:2] for each in self.place.asked if each[0] not in looks]
 
+    def pinned(self):
+        return hosts.pinned_key(files.read(self.app.layout.known_hosts) or "", "api")
+
     def names(self):
         return sorted(record.every(self.app.layout))
 
@@ -240,13 +243,13 @@ class TestMove:
         return there
 
     def test_it_is_shut_down_moved_and_started(self, cluster):
-        key = hosts.pinned_key(files.read(cluster.app.layout.known_hosts), "api")
+        key = cluster.pinned()
         seen = away_move.move(cluster.app, cluster.entry, "n2")
         assert (seen.node, seen.status) == ("n2", Status.RUNNING)
         assert [each[0] for each in cluster.asked] == ["stop", "move", "start"]
         assert cluster.did == [("close", "api"), ("connect", "api")]
         assert len(cluster.app.user.asked) == 1
-        assert hosts.pinned_key(files.read(cluster.app.layout.known_hosts), "api") == key
+        assert cluster.pinned() == key
 
     def test_one_that_is_off_is_moved_without_a_question(self, cluster):
         cluster.place._set("api", status=Status.STOPPED)
@@ -264,9 +267,9 @@ class TestMove:
     @pytest.mark.parametrize(
         ("node", "said", "hint"),
         [
-            ("n1", "is on n1 already", "its nodes are n2, n3"),
+            ("n1", "is on n1 already", "its other nodes: n2, n3"),
             ("n3", "no box can go to n3: it is Offline there", "wait"),
-            ("n9", "work has no node 'n9'", "its nodes are n2, n3"),
+            ("n9", "work has no node 'n9'", "its other nodes: n2, n3"),
         ],
     )
     def test_what_cannot_be_is_refused_by_name(self, cluster, node, said, hint):
