@@ -3,7 +3,13 @@ import pytest
 from containai.away.incus import KEY
 from containai.away.place import Order
 from containai.boxes.box import Status
-from containai.errors import NameTakenError, NoSpaceError, RemoteError, RemoteIdentityError
+from containai.errors import (
+    NameTakenError,
+    NoSpaceError,
+    NotThereError,
+    RemoteError,
+    RemoteIdentityError,
+)
 from containai.incus.errors import ForbiddenError, UnreachableError
 from containai.incus.known import Remote
 from containai.incus.tls import Address
