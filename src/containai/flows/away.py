@@ -88,7 +88,7 @@ def brought_up(
         away_work.forget(app, name)
         return Making(found, image.name, making.config, making.disk)
 
-    boxes.bring_up(
+    is_made = boxes.bring_up(
         name,
         workspace,
         app.ui.say,
@@ -98,6 +98,10 @@ def brought_up(
         asked=asked.config,
     )
     _fill(app, boxes, name, workspace)
+    if is_made:
+        from containai.flows import bringing
+
+        bringing.offer(app, name, place.place)
     return enter.in_box(app.layout, name, workspace, command, wanted.send)
 
 
