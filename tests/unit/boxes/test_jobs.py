@@ -49,7 +49,8 @@ def test_no_command_line_has_the_variables_of_a_job(app, box):
     assert jobs.start(ByEngine(app.engine, box), order) == "make-1"
     assert "secret" not in repr(app.machine.ran)
     assert app.machine.ran[-1][3:] == (
-        "exec", "--interactive", "--workdir", "/", "--user", "agent", box.container, jobs.PROGRAM, "ask",
+        "exec", "--interactive", "--workdir", "/", "--user", "agent", box.container,
+        jobs.PROGRAM, "ask",
     )  # fmt: skip
 
 

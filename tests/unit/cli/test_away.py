@@ -34,7 +34,10 @@ THERE = {
     "pull": ["."],
     "code": ["--show", "."],
     "forward": [".", "3000"],
+    "ports": ["."],
 }
+#: What this machine's files say, and nobody is asked.
+KNOWN = {"ssh config": ["."]}
 #: What is said not to be done there, with the words that ask for it.
 HERE = {
     "doctor": ["."],
@@ -43,9 +46,7 @@ HERE = {
     "mount add": [".", "/tmp"],
     "mount ls": ["."],
     "mount rm": [".", "/data"],
-    "ports": ["."],
     "rename": [".", "other"],
-    "ssh config": ["."],
 }
 #: What is of no box that its words name.
 OF_NONE = {
@@ -85,13 +86,19 @@ def done(app, path, words):
 
 
 def test_every_command_is_in_a_table():
-    assert {*THERE, *HERE, *OF_NONE} == {row.path for row in ROWS}
+    assert {*THERE, *KNOWN, *HERE, *OF_NONE} == {row.path for row in ROWS}
 
 
 @pytest.mark.parametrize("path", THERE)
 def test_what_is_done_there_asks_the_place(away, path):
     with pytest.raises(UsageError, match="there is no remote place 'work'"):
         done(away, path, THERE[path])
+    assert away.docker.requests == []
+
+
+@pytest.mark.parametrize("path", KNOWN)
+def test_what_is_known_here_asks_nobody(away, path):
+    assert "/bin/false" in repr(done(away, path, KNOWN[path]).value)
     assert away.docker.requests == []
 
 
