@@ -148,6 +148,41 @@ class AwayBoxes:
         hosts.forget(self.host, entry.name)
         record.forget(self.layout, entry.name)
 
+    def rename(self, entry: Entry, new: str, move: Callable[[], None]) -> None:
+        """Give a box another name; sessions in it go on. `move` has its work known by that, too.
+
+        On its place only the note of it changes. Raises NameTakenError for a name that is taken,
+        BoxNotFoundError. What was cut off is ended by the same again.
+        """
+        layout, renamed = self.layout, entry._replace(name=new)
+        self._refuse_name(entry, new)
+        # Two names may have one lock.
+        names = {locks.of_box(name): name for name in (entry.name, new)}
+        with ExitStack() as stack:
+            for _, name in sorted(names.items()):
+                stack.enter_context(self.held(name))
+            self._refuse_name(entry, new)
+            seen = self.existing(entry)
+            self.place.rename(entry.instance, new)
+            key = hosts.pinned_key(files.read(layout.known_hosts) or "", entry.name)
+            # What it was given is said again when it is entered.
+            block = self._block(renamed, Workspace(entry.workspace), "")
+            block = session.without_variables(block)
+            hosts.publish(layout, new, block, key or seen.host_key or None)
+            move()
+            record.rename(layout, entry, new)
+            # Sessions that run end with the connection that they share, and not before.
+            hosts.retire(self.host, entry.name)
+            hosts.forget(self.host, entry.name)
+
+    def _refuse_name(self, entry: Entry, new: str) -> None:
+        if new == entry.name:
+            raise NameTakenError(f"the box is called {new!r} already", hint="see: cai ls")
+        layout = self.layout
+        is_here = os.path.exists(layout.ssh_block(new)) and not session.place_of(layout, new)
+        if is_here or new in record.every(layout):
+            raise NameTakenError(f"there is a box {new!r}", hint="choose another name")
+
     def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a box to ourselves, of all that this user runs."""
         path = os.path.join(self.layout.state_dir, "away", locks.of_box(name))
@@ -165,7 +200,7 @@ class AwayBoxes:
             seen = self.place.find(instance)
             if seen is None:
                 return entry._replace(instance=instance), None
-            if seen.owner == self.place.owner and seen.name == entry.name:
+            if seen.owner == self.place.owner and (known or seen.name == entry.name):
                 self._refuse_workspace(seen, entry)
                 return entry._replace(instance=instance), seen
         raise NameTakenError(

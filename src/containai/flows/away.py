@@ -182,6 +182,12 @@ def remove(app: App, entry: Entry) -> None:
     away_work.forget(app, entry.name)
 
 
+def rename(app: App, entry: Entry, new: str) -> None:
+    """Give a box another name. Raises NameTakenError, BoxNotFoundError."""
+    boxes = app.at(entry.workspace).away(entry.place)
+    boxes.rename(entry, new, lambda: away_work.rename(app, entry.name, new))
+
+
 def limited(app: App, entry: Entry) -> away_look.Looked:
     """Give a box the limits that flags say; return how it is then."""
     flagged = app.settings.flagged

@@ -140,3 +140,9 @@ def test_what_leads_to_its_sshd(place, layout):
     words = place.stream("api-1")
     assert words[1] == "-IS"
     assert words[3:6] == [layout.config_dir, "work", "api-1"]
+
+
+def test_another_name_is_noted_there(place, there):
+    made(place)
+    place.rename("api-1", "web")
+    assert place.find("api-1").name == "web"

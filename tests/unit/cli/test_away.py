@@ -35,6 +35,7 @@ THERE = {
     "code": ["--show", "."],
     "forward": [".", "3000"],
     "ports": ["."],
+    "rename": [".", "other"],
 }
 #: What this machine's files say, and nobody is asked.
 KNOWN = {"ssh config": ["."]}
@@ -46,7 +47,6 @@ HERE = {
     "mount add": [".", "/tmp"],
     "mount ls": ["."],
     "mount rm": [".", "/data"],
-    "rename": [".", "other"],
 }
 #: What is of no box that its words name.
 OF_NONE = {
