@@ -71,7 +71,8 @@ class BySsh(NamedTuple):
     host: Machine
     box: Box
 
-    def _argv(self, words: Sequence[str]) -> list[str]:
+    def argv(self, words: Sequence[str]) -> list[str]:
+        """Return the command line that runs a command in the box."""
         # Its workspace is the agent's to remove.
         argv = session.ssh_argv(
             self.host.layout, self.box.name, words, terminal=False, directory=HOME_IN_BOX
@@ -80,14 +81,14 @@ class BySsh(NamedTuple):
 
     def ask(self, words: Sequence[str], *, stdin: bytes, limit: int, timeout: float) -> Done:
         """See `Way`."""
-        return self.host.run_limited(self._argv(words), stdin=stdin, limit=limit, timeout=timeout)
+        return self.host.run_limited(self.argv(words), stdin=stdin, limit=limit, timeout=timeout)
 
     def stream(
         self, words: Sequence[str], on_line: Callable[[str], None], *, longest: int, holds: bool
     ) -> None:
         """See `Way`."""
         try:
-            self.host.stream(self._argv(words), on_line, longest=longest, holds=holds)
+            self.host.stream(self.argv(words), on_line, longest=longest, holds=holds)
         except ProcessError as failed:
             if failed.done.code != _LOST:
                 raise

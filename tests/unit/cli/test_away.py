@@ -17,6 +17,7 @@ ROWS = registry.every()
 THERE = {
     "attach": ["."],
     "cp": [":x", "y"],
+    "export": ["."],
     "import": ["."],
     "jobs": ["."],
     "kill": [".", "job"],
@@ -42,11 +43,11 @@ KNOWN = {"ssh config": ["."]}
 #: What is said not to be done there, with the words that ask for it.
 HERE = {
     "doctor": ["."],
-    "export": ["."],
     "keep": ["."],
     "mount add": [".", "/tmp"],
     "mount ls": ["."],
     "mount rm": [".", "/data"],
+    "restore": ["x.tar", "."],
 }
 #: What is of no box that its words name.
 OF_NONE = {
@@ -55,7 +56,7 @@ OF_NONE = {
     "help", "image build", "image export", "image import", "image ls", "image preload",
     "image prune", "image pull", "image push", "image show", "ls", "prune",
     "reclaim", "remote add", "remote doctor", "remote ls", "remote prepare", "remote rm",
-    "remote show", "remote use", "restore",
+    "remote show", "remote use",
     "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
     "volume backup", "volume ls", "volume restore", "volume rm",
 }  # fmt: skip

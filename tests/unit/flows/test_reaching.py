@@ -8,10 +8,11 @@ import pytest
 from containai.away import record
 from containai.boxes import jobs as of_box
 from containai.boxes.box import Box, Status
+from containai.boxes.saved import Reader
 from containai.boxes.target import Target
 from containai.boxes.way import ByEngine, BySsh
 from containai.errors import BoxNotFoundError, CopyError, NotThereError, RemoteError
-from containai.flows import away, bringing, copying, jobs, reaching
+from containai.flows import away, bringing, copying, jobs, reaching, saving
 from containai.host import below
 from containai.ssh import connect, hosts, session
 from containai.sync.choice import Choice
@@ -199,3 +200,41 @@ class TestBringing:
             file.write(f'[import]\nauto = "{how}"\n')
         app.__dict__.pop("settings", None)
         app.at_terminal = True
+
+
+class TestSaving:
+    """What a box sends is taken as it is: it says nothing of what the file is."""
+
+    SENT = b"an archive, as tar makes one" * 5000
+
+    def sending(self, app, tmp_path, code=0):
+        (tmp_path / "sent").write_bytes(self.SENT)
+        app.machine.beside = ["sh", "-c", f"cat {tmp_path}/sent; exit {code}"]
+
+    @pytest.mark.parametrize("code", [0, 1])
+    def test_the_data_of_a_box_elsewhere_is_in_one_file(self, app, place, tmp_path, code):
+        self.sending(app, tmp_path, code)
+        done = saving.export(app, FAR, str(tmp_path / "x.tar"))
+        assert done.data_size == len(self.SENT)
+        with open(done.file, "rb") as file:
+            reader = Reader(file)
+            said = b""
+            while part := reader.read(1 << 16):
+                said += part
+            reader.check()
+        assert said == self.SENT
+        assert (reader.manifest.volume, reader.manifest.box["on"]) == ("far", "work")
+        assert ("run", "far", (saving.ADOPT,)) in [each[:3] for each in place.asked]
+        assert "exec /usr/bin/tar --create" in app.machine.ran[-1][-1]
+
+    def test_one_that_was_cut_off_leaves_no_file(self, app, place, tmp_path):
+        self.sending(app, tmp_path, 255)
+        with pytest.raises(CopyError, match="ended it: code 255"):
+            saving.export(app, FAR, str(tmp_path / "x.tar"))
+        assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"x.tar"})
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".x.tar")]
+
+    def test_nothing_is_put_back(self, app, place):
+        with pytest.raises(NotThereError) as raised:
+            saving.restore(app, "a file", FAR)
+        assert "tar -xOf 'a file' data.tar.gz" in raised.value.hint
