@@ -181,7 +181,7 @@ class AwayBoxes:
         layout = self.layout
         is_here = os.path.exists(layout.ssh_block(new)) and not session.place_of(layout, new)
         if is_here or new in record.every(layout):
-            raise NameTakenError(f"there is a box {new!r}", hint="choose another name")
+            raise NameTakenError(f"the name {new!r} is taken", hint="choose another; see: cai ls")
 
     def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a box to ourselves, of all that this user runs."""

@@ -93,6 +93,6 @@ class BySsh(NamedTuple):
             if failed.done.code != _LOST:
                 raise
             raise SshConnectError(
-                f"the connection to the box {self.box.name!r} was lost",
+                f"the way into the box {self.box.name!r} broke off",
                 hint="whether it runs: cai ls",
             ) from None

@@ -40,7 +40,10 @@ def export(app: App, entry: Entry, path: str) -> Saved:
         # 1 is of a file that changed, or went, meanwhile (tar(1), RETURN VALUE).
         if done.code not in (0, 1):
             said = " ".join(done.err.split())[-_SHOWN:] or f"code {done.code}"
-            raise CopyError(f"the box {entry.name} ended it: {said}", hint="again: cai export")
+            raise CopyError(
+                f"the data of the box {entry.name} did not come whole: {said}",
+                hint="again: cai export",
+            )
         manifest = packer.finish(manifest)
         size = file.seek(0, os.SEEK_END)
     return Saved(path, entry.name, size, manifest.size)

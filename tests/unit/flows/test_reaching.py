@@ -229,7 +229,7 @@ class TestSaving:
 
     def test_one_that_was_cut_off_leaves_no_file(self, app, place, tmp_path):
         self.sending(app, tmp_path, 255)
-        with pytest.raises(CopyError, match="ended it: code 255"):
+        with pytest.raises(CopyError, match="not come whole: code 255"):
             saving.export(app, FAR, str(tmp_path / "x.tar"))
         assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"x.tar"})
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".x.tar")]

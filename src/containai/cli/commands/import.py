@@ -194,8 +194,9 @@ COMMANDS = (
         more="What is brought is a fixed list: settings and logins of the agents, git, gh, shell, "
         "tmux, prompt and editors. git's credential helpers and signing keys, histories, and "
         "caches stay. A file that is replaced is kept in /mnt/agent-data/before-import until the "
-        "next import; what does not come stays as it is. Globs match paths below the home, or a "
-        "directory on the way; * stands for slashes, too.",
+        "next import; what does not come stays as it is. A box on a remote place is started for "
+        "it. Globs match paths below the home, or a directory on the way; * stands for "
+        "slashes, too.",
         has_target=True,
     ),
 )

@@ -33,7 +33,8 @@ COMMANDS = (
             Example("cai rename ~/api web", "the box of a workspace"),
         ),
         more="Its container, and what ssh knows of it, whether it runs or not; sessions in it go "
-        "on. Its data volume stays its. The host name in the box stays until it is made anew "
+        "on. On a remote place it keeps its name, and what ssh and git here know of it changes. "
+        "Its data volume stays its. The host name in the box stays until it is made anew "
         "(cai run --fresh).",
         has_target=True,
     ),
