@@ -13,14 +13,15 @@ from typing import NamedTuple
 from containai.away import design, record
 from containai.away.place import Order, Place, Seen
 from containai.away.record import Entry
-from containai.boxes import identity, region, variables
+from containai.boxes import connecting, identity, region, variables
 from containai.boxes.box import Status
 from containai.boxes.variables import Variables
 from containai.boxes.workspace import Workspace
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, NameTakenError
 from containai.host import files, locks, proc
 from containai.host.machine import Machine
-from containai.ssh import client, connect, hosts, session
+from containai.ssh import client, connect, hosts, keys, session
+from containai.ssh.connect import KeyRefusedError
 from containai.work.ui import Progress
 
 #: How long another cai may be busy with a box, in seconds.
@@ -274,7 +275,21 @@ class AwayBoxes:
             self.place.start(entry.instance)
         elif block == before and connect.stands(self.layout, name):
             return
-        connect.open_master(self.host, name, self._watch(entry), seconds=self.seconds)
+        self._connect(entry)
+
+    def _connect(self, entry: Entry) -> None:
+        """Open a box's control connection; once, a key of this user's that it lacks is given."""
+
+        def connected() -> None:
+            connect.open_master(self.host, entry.name, self._watch(entry), seconds=self.seconds)
+
+        try:
+            connected()
+        except KeyRefusedError:
+            public = keys.usable(self.host)
+            if self.place.run(entry.instance, connecting.LET_IN, f"{public}\n".encode()).code:
+                raise
+            connected()
 
     def _give(self, entry: Entry, was: Status, say: Callable[[str], None]) -> None:
         """Have a box know its user's variables where it knows others."""

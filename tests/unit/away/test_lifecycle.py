@@ -4,6 +4,7 @@ import pytest
 
 from containai.away import record
 from containai.away.lifecycle import AwayBoxes, Making
+from containai.away.place import Ended
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.boxes.variables import Variables
@@ -17,6 +18,8 @@ from containai.errors import (
 )
 from containai.host import files, locks
 from containai.ssh import connect, hosts, session
+from containai.ssh.connect import KeyRefusedError
+from harness.app import PUBLIC_KEY
 from harness.place import OTHER, OWN, FakePlace
 
 MAKING = Making("f" * 64, "full", {"limits.cpu": "2"})
@@ -290,6 +293,33 @@ def test_one_of_a_place_that_is_away_stays_known(doing):
     with pytest.raises(RemoteError):
         doing.boxes().remove(doing.entry())
     assert doing.entry() is not None
+
+
+class TestKey:
+    """This user's key was made anew: boxes of this machine are told, and so are others."""
+
+    @pytest.fixture
+    def refusing(self, doing, monkeypatch):
+        doing.up()
+        doing.stands = False
+
+        def connect_to(*_, **__):
+            if not any(each[0] == "run" for each in doing.place.asked):
+                raise KeyRefusedError("permission denied (publickey)")
+
+        monkeypatch.setattr(connect, "open_master", connect_to)
+        return doing
+
+    def test_a_box_that_does_not_know_it_is_given_it(self, refusing):
+        assert refusing.up() is False
+        (asked,) = [each for each in refusing.place.asked if each[0] == "run"]
+        assert "/etc/containai/authorized_keys/agent" in asked[2][-1]
+        assert asked[3] == f"{PUBLIC_KEY} containai\n".encode()
+
+    def test_one_that_does_not_take_it_refuses(self, refusing):
+        refusing.place.ends = Ended(1, b"", b"")
+        with pytest.raises(KeyRefusedError):
+            refusing.up()
 
 
 class TestRename:
