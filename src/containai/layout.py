@@ -58,6 +58,9 @@ REMOTE_WORKSPACE = "user.containai.workspace"
 #: The same: the fingerprint of its user's certificate.
 REMOTE_OWNER = "user.containai.owner"
 
+#: What this machine is called among places.
+LOCAL = "local"
+
 IMAGE_REPOSITORY = "ghcr.io/containai"
 DOCKER_CONTEXT = "docker-containai"
 

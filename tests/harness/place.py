@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from containai.away.place import Ended, Order, Seen, Use
+from containai.away.place import Ended, Order, Seen, Snapshot, Use
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.errors import NameTakenError
@@ -101,6 +101,24 @@ class FakePlace:
 
     def stream(self, instance: str) -> list[str]:
         return ["/py", "/stream.py", self.name, instance]
+
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        return []
+
+    def snapshot(self, instance: str, name: str) -> None:
+        self._ask("snapshot", instance, name)
+
+    def restore(self, instance: str, name: str) -> None:
+        self._ask("restore", instance, name)
+
+    def drop(self, instance: str, name: str) -> None:
+        self._ask("drop", instance, name)
+
+    def copy(self, source: str, order: Order, progress: Progress) -> None:
+        self._ask("copy", source, order)
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        self._ask("move", instance, node)
 
     def has_image(self, fingerprint: str) -> bool:
         self._ask("has_image", fingerprint)

@@ -13,12 +13,12 @@ from functools import cached_property
 
 from containai import __version__
 from containai.away import limits
-from containai.away.place import Ended, Order, Seen, Use
+from containai.away.place import Ended, Order, Seen, Snapshot, Use, cannot
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.errors import NameTakenError, NoSpaceError, RemoteIdentityError
 from containai.host.machine import Machine
-from containai.incus import certificate, files, images, instances, stream
+from containai.incus import certificate, files, images, instances, snapshots, stream
 from containai.incus import exec as execution
 from containai.incus.client import Incus
 from containai.incus.errors import ForbiddenError, IncusError, NotFoundError
@@ -42,6 +42,14 @@ _STATUS = {
     "Ready": Status.RUNNING,
     "Stopped": Status.STOPPED,
     "Frozen": Status.PAUSED,
+}
+#: What a server says of what it, or the project, does not allow: and what that is here.
+_UNABLE = {
+    # 6.0.4: the id range in the settings of a snapshot counts as another, whoever's it is.
+    'Changing "volatile.idmap': "a box as a snapshot has it",
+    "doesn't allow for snapshot": "a snapshot of a box",
+    "Target only allowed when clustered": "another node for a box",
+    "doesn't allow cluster member targeting": "another node for a box",
 }
 #: What a server says whose storage is full.
 _FULL = ("no space left", "disk quota exceeded", "not enough space")
@@ -82,8 +90,32 @@ class IncusPlace:
 
     def create(self, order: Order, progress: Progress) -> None:
         """See `Place`."""
-        config = _CONFIG | {key: text for key, text in order.limits.items() if text}
-        config |= {
+        wanted = instances.Wanted(
+            order.instance,
+            instances.of_image(order.image),
+            self._config(order),
+            description=f"ContainAI box {order.name}",
+            devices=self._devices(order.disk),
+        )
+        with self._told():
+            self._create(wanted, progress)
+
+    def _create(self, wanted: instances.Wanted, progress: Progress) -> None:
+        try:
+            # The first one of an image has it unpacked.
+            instances.create(self.incus, wanted, timeout=1800.0, progress=progress)
+        except IncusError as failed:
+            if instances.is_taken(failed):
+                raise NameTakenError(
+                    f"there is {wanted.name!r} on {self.name}", hint="again: cai run"
+                ) from None
+            raise
+
+    def _config(self, order: Order) -> dict[str, str]:
+        limited = {key: text for key, text in order.limits.items() if text}
+        return {
+            **_CONFIG,
+            **limited,
             KEY + "version": __version__,
             KEY + "box": order.name,
             REMOTE_OWNER: self.owner,
@@ -92,23 +124,6 @@ class IncusPlace:
             KEY + "image": order.image_name,
             KEY + "host-key": order.host_key,
         }
-        wanted = instances.Wanted(
-            order.instance,
-            instances.of_image(order.image),
-            config,
-            description=f"ContainAI box {order.name}",
-            devices=self._devices(order.disk),
-        )
-        with self._told():
-            try:
-                # The first one of an image has it unpacked.
-                instances.create(self.incus, wanted, timeout=1800.0, progress=progress)
-            except IncusError as failed:
-                if instances.is_taken(failed):
-                    raise NameTakenError(
-                        f"there is {order.instance!r} on {self.name}", hint="again: cai run"
-                    ) from None
-                raise
 
     def _devices(self, disk: int) -> dict[str, dict[str, str]]:
         """Return the root disk of so many bytes: the profile's, as one takes its place whole."""
@@ -210,6 +225,55 @@ class IncusPlace:
         """See `Place`."""
         return stream.command(self._host.layout.config_dir, self.name, instance, _BOOT)
 
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        """See `Place`."""
+        with self._told():
+            found = snapshots.listed(self.incus, instance)
+        return [Snapshot(each.name, each.created_at, each.size) for each in found]
+
+    def snapshot(self, instance: str, name: str) -> None:
+        """See `Place`."""
+        with self._told():
+            snapshots.take(self.incus, instance, name)
+
+    def restore(self, instance: str, name: str) -> None:
+        """See `Place`."""
+        with self._told():
+            snapshots.restore(self.incus, instance, name)
+
+    def drop(self, instance: str, name: str) -> None:
+        """See `Place`."""
+        with self._told():
+            snapshots.delete(self.incus, instance, name)
+
+    def copy(self, source: str, order: Order, progress: Progress) -> None:
+        """See `Place`."""
+        with self._told():
+            found = instances.find(self.incus, source)
+            if found is None:
+                raise NotFoundError(f"{source} is gone", code=404)
+            # A proxy would be of the source's connections.
+            without = {
+                name: {"type": "none"}
+                for name, device in found.devices.items()
+                if device.get("type") == "proxy"
+            }
+            wanted = snapshots.copy(
+                found,
+                order.instance,
+                project=self.incus.project,
+                config=self._config(order) | {KEY + "whole": ""},
+                devices=without,
+                target=found.location if found.location != "none" else "",
+            )
+            self._create(wanted, progress)
+            files.empty(self.incus, order.instance, "/etc/machine-id")
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        """See `Place`."""
+        with self._told():
+            instances.move(self.incus, instance, node, progress=progress)
+
     def has_image(self, fingerprint: str) -> bool:
         """See `Place`."""
         with self._told():
@@ -228,10 +292,19 @@ class IncusPlace:
 
         with self._told(), open(metadata, "rb") as first, open(rootfs, "rb") as second:
             name = os.path.basename(rootfs)
-            images.upload(
-                self.incus, first, second, name=name, expected=fingerprint, sent=sent,
-                progress=progress,
-            )  # fmt: skip
+            try:
+                images.upload(
+                    self.incus, first, second, name=name, expected=fingerprint, sent=sent,
+                    progress=progress,
+                )  # fmt: skip
+            except ForbiddenError:
+                # With features.images=false they are the whole server's.
+                cannot(
+                    "an image that is brought there",
+                    self.name,
+                    "only its administrator may bring one: have the project's own images "
+                    "allowed (features.images=true), or have them bring it",
+                )
 
     def name_image(self, fingerprint: str, name: str) -> None:
         """See `Place`."""
@@ -248,6 +321,9 @@ class IncusPlace:
             yield
         except (IncusError, RemoteIdentityError) as failed:
             text = failed.text if isinstance(failed, IncusError) else ""
+            for said, what in _UNABLE.items():
+                if said in text:
+                    cannot(what, self.name, "its administrator decides: docs/how-to/incus.md")
             if any(each in text.lower() for each in _FULL):
                 raise NoSpaceError(
                     f"{self.name} has no room: {text}",

@@ -57,6 +57,14 @@ class Use(NamedTuple):
     since: str
 
 
+class Snapshot(NamedTuple):
+    """A snapshot of a box; its size is in bytes, -1 where that is not known."""
+
+    name: str
+    created: str
+    size: int
+
+
 class Ended(NamedTuple):
     """A command that has ended in a box: its code, and what it said."""
 
@@ -130,6 +138,34 @@ class Place(Protocol):
 
     def stream(self, instance: str) -> list[str]:
         """Return the command whose stdin and stdout are a connection to a box's sshd."""
+        ...
+
+    def snapshots(self, instance: str) -> list[Snapshot]:
+        """Return the snapshots of a box, oldest first."""
+        ...
+
+    def snapshot(self, instance: str, name: str) -> None:
+        """Have a snapshot of a box, running or not."""
+        ...
+
+    def restore(self, instance: str, name: str) -> None:
+        """Have a box as it was; one that runs is ended for it, and started again."""
+        ...
+
+    def drop(self, instance: str, name: str) -> None:
+        """Remove a snapshot; one that is gone is."""
+        ...
+
+    def copy(self, source: str, order: Order, progress: Progress) -> None:
+        """Make a box as a copy of another, with all that is in it: neither whole nor started.
+
+        It has no machine-id, and the host key of the other until it is given its own. Of the order,
+        the image and the disk do not count. Raises NameTakenError.
+        """
+        ...
+
+    def move(self, instance: str, node: str, progress: Progress) -> None:
+        """Have a box that is off on another node of the place, with all that is in it."""
         ...
 
     def has_image(self, fingerprint: str) -> bool:

@@ -2,67 +2,22 @@
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from containai.app import App
-from containai.away import limits, record
+from containai.away import limits
 from containai.away.lifecycle import AwayBoxes, Making
 from containai.away.place import cannot
 from containai.away.record import Entry
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
-from containai.boxes.claiming import NoSpareError
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.config.settings import Settings
-from containai.errors import ContainAIError, DamagedError, NameTakenError
+from containai.errors import ContainAIError, NameTakenError
 from containai.flows import away_image, away_look, away_work, enter
 from containai.flows.enter import Wanted
-from containai.incus import known
-from containai.incus.known import LOCAL
-from containai.ssh import session
+from containai.flows.whereabouts import Where
 from containai.ssh.session import Session
-
-
-class Where(NamedTuple):
-    """A remote place, and the box there that a target stands for, if it has one."""
-
-    place: str
-    entry: Entry | None
-
-
-def where(app: App, target: Target) -> Where | None:
-    """Return where a target's box is, or is to be made; None is this machine.
-
-    A box stays where it is. Raises NameTakenError where a flag says another place than its own, and
-    NoSpareError where only a spare is to be the box, which is here.
-    """
-    said = app.settings.flagged(Settings.box_on)
-    entry = record.find(app.layout, target)
-    if entry is not None:
-        if said not in (None, "", entry.place):
-            raise _elsewhere(entry.name, entry.place)
-        return Where(entry.place, entry)
-    workspace = workspaces.resolve(app.layout, target.path, force=True, exact=target.is_exact)
-    name = target.name or workspaces.box_name(workspace.path, app.layout.uid)
-    if os.path.exists(app.layout.ssh_block(name)):
-        if said not in (None, "", LOCAL):
-            raise _elsewhere(name, LOCAL)
-        return None
-    place = app.at(workspace.path).settings.box_on or known.read(app.layout.remotes).default
-    if place == LOCAL:
-        return None
-    if app.only_spares:
-        raise NoSpareError
-    return Where(place, None)
-
-
-def _elsewhere(name: str, place: str) -> ContainAIError:
-    shown = "this machine" if place == LOCAL else place
-    return NameTakenError(
-        f"the box {name!r} is on {shown}, and stays there",
-        hint="another one beside it: --name NAME; or without it: cai rm",
-    )
 
 
 def brought_up(
@@ -129,11 +84,6 @@ def _fill(app: App, boxes: AwayBoxes, name: str, workspace: Workspace) -> None:
     boxes.settle(name, workspace)
 
 
-def found(app: App, target: Target) -> Entry | None:
-    """Return the box on a remote place that a target stands for, or None."""
-    return record.find(app.layout, target)
-
-
 def as_box(app: App, entry: Entry) -> Box:
     """Return a box that can be entered as one of this machine is: over ssh, by its name."""
     return Box(
@@ -146,19 +96,6 @@ def as_box(app: App, entry: Entry) -> Box:
         image="",
         created="",
     )
-
-
-def every(app: App) -> list[Entry]:
-    """Return the user's boxes on remote places."""
-    return list(record.every(app.layout).values())
-
-
-def every_known(app: App) -> list[Entry]:
-    """Return the same, as far as a damaged file says."""
-    try:
-        return every(app)
-    except DamagedError:
-        return []
 
 
 def stop(app: App, entry: Entry) -> None:
@@ -242,10 +179,3 @@ def _agreed(app: App, boxes: AwayBoxes, entry: Entry) -> None:
     news = away_work.unfetched(app, entry)
     if not app.ui.ask(f"{lost}, its data too{f'; {news}' if news else ''}. Go on?"):
         raise ContainAIError("nothing was changed", hint="agree to it: cai run --fresh --yes")
-
-
-def is_there_already(app: App, target: Target) -> bool:
-    """Whether a flag says of a target's box the place where it is: nothing is to be done for it."""
-    said = app.settings.flagged(Settings.box_on)
-    entry = record.find(app.layout, target)
-    return entry is not None and said == entry.place == session.place_of(app.layout, entry.name)

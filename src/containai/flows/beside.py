@@ -40,6 +40,14 @@ def lead_back(app: App, name: str, port: int) -> None:
         app.host.begin(argv, stdin=null.fileno(), stdout=null.fileno())
 
 
+def without_proxies(app: App) -> list[str]:
+    """Return what is to be said of proxies that boxes do not reach."""
+    from containai.engine import forward
+
+    lines = forward.explained(app.host.surroundings.proxies, forward.forwarded(app.layout))
+    return [f"cai: {line}\n" for line in lines]
+
+
 def _agent(app: App, name: str) -> list[str]:
     """Have a box's own agent sign for the hosts of the setting, or for none any more."""
     hosts = app.settings.ssh_forward_agent

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from containai.app import App
-from containai.away.place import cannot
 from containai.boxes import locate, volumes
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Status
@@ -24,7 +23,7 @@ from containai.errors import (
     UsageError,
     WorkspaceError,
 )
-from containai.flows import away, enter, images, reaching
+from containai.flows import enter, images, reaching, whereabouts
 from containai.host import below
 from containai.host.homes import Tree
 from containai.sync import manifest, send
@@ -85,12 +84,16 @@ def _away(app: App, target: Target) -> _Into | None:
 
     Raises NotThereError where the box is to be there, and is not yet.
     """
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is None:
-        place = away.where(app, target) if target.name is None else None
+        place = whereabouts.where(app, target) if target.name is None else None
         if place is not None:
+            from containai.away.place import cannot
+
             cannot("data without its box", place.place, "make the box first: cai run")
         return None
+    from containai.flows import away
+
     box = away.as_box(app, entry)
 
     def send_it(archive: bytes) -> Done:

@@ -93,11 +93,13 @@ def there(app: App, target: Target, wanted: Wanted) -> tuple[Box, Workspace]:
     Raises BoxNotFoundError where it goes meanwhile.
     """
     from containai.boxes import locate
-    from containai.flows import away
+    from containai.flows import whereabouts
 
     made(app, target, ["true"], wanted)
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         return away.as_box(app, entry), away.workspace_of(app, entry, target)
     located = locate.locate(app.engine, target, force=True, to_enter=True)
     if located.box is None:
@@ -113,9 +115,9 @@ def made_at_once(
     if wanted.fresh or wanted.read_only or app.flags.keys() - _OF_SESSION - {_WHERE}:
         return None
     if _WHERE in app.flags:
-        from containai.flows import away
+        from containai.flows import whereabouts
 
-        if not away.is_there_already(app, target):
+        if not whereabouts.is_there_already(app, target):
             return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
@@ -145,10 +147,12 @@ def in_box(
 
 def _woken(app: App, target: Target, command: Sequence[str], send: Sequence[str]) -> Session:
     from containai.boxes import locate
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         return away.woken(app, entry, command, send)
     box = locate.existing(app.engine, target, to_enter=True)
     workspace = started(app, box)
@@ -178,10 +182,12 @@ def _tell_news(app: App) -> None:
 def started(app: App, box: Box) -> Workspace:
     """Have a box that is there running and reachable; return its workspace."""
     from containai.boxes import locate
-    from containai.flows import away, beside
+    from containai.flows import beside, whereabouts
 
-    entry = away.found(app, Target(name=box.name))
+    entry = whereabouts.found(app, Target(name=box.name))
     if entry is not None:
+        from containai.flows import away
+
         return away.started(app, entry)
     workspace = checked(app.layout, locate.workspace_of(box))
     app = app.at(workspace.path)
@@ -196,11 +202,21 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
     Raises NoSpareError where only a spare is to be that box, and none can.
     """
     from containai.boxes import design
-    from containai.flows import admission, away, beside, filling, keeper, refusing, workspace_image
+    from containai.flows import (
+        admission,
+        beside,
+        filling,
+        keeper,
+        refusing,
+        whereabouts,
+        workspace_image,
+    )
     from containai.images import recipe
 
-    place = away.where(app, target)
+    place = whereabouts.where(app, target)
     if place is not None:
+        from containai.flows import away
+
         return away.brought_up(app, target, command, wanted, place)
     located = _located(app, target, wanted)
     box = located.box if located is not None else None
@@ -247,7 +263,7 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
         reset=wanted.reset,
     )
     beside.have(app, name)
-    for text in [*news, *_without_proxies(app), *ignored(app, of_agents=False)]:
+    for text in [*news, *beside.without_proxies(app), *ignored(app, of_agents=False)]:
         app.ui.tell(text)
     _tell_news(app)
     if is_first:
@@ -279,14 +295,6 @@ def ignored(app: App, *, of_agents: bool) -> list[str]:
     if not keys:
         return []
     return [f"cai: .containai/config.toml: {', '.join(keys)} ignored (cai config list says why)\n"]
-
-
-def _without_proxies(app: App) -> list[str]:
-    """Return what is to be said of proxies that boxes do not reach."""
-    from containai.engine import forward
-
-    lines = forward.explained(app.host.surroundings.proxies, forward.forwarded(app.layout))
-    return [f"cai: {line}\n" for line in lines]
 
 
 def _agreed(app: App, box: Box | None, workspace: Workspace, wanted: Wanted) -> None:

@@ -10,7 +10,7 @@ from containai.boxes.jobs import Job, Order
 from containai.boxes.target import Target
 from containai.boxes.way import Way
 from containai.errors import ContainAIError, JobError, UsageError
-from containai.flows import away, away_look, enter, reaching
+from containai.flows import enter, reaching, whereabouts
 from containai.ssh import session
 
 if TYPE_CHECKING:
@@ -84,9 +84,13 @@ def listed(app: "App", target: Target, *, everywhere: bool) -> list[tuple[str, J
 
 def _running_away(app: "App") -> list[Box]:
     """Return the user's boxes that run on remote places; say which places do not answer."""
-    known = {entry.name: entry for entry in away.every(app)}
+    known = {entry.name: entry for entry in whereabouts.every(app)}
+    if not known:
+        return []
+    from containai.flows import away, away_look
+
     boxes = []
-    for answer in away_look.listed(app) if known else ():
+    for answer in away_look.listed(app):
         if answer.problem:
             app.ui.tell(f"cai: {answer.problem}\n")
         names = [each.name for each in answer.boxes if each.status == Status.RUNNING]

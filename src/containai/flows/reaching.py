@@ -6,7 +6,7 @@ from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.boxes.way import ByEngine, BySsh, Way
 from containai.engine import configuration, daemon
-from containai.flows import away
+from containai.flows import whereabouts
 from containai.host import below
 from containai.host.below import Identity
 from containai.layout import LABEL_MANAGED
@@ -19,9 +19,11 @@ def existing(app: App, target: Target) -> Box:
     One that runs elsewhere is connected to; one that is off stays so, and its status says so.
     Raises as `locate.existing`, and a RemoteError.
     """
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is None:
         return locate.existing(app.engine, target, to_enter=True)
+    from containai.flows import away
+
     box = away.as_box(app, entry)
     if session.is_live(app.layout, entry.name):
         return box
@@ -47,12 +49,15 @@ def workspaces(app: App) -> list[str]:
     if configuration.read(app.layout) is not None:
         daemon.start(app.host)
         here = lookup.own(app.engine)
-    return [*(box.workspace for box in here), *(entry.workspace for entry in away.every(app))]
+    return [
+        *(box.workspace for box in here),
+        *(entry.workspace for entry in whereabouts.every(app)),
+    ]
 
 
 def shared(app: App) -> set[Identity]:
     """Return the directories that an agent of anybody's may write; start the engine for that."""
-    paths = [entry.workspace for entry in away.every(app)]
+    paths = [entry.workspace for entry in whereabouts.every(app)]
     if configuration.read(app.layout) is not None:
         daemon.start(app.host)
         paths += [

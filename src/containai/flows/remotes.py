@@ -18,10 +18,10 @@ from containai.incus.errors import (
     OtherCertificateError,
     TimedOutError,
 )
-from containai.incus.known import LOCAL, Remote
+from containai.incus.known import Remote
 from containai.incus.server import About
 from containai.incus.tls import Address, Server
-from containai.layout import REMOTE_OWNER, REMOTE_WORKSPACE
+from containai.layout import LOCAL, REMOTE_OWNER, REMOTE_WORKSPACE
 
 Value = TypeVar("Value")
 

@@ -10,7 +10,6 @@ from typing import IO, Any, NamedTuple
 
 import containai
 from containai.app import App
-from containai.away.place import cannot
 from containai.boxes import data, locate, lookup, saved, volumes
 from containai.boxes.box import Box, Status
 from containai.boxes.data import Place
@@ -18,7 +17,7 @@ from containai.boxes.target import Target
 from containai.boxes.volumes import Volume
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, ContainAIError, CopyError
-from containai.flows import away, images
+from containai.flows import images, whereabouts
 from containai.flows import volumes as listing
 from containai.host import locks, proc, space
 from containai.work.ui import Progress
@@ -53,7 +52,7 @@ class Restored(NamedTuple):
 
 def export(app: App, target: Target, path: str | None) -> Saved:
     """Write the data volume of a workspace, and what its box is like, to a file."""
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
         from containai.flows import away_save
 
@@ -168,8 +167,10 @@ def restore(app: App, path: str, target: Target) -> Restored:
 
     Raises NotThereError for one whose box is on a remote place.
     """
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.away.place import cannot
+
         cannot(
             "putting all data back",
             entry.place,

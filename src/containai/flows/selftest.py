@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from containai.app import App
 from containai.attack import facts, report, send
+from containai.away.record import Entry
 from containai.boxes import locate, mounting
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.errors import BoxStartError, ContainAIError, SelfTestError
-from containai.flows import enter
+from containai.flows import enter, whereabouts
 from containai.host import files
 from containai.ssh import session
 
@@ -31,6 +32,9 @@ class Tested(NamedTuple):
 def selftest(app: App, target: Target) -> Tested:
     """Run all probes in a box. Raises a ContainAIError with a code of its own where they cannot."""
     with _of_the_test():
+        entry = whereabouts.found(app, target)
+        if entry is not None:
+            return _on_its_place(app, entry)
         box = _running(app, target)
         app.ui.say(f"probing the box {box.name}")
         known = facts.gather(app.engine, box.container, asked=_asked(app, box))
@@ -49,6 +53,19 @@ def selftest_elsewhere(app: App, name: str, through: send.Through) -> Tested:
         return Tested(
             name, report.run_elsewhere(both | {"exec": lambda: send.run_through(through)})
         )
+
+
+def _on_its_place(app: App, entry: Entry) -> Tested:
+    from containai.flows import away
+
+    away.started(app, entry)
+    place = app.place(entry.place)
+
+    def through(words: Sequence[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        code, out, err = place.run(entry.instance, words, stdin)
+        return code, out, err
+
+    return selftest_elsewhere(app, entry.name, through)
 
 
 @contextmanager

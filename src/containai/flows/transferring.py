@@ -41,10 +41,12 @@ def reached(app: "App", target: Target) -> tuple[Reach, str]:
     boxes of this machine do.
     """
     from containai.boxes import locate
-    from containai.flows import away, away_work
+    from containai.flows import whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away, away_work
+
         away.started(app, entry)
         return away_work.reach(app, entry.name), entry.workspace
 

@@ -149,8 +149,8 @@ def _of_project(judge: Callable[[dict[str, str]], Finding[None]]) -> Callable[[S
 @_of_project
 def _images(config: dict[str, str]) -> Finding[None]:
     if config.get("features.images") == "false":
-        return _fine("shared by all projects")
-    return _wanted("the project has images of its own: each project is brought a copy")
+        return _wanted("they are the whole server's: only its administrator can bring one")
+    return _fine("the project's own, which its users bring")
 
 
 def _copies(seen: Sight) -> Finding[None]:

@@ -9,13 +9,12 @@ import json
 
 from containai.errors import DamagedError, UsageError
 from containai.incus.tls import Address, Identity, Server, address
+from containai.layout import LOCAL
 from containai.light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What this machine is called among places.
-LOCAL = "local"
 #: The version of the file's form.
 VERSION = 1
 

@@ -49,9 +49,10 @@ RESTRICTIONS = {
     "restricted.snapshots": "allow",
     "restricted.cluster.target": "allow",
 }
-#: What a project has of its own; it can be said only as it is made. Images are shared by all.
+#: What a project has of its own; it can be said only as it is made. Images, too: only an
+#: administrator may bring one that all projects have (incus, TLS authorization).
 FEATURES = {
-    "features.images": "false",
+    "features.images": "true",
     "features.profiles": "true",
     "features.storage.volumes": "true",
     "features.networks": "false",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from containai.errors import UsageError
 from containai.host import files
 from containai.incus import known
-from containai.incus.known import LOCAL, Places, Remote
-from containai.layout import Layout
+from containai.incus.known import Places, Remote
+from containai.layout import LOCAL, Layout
 
 #: How long another command is waited for that changes them, in seconds.
 _WAIT = 10.0

@@ -198,7 +198,8 @@ def value(answer: Answer) -> dict[str, Any]:
     try:
         said = json.loads(answer.body)
     except (ValueError, RecursionError) as wrong:
-        ended = isinstance(wrong, json.JSONDecodeError) and wrong.pos >= len(answer.body.rstrip())
+        body = answer.body.rstrip()
+        ended = not body.endswith(b"}") or getattr(wrong, "pos", 0) >= len(body)
         if ended and "content-length" not in answer.headers and answer.body.lstrip()[:1] == b"{":
             raise CutError("the server's answer breaks off") from None
         raise GarbageError(

@@ -31,6 +31,8 @@ class Instances:
         name, part = re.fullmatch("/([^/]+)(/.*)?", path).groups()
         if name not in self.known:
             raise Refused(404, "Instance not found")
+        if part and part.startswith("/snapshots"):
+            return self._snapshot(asked, name, part.removeprefix("/snapshots/"))
         if part == "/files":
             return self._file(asked, name, asked.query["path"])
         return self._one(asked, name, part)
@@ -62,6 +64,17 @@ class Instances:
             found["description"] = asked.value["description"]
             return {}
         return found
+
+    def _snapshot(self, asked, name, snapshot):
+        own = self.known[name].setdefault("snapshots", {})
+        if asked.method == "GET":
+            return [*own.values()]
+        if asked.method == "DELETE":
+            del own[snapshot]
+        else:
+            said = asked.value["name"]
+            own[said] = {"name": said, "created_at": "2026-11-29T00:00:00Z", "size": 7}
+        return Operation()
 
     def _file(self, asked, name, path):
         if asked.method == "DELETE":

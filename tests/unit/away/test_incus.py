@@ -3,7 +3,13 @@ import pytest
 from containai.away.incus import KEY
 from containai.away.place import Order
 from containai.boxes.box import Status
-from containai.errors import NameTakenError, NoSpaceError, RemoteError, RemoteIdentityError
+from containai.errors import (
+    NameTakenError,
+    NoSpaceError,
+    NotThereError,
+    RemoteError,
+    RemoteIdentityError,
+)
 from containai.incus.errors import ForbiddenError, UnreachableError
 from containai.incus.known import Remote
 from containai.incus.tls import Address
@@ -146,3 +152,64 @@ def test_another_name_is_noted_there(place, there):
     made(place)
     place.rename("api-1", "web")
     assert place.find("api-1").name == "web"
+
+
+def test_snapshots(place, there):
+    made(place)
+    place.snapshot("api-1", "one")
+    assert [(each.name, each.size) for each in place.snapshots("api-1")] == [("one", 7)]
+    place.drop("api-1", "one")
+    assert place.snapshots("api-1") == []
+
+
+def test_a_copy_is_another_box_and_is_not_whole(place, there):
+    made(place)
+    place.finish("api-1")
+    there.known["api-1"]["devices"] = {"web": {"type": "proxy"}, "root": {"type": "disk"}}
+    there.known["api-1"]["config"]["volatile.uuid"] = "x"
+    there.files["api-2", "/etc/machine-id"] = (b"the other's", 0, 0, "0444")
+    order = ORDER._replace(instance="api-2", name="two", host_key="ssh-ed25519 NEW")
+    place.copy("api-1", order, lambda text, share: None)
+    seen = place.find("api-2")
+    assert (seen.name, seen.host_key, seen.is_whole) == ("two", "ssh-ed25519 NEW", False)
+    assert seen.status is Status.UNFINISHED
+    copied = there.known["api-2"]
+    assert copied["source"]["source"] == "api-1"
+    assert copied["devices"] == {"web": {"type": "none"}, "root": {"type": "disk"}}
+    assert "volatile.uuid" not in copied["config"]
+    assert there.files["api-2", "/etc/machine-id"][0] == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text", "act"),
+    [
+        (
+            "POST", "/snapshots", 'Project "boxes" doesn\'t allow for snapshot creation',
+            lambda place: place.snapshot("api-1", "one"),
+        ),
+        (
+            "PUT", "", 'Changing "volatile.idmap.base" on container "api-1" is forbidden',
+            lambda place: place.restore("api-1", "one"),
+        ),
+        (
+            "POST", "", "Target only allowed when clustered",
+            lambda place: place.move("api-1", "n2", lambda text, share: None),
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_place_cannot_is_said_by_name(place, there, server, method, path, text, act):
+    made(place)
+    server.faults[f"{method} /1.0/instances/api-1{path}"] = Fault("status", 500, text)
+    with pytest.raises(NotThereError, match="is not to be had on work"):
+        act(place)
+
+
+def test_an_image_that_only_the_administrator_may_bring(place, server, tmp_path):
+    for name in ("m", "r"):
+        (tmp_path / name).write_bytes(b"x")
+    server.faults["POST /1.0/images"] = Fault("status", 403, "not authorized")
+    with pytest.raises(NotThereError, match="an image that is brought there") as raised:
+        place.add_image(
+            str(tmp_path / "m"), str(tmp_path / "r"), "e" * 64, lambda text, share: None
+        )
+    assert "features.images" in raised.value.hint

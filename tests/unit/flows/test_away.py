@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -10,8 +12,16 @@ from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace, box_name
 from containai.engine.container import Image
 from containai.errors import ImageError, NameTakenError, RemoteError
-from containai.flows import away, away_image, away_look, away_work, bringing, enter
-from containai.flows.away import Where
+from containai.flows import (
+    away,
+    away_image,
+    away_look,
+    away_work,
+    bringing,
+    enter,
+    whereabouts,
+)
+from containai.flows.whereabouts import Where
 from containai.images import incus, recipe
 from containai.images.incus import Split
 from containai.ssh import connect, session
@@ -64,50 +74,50 @@ def configured(app, text):
 
 class TestWhere:
     def test_here_unless_something_is_said(self, app, workspace):
-        assert away.where(app, Target()) is None
+        assert whereabouts.where(app, Target()) is None
 
     def test_where_a_flag_says(self, app, workspace):
-        assert away.where(flagged(app, "work"), Target()) == Where("work", None)
+        assert whereabouts.where(flagged(app, "work"), Target()) == Where("work", None)
 
     def test_where_the_setting_says(self, app, workspace):
         configured(app, '[box]\non = "work"\n')
-        assert away.where(app, Target()) == Where("work", None)
-        assert away.where(flagged(app, "local"), Target()) is None
+        assert whereabouts.where(app, Target()) == Where("work", None)
+        assert whereabouts.where(flagged(app, "local"), Target()) is None
 
     def test_of_a_workspace_only_its_user_says_it(self, app, workspace):
         configured(app, f'[workspace."{workspace}".box]\non = "work"\n')
-        assert away.where(app, Target()) == Where("work", None)
+        assert whereabouts.where(app, Target()) == Where("work", None)
         configured(app, "")
         (workspace / ".containai").mkdir()
         (workspace / ".containai/config.toml").write_text('[box]\non = "work"\n', encoding="utf-8")
-        assert away.where(app, Target()) is None
+        assert whereabouts.where(app, Target()) is None
 
     def test_where_the_default_is(self, app, workspace):
         remotes(app, default="work")
-        assert away.where(app, Target()) == Where("work", None)
+        assert whereabouts.where(app, Target()) == Where("work", None)
         configured(app, '[box]\non = "local"\n')
-        assert away.where(app, Target()) is None
+        assert whereabouts.where(app, Target()) is None
 
     def test_a_box_that_is_there_stays_there(self, app, workspace, name):
         entry = Entry(name, "work", name, str(workspace))
         record.put(app.layout, entry)
-        assert away.where(app, Target()) == Where("work", entry)
-        assert away.where(flagged(app, "work"), Target()) == Where("work", entry)
+        assert whereabouts.where(app, Target()) == Where("work", entry)
+        assert whereabouts.where(flagged(app, "work"), Target()) == Where("work", entry)
         for other in ("local", "home"):
             with pytest.raises(NameTakenError, match="is on work, and stays there"):
-                away.where(flagged(app, other), Target())
+                whereabouts.where(flagged(app, other), Target())
 
     def test_a_box_of_this_machine_stays_here(self, app, workspace):
         app.add_box(workspace)
         configured(app, '[box]\non = "work"\n')
-        assert away.where(app, Target()) is None
+        assert whereabouts.where(app, Target()) is None
         with pytest.raises(NameTakenError, match="is on this machine, and stays there"):
-            away.where(flagged(app, "work"), Target())
+            whereabouts.where(flagged(app, "work"), Target())
 
     def test_no_spare_is_a_box_elsewhere(self, app, workspace):
         app.only_spares = True
         with pytest.raises(NoSpareError):
-            away.where(flagged(app, "work"), Target())
+            whereabouts.where(flagged(app, "work"), Target())
 
 
 class TestImage:
@@ -322,3 +332,16 @@ def test_the_workspace_is_as_deep_as_the_target(app, workspace):
     assert there == Workspace(str(workspace), "src")
     with pytest.raises(NameTakenError):
         away.workspace_of(app, entry, Target(path="/"))
+
+
+def test_who_has_no_remote_place_imports_nothing_of_one():
+    code = (
+        "import sys; from containai.flows import enter, whereabouts; "
+        "from containai.cli.commands import run, ls, stop, rm, exec, shell; "
+        "heavy = {'ssl', 'tempfile', 'containai.away.lifecycle', 'containai.transfer.exchange'}; "
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-Ic", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ from containai.layout import REMOTE_OWNER
 
 OWN = "ab" * 32
 CONFIG = {
-    "features.images": "false",
+    "features.images": "true",
     "features.profiles": "true",
     "restricted": "true",
     "restricted.containers.nesting": "allow",

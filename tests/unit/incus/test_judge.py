@@ -1,13 +1,19 @@
 """What is said of a server: right, wrong, and what nobody could see."""
 
+import os
+import re
+
 import pytest
 
+from containai.flows.remote_doctor import SERVER
 from containai.incus import dangers, hardening, judge
 from containai.incus.server import Project
 from containai.incus.sight import Certificate, Inside, Unseen
 from containai.work.actions import State
 
 from .of_places import ABOUT, CONFIG, INSIDE, POOL, PROFILE, RIGHT, box, member
+
+DOCS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs")
 
 
 def said(seen=RIGHT, **changes):
@@ -36,6 +42,16 @@ def test_all_is_right():
 def test_what_has_no_finding_of_its_own_is_not_forgotten():
     assert all(each.means and each.title == each.title.strip() for each in judge.ROWS)
     assert all(finding.seen for finding in said().values())
+
+
+def test_the_documentation_has_every_row():
+    path = os.path.join(DOCS, "how-to", "incus-server.md")
+    with open(path, encoding="utf-8") as file:
+        rows = re.findall(r"^\| `([^`]+)` \|", file.read(), re.MULTILINE)
+    titles = [each.title for each in judge.ROWS]
+    titles.insert(titles.index("images"), "what boxes must not")
+    start = rows.index(SERVER)
+    assert rows[start : start + 1 + len(titles)] == [SERVER, *titles]
 
 
 def test_nobody_is_told_that_security_updates_are_there():
@@ -154,7 +170,7 @@ def test_what_a_project_lacks(key, value, says):
 
 
 def test_what_is_only_wanted_of_a_project():
-    for key, value in {"features.images": "true", "restricted.snapshots": "block"}.items():
+    for key, value in {"features.images": "false", "restricted.snapshots": "block"}.items():
         only(State.NONE, project=Project("boxes", "", CONFIG | {key: value}))
     given = Project("boxes", "", CONFIG | {"restricted.cluster.target": "block"})
     assert said(project=given)["snapshots and copies"].ok

@@ -88,7 +88,7 @@ def test_a_bare_server_has_all_of_it_and_a_token_is_printed(server):
         "storage create cai btrfs size=30GiB",
         "network create caibr0 --type=bridge "
         "ipv4.address=10.77.0.1/24 ipv4.nat=true ipv6.address=none",
-        "project create team --config=features.images=false --config=features.profiles=true "
+        "project create team --config=features.images=true --config=features.profiles=true "
         "--config=features.storage.volumes=true --config=features.networks=false",
         "project set team restricted=true restricted.containers.nesting=allow "
         "restricted.containers.privilege=isolated restricted.snapshots=allow "

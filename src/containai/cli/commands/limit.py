@@ -10,10 +10,12 @@ def run(app: App, target: Target) -> Report:
     """Give a box other limits, running or not; without any, say which it has."""
     from containai.boxes import locate
     from containai.boxes.limits import Limits
-    from containai.flows import away, enter
+    from containai.flows import enter, whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         seen = away.limited(app, entry)
         limits = dict(seen.seen.limits)
         return Report({"name": entry.name, "limits": limits}, [f"{entry.name}: {seen.limits}\n"])

@@ -36,7 +36,7 @@ def run(
     """Return what a box said: in its journal where it runs, else on its console; or a job of it."""
     from containai.boxes import locate, logs
     from containai.boxes.box import Status
-    from containai.flows import away, jobs
+    from containai.flows import jobs, whereabouts
 
     target, job = jobs.words_of(target, job)
     wanted = logs.Wanted(lines, since or 0, boot=boot, unit=unit or "", follow=follow)
@@ -48,7 +48,7 @@ def run(
         return _of_job(app, target, job, wanted)
     if console and unit:
         raise UsageError("--unit is of the journal, not of the console", hint="cai logs --help")
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
         return _away(app, entry, wanted, console=console)
     box = locate.existing(app.engine, target)

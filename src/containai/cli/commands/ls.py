@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
-from containai.incus.known import LOCAL
+from containai.layout import LOCAL
 
 if TYPE_CHECKING:
     from containai.boxes.box import Box
-    from containai.flows.away_look import Away
+    from containai.flows.away_look import Answer, Away
     from containai.host.machine import Machine
 
 
@@ -26,12 +26,16 @@ def run(
     Where nothing is set up there are none, and nothing is started.
     """
     from containai.boxes import kills, locate
-    from containai.flows import away_look
+    from containai.flows import whereabouts
 
     if spares:
         return _spares(app)
     listed = locate.listed(app.engine, everybodys=all)
-    answers = away_look.listed(app, everybodys=all)
+    answers: list[Answer] = []
+    if whereabouts.has_places(app):
+        from containai.flows import away_look
+
+        answers = away_look.listed(app, everybodys=all)
     there = [each for answer in answers for each in answer.boxes]
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")

@@ -43,7 +43,7 @@ def add(
 def ls(app: App) -> Report:
     """List the places that boxes can be at."""
     from containai.incus import store
-    from containai.incus.known import LOCAL
+    from containai.layout import LOCAL
 
     places = store.load(app.layout)
     rows = [
@@ -89,7 +89,7 @@ def rm(app: App, *, name: str, force: bool) -> Report:
 def use(app: App, *, name: str) -> Report:
     """Say where boxes are where no place is named."""
     from containai.incus import store
-    from containai.incus.known import LOCAL
+    from containai.layout import LOCAL
 
     if name != LOCAL:
         store.find(app.layout, name)

@@ -9,10 +9,12 @@ from containai.cli.report import Report
 def run(app: App, target: Target) -> Report:
     """Shut the workspace's box down and start it; return once it can be entered."""
     from containai.boxes import locate
-    from containai.flows import away, enter
+    from containai.flows import enter, whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         app.ui.say(f"stopping the box {entry.name} on {entry.place}")
         away.stop(app, entry)
         away.started(app, entry)

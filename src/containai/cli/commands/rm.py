@@ -19,9 +19,9 @@ def run(app: App, target: Target, *, all: bool, data: bool = False) -> Report:  
     if all:
         return _all(app, target, data=data)
     from containai.boxes import locate
-    from containai.flows import away, volumes
+    from containai.flows import volumes, whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
         return _away(app, entry)
     box = locate.existing(app.engine, target)
@@ -58,9 +58,9 @@ def _lost(going: Sequence[str]) -> str:
 
 
 def _all(app: App, target: Target, *, data: bool) -> Report:
-    from containai.flows import away, several, volumes
+    from containai.flows import away, several, volumes, whereabouts
 
-    boxes, entries = several.own(app, target), away.every(app)
+    boxes, entries = several.own(app, target), whereabouts.every(app)
     names = ", ".join([*(box.name for box in boxes), *(entry.name for entry in entries)])
     going = volumes.going_with(app, boxes) if data else []
     lost = f"{_lost(going)}, too. " if going else ""

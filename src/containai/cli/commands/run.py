@@ -85,11 +85,12 @@ def _refuse_away(app: App, target: Target, *, keep: bool, dry_run: bool) -> None
     """Raise NotThereError for what is only done with boxes of this machine."""
     if not (keep or dry_run):
         return
-    from containai.away.place import cannot
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    place = away.where(app, target)
+    place = whereabouts.where(app, target)
     if place is not None:
+        from containai.away.place import cannot
+
         cannot("--dry-run" if dry_run else "--keep", place.place, "leave it out")
 
 

@@ -58,11 +58,11 @@ def config(app: App, *, box: str | None) -> Report:
     """Show a box's host block."""
     from containai.boxes import locate
     from containai.boxes.workspace import Workspace
-    from containai.flows import away
+    from containai.flows import whereabouts
     from containai.host import files
     from containai.ssh import hosts, session
 
-    entry = away.found(app, naming.target(box))
+    entry = whereabouts.found(app, naming.target(box))
     if entry is not None:
         return _config(app, entry.name, files.read(app.layout.ssh_block(entry.name)) or "", [])
     found = locate.existing(app.engine, naming.target(box), to_enter=True)

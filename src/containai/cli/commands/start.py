@@ -9,14 +9,16 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
     """Start the workspace's box, or all of the user's, until they can be entered."""
-    from containai.flows import away, enter
+    from containai.flows import enter, whereabouts
 
     if all:
         return _all(app, target)
     from containai.boxes import locate
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         away.started(app, entry)
         return Report({"name": entry.name, "running": True})
     box = locate.existing(app.engine, target, to_enter=True)
@@ -25,11 +27,11 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import away, enter, several
+    from containai.flows import away, enter, several, whereabouts
 
     boxes = several.own(app, target)
     done = several.with_each(app, boxes, lambda box: enter.started(app, box))
-    there = several.with_each(app, away.every(app), lambda each: away.started(app, each))
+    there = several.with_each(app, whereabouts.every(app), lambda each: away.started(app, each))
     return every.report(done.and_of(there), "running")
 
 

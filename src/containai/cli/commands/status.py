@@ -21,9 +21,9 @@ EVERY = 2.0
 def run(app: App, target: Target, *, watch: bool, size: bool, processes: bool) -> Report:
     """Say how a box is, once or again and again."""
     from containai.boxes import locate
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
         return _away(app, entry, watch=watch)
     box = locate.existing(app.engine, target)

@@ -12,10 +12,12 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
     if all:
         return _all(app, target)
     from containai.boxes import locate
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    entry = away.found(app, target)
+    entry = whereabouts.found(app, target)
     if entry is not None:
+        from containai.flows import away
+
         app.ui.say(f"stopping the box {entry.name} on {entry.place}")
         away.stop(app, entry)
         return Report({"name": entry.name, "stopped": True})
@@ -26,11 +28,13 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import away, several
+    from containai.flows import away, several, whereabouts
 
     running = [box for box in several.own(app, target) if not box.status.is_off]
     done = several.with_each(app, running, app.boxes.stop, "stopping")
-    there = several.with_each(app, away.every(app), lambda each: away.stop(app, each), "stopping")
+    there = several.with_each(
+        app, whereabouts.every(app), lambda each: away.stop(app, each), "stopping"
+    )
     return every.report(done.and_of(there), "stopped")
 
 

@@ -49,9 +49,9 @@ def _include(layout: "Layout") -> list[Note]:
 
 def _away(app: App) -> list[Note]:
     """Return what is to be said of boxes that are not on this machine: they stay."""
-    from containai.flows import away
+    from containai.flows import whereabouts
 
-    boxes = [f"{entry.name} on {entry.place}" for entry in away.every_known(app)]
+    boxes = [f"{entry.name} on {entry.place}" for entry in whereabouts.every_known(app)]
     if not boxes:
         return []
     hint = "cai rm while their keys are here; later only an administrator of the server can"

@@ -6,14 +6,17 @@ import pytest
 
 from containai.attack import facts, report, send
 from containai.attack.probe import INSIDE, OUTSIDE
+from containai.away import record
+from containai.away.place import Ended
 from containai.cli import selftest as of_selftest
 from containai.cli.commands import doctor
 from containai.cli.report import Table
 from containai.engine.container import State
 from containai.errors import BoxNotFoundError, BoxStartError, NameTakenError, SelfTestError
-from containai.flows import selftest
+from containai.flows import away, selftest
 from harness.app import ANOTHER
 from harness.attack_facts import known
+from harness.place import OWN, FakePlace
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +189,17 @@ def test_a_place_that_breaks_off_is_no_finding(app):
     app.machine.answer("ssh", out=answers())
     with pytest.raises(SelfTestError, match="cut"):
         selftest.selftest_elsewhere(app, "api", through)
+
+
+def test_a_box_on_a_remote_place_is_probed_through_that(app, workspace, monkeypatch):
+    place = FakePlace()
+    place.create_as("api", OWN, "text")
+    place.ends = Ended(0, answers().encode(), b"")
+    record.put(app.layout, record.Entry("api", "work", "api", str(workspace)))
+    monkeypatch.setattr(type(app), "place", lambda self, name: place)
+    monkeypatch.setattr(away, "started", lambda app, entry: None)
+    app.machine.answer("ssh", out=answers())
+    report = attack(app, "api")
+    assert report.value["box"] == "api"
+    assert ("run", "api") in [asked[:2] for asked in place.asked]
+    assert app.ran("exec") == []

@@ -11,6 +11,7 @@ from containai.incus.certificate import fingerprint, identity
 from containai.incus.judge import ROWS
 from containai.incus.known import Places, Remote
 from containai.incus.tls import Address
+from containai.layout import LOCAL
 from harness.incus_server import incus_server
 from unit.incus.of_places import serve
 from unit.incus.test_sight import SAID
@@ -32,7 +33,7 @@ def place(bare, certificates):
         yield server
 
 
-def _know(app, server, *names, default=known.LOCAL):
+def _know(app, server, *names, default=LOCAL):
     where = (Address("127.0.0.1", server.port),)
     remotes = {name: Remote(name, where, server.pin, "boxes", "node1") for name in names}
     with open(app.layout.remotes, "w", encoding="utf-8") as file:

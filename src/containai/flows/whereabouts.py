@@ -1,0 +1,99 @@
+"""Where the box of a target is, or is to be: on this machine, or on a remote place.
+
+Every command asks, and most boxes are here: nothing is imported that only remote places need.
+"""
+
+import os
+from typing import NamedTuple
+
+from containai.app import App
+from containai.away import record
+from containai.away.record import Entry
+from containai.boxes import workspace as workspaces
+from containai.boxes.target import Target
+from containai.config.settings import Settings
+from containai.errors import ContainAIError, DamagedError, NameTakenError
+from containai.layout import LOCAL
+from containai.ssh import session
+
+
+class Where(NamedTuple):
+    """A remote place, and the box there that a target stands for, if it has one."""
+
+    place: str
+    entry: Entry | None
+
+
+def where(app: App, target: Target) -> Where | None:
+    """Return where a target's box is, or is to be made; None is this machine.
+
+    A box stays where it is. Raises NameTakenError where a flag says another place than its own, and
+    NoSpareError where only a spare is to be the box, which is here.
+    """
+    said = app.settings.flagged(Settings.box_on)
+    entry = record.find(app.layout, target)
+    if entry is not None:
+        if said not in (None, "", entry.place):
+            raise _elsewhere(entry.name, entry.place)
+        return Where(entry.place, entry)
+    workspace = workspaces.resolve(app.layout, target.path, force=True, exact=target.is_exact)
+    name = target.name or workspaces.box_name(workspace.path, app.layout.uid)
+    if os.path.exists(app.layout.ssh_block(name)):
+        if said not in (None, "", LOCAL):
+            raise _elsewhere(name, LOCAL)
+        return None
+    place = app.at(workspace.path).settings.box_on or _default(app)
+    if place == LOCAL:
+        return None
+    if app.only_spares:
+        from containai.boxes.claiming import NoSpareError
+
+        raise NoSpareError
+    return Where(place, None)
+
+
+def _default(app: App) -> str:
+    """Return the place that counts where none is named."""
+    if not os.path.lexists(app.layout.remotes):
+        return LOCAL
+    from containai.incus import store
+
+    return store.load(app.layout).default
+
+
+def _elsewhere(name: str, place: str) -> ContainAIError:
+    shown = "this machine" if place == LOCAL else place
+    return NameTakenError(
+        f"the box {name!r} is on {shown}, and stays there",
+        hint="another one beside it: --name NAME; or without it: cai rm",
+    )
+
+
+def found(app: App, target: Target) -> Entry | None:
+    """Return the box on a remote place that a target stands for, or None."""
+    return record.find(app.layout, target)
+
+
+def every(app: App) -> list[Entry]:
+    """Return the user's boxes on remote places."""
+    return list(record.every(app.layout).values())
+
+
+def every_known(app: App) -> list[Entry]:
+    """Return the same, as far as a damaged file says."""
+    try:
+        return every(app)
+    except DamagedError:
+        return []
+
+
+def has_places(app: App) -> bool:
+    """Whether there are remote places to look at."""
+    return any(map(os.path.lexists, (app.layout.remotes, app.layout.away)))
+
+
+def is_there_already(app: App, target: Target) -> bool:
+    """Whether a flag says of a target's box the place where it is: nothing is to be done for it."""
+    said = app.settings.flagged(Settings.box_on)
+    entry = record.find(app.layout, target)
+    return entry is not None and said == entry.place == session.place_of(app.layout, entry.name)
