@@ -71,6 +71,10 @@ class FakePlace:
         self._ask("finish", instance)
         self._set(instance, is_whole=True, status=Status.STOPPED)
 
+    def rename(self, instance: str, name: str) -> None:
+        self._ask("rename", instance, name)
+        self._set(instance, name=name)
+
     def start(self, instance: str) -> None:
         self._ask("start", instance)
         self._set(instance, status=Status.RUNNING)

@@ -136,6 +136,10 @@ class IncusPlace:
         """See `Place`."""
         self._patch(instance, {KEY + "whole": "true"})
 
+    def rename(self, instance: str, name: str) -> None:
+        """See `Place`. Incus itself renames only what is off."""
+        self._patch(instance, {KEY + "box": name})
+
     def limit(self, instance: str, limits: Mapping[str, str]) -> None:
         """See `Place`."""
         self._patch(instance, limits)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from containai.away import design, record
 from containai.away.place import Order, Place, Seen
 from containai.away.record import Entry
-from containai.boxes import identity, region, variables
+from containai.boxes import connecting, identity, region, variables
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.boxes.variables import Variables
@@ -21,7 +21,8 @@ from containai.boxes.workspace import Workspace
 from containai.errors import BoxNotFoundError, BoxStartError, ContainAIError, NameTakenError
 from containai.host import files, proc
 from containai.host.machine import Machine
-from containai.ssh import client, connect, hosts, session
+from containai.ssh import client, connect, hosts, keys, session
+from containai.ssh.connect import KeyRefusedError
 from containai.work.ui import Progress
 
 #: How long another cai may be busy with a box, in seconds.
@@ -152,6 +153,39 @@ class AwayBoxes:
         hosts.forget(self.host, entry.name)
         record.forget(self.layout, entry.name)
 
+    def rename(self, entry: Entry, new: str, move: Callable[[], None]) -> None:
+        """Give a box another name; sessions in it go on. `move` has its work known by that, too.
+
+        On its place only the note of it changes. Raises NameTakenError for a name that is taken,
+        BoxNotFoundError. What was cut off is ended by the same again.
+        """
+        layout, renamed = self.layout, entry._replace(name=new)
+        self._refuse_name(entry, new)
+        with ExitStack() as stack:
+            for name in sorted((entry.name, new)):
+                stack.enter_context(self.held(name))
+            self._refuse_name(entry, new)
+            seen = self.existing(entry)
+            self.place.rename(entry.instance, new)
+            key = hosts.pinned_key(files.read(layout.known_hosts) or "", entry.name)
+            # What it was given is said again when it is entered.
+            block = self.block(renamed, Workspace(entry.workspace), "")
+            block = session.without_variables(block)
+            hosts.publish(layout, new, block, key or seen.host_key or None)
+            move()
+            record.rename(layout, entry, new)
+            # Sessions that run end with the connection that they share, and not before.
+            hosts.retire(self.host, entry.name)
+            hosts.forget(self.host, entry.name)
+
+    def _refuse_name(self, entry: Entry, new: str) -> None:
+        if new == entry.name:
+            raise NameTakenError(f"the box is called {new!r} already", hint="see: cai ls")
+        layout = self.layout
+        is_here = os.path.exists(layout.ssh_block(new)) and not session.place_of(layout, new)
+        if is_here or new in record.every(layout):
+            raise NameTakenError(f"the name {new!r} is taken", hint="choose another; see: cai ls")
+
     def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a box to ourselves, of all that this user runs."""
         # One a name: a fork holds two.
@@ -172,7 +206,7 @@ class AwayBoxes:
                 return entry._replace(instance=instance), None
             if known and _is_away(seen):
                 raise broken(entry.name, seen)
-            if self._owns(seen) and seen.name == entry.name:
+            if self._owns(seen) and (known or seen.name == entry.name):
                 self._refuse_workspace(seen, entry)
                 return entry._replace(instance=instance), seen
         raise NameTakenError(
@@ -249,7 +283,21 @@ class AwayBoxes:
             self.place.start(entry.instance)
         elif block == before and connect.stands(self.layout, name):
             return
-        connect.open_master(self.host, name, self._watch(entry), seconds=self.seconds)
+        self._connect(entry)
+
+    def _connect(self, entry: Entry) -> None:
+        """Open a box's control connection; once, a key of this user's that it lacks is given."""
+
+        def connected() -> None:
+            connect.open_master(self.host, entry.name, self._watch(entry), seconds=self.seconds)
+
+        try:
+            connected()
+        except KeyRefusedError:
+            public = keys.usable(self.host)
+            if self.place.run(entry.instance, connecting.LET_IN, f"{public}\n".encode()).code:
+                raise
+            connected()
 
     def _give(self, entry: Entry, was: Status, say: Callable[[str], None]) -> None:
         """Have a box know its user's variables where it knows others."""

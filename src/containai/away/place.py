@@ -125,6 +125,10 @@ class Place(Protocol):
         """Say that a box has got all: it is whole from now on."""
         ...
 
+    def rename(self, instance: str, name: str) -> None:
+        """Note what its user calls a box now; what it is called there stays."""
+        ...
+
     def start(self, instance: str) -> None:
         """Start a box; one that runs already does."""
         ...

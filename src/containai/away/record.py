@@ -84,6 +84,14 @@ def put(layout: Layout, entry: Entry) -> None:
         _write(layout, every(layout) | {entry.name: entry})
 
 
+def rename(layout: Layout, entry: Entry, new: str) -> None:
+    """Know a box by another name."""
+    with _changing(layout):
+        known = every(layout)
+        known.pop(entry.name, None)
+        _write(layout, known | {new: entry._replace(name=new)})
+
+
 def forget(layout: Layout, name: str) -> None:
     """Know nothing of a box any more."""
     with _changing(layout):

@@ -12,9 +12,12 @@ from containai.ssh.connect import KeyRefusedError, NoAnswerError
 
 #: How long a box that runs may take to let somebody in where no setting says so, in seconds.
 PATIENCE = connect.TIMEOUT
-_KEYS = f"/{design.AUTHORIZED_KEYS_IN_BOX}"
-#: Who is let in: the file is root's, and read for the agent.
-_LET_IN = f"umask 022; mkdir -p {_KEYS.rpartition('/')[0]}; rm -f {_KEYS}; cat >{_KEYS}"
+_FILE = f"/{design.AUTHORIZED_KEYS_IN_BOX}"
+#: Has a box let in whoever has the key on stdin: the file is root's, and read for the agent.
+LET_IN = (
+    "sh", "-c",
+    f"umask 022; mkdir -p {_FILE.rpartition('/')[0]}; rm -f {_FILE}; cat >{_FILE}",
+)  # fmt: skip
 
 
 def connect_to(engine: Engine, name: str, container: str, seconds: float) -> None:
@@ -55,7 +58,7 @@ def connect_to(engine: Engine, name: str, container: str, seconds: float) -> Non
 def let_in(engine: Engine, container: str) -> bool:
     """Have a running box know this user's key, which is mended; return whether it took it."""
     public = keys.usable(engine.host)
-    done = sshd.ask(engine, container, ("sh", "-c", _LET_IN), f"{public}\n".encode())
+    done = sshd.ask(engine, container, LET_IN, f"{public}\n".encode())
     return done is not None and done.code == 0
 
 

@@ -64,12 +64,18 @@ def listed(engine: Engine) -> list[Entry]:
     """Return what ssh has of each box, and of those that it should have something of."""
     layout, own = engine.layout, boxes(engine)
     by_name = {box.name: box for box in own or ()}
-    names = sorted(_of_boxes(layout) | _away(layout) | by_name.keys())
+    places = _away(layout)
+    names = sorted(_of_boxes(layout) | places.keys() | by_name.keys())
     known = files.read(layout.known_hosts) or ""
-    return [_entry(layout, known, name, by_name.get(name), asked=own is not None) for name in names]
+    otherwise = GONE if own is not None else UNKNOWN
+    states = {name: f"on {place}" for name, place in places.items()}
+    return [
+        _entry(layout, known, name, by_name.get(name), states.get(name, otherwise))
+        for name in names
+    ]
 
 
-def _entry(layout: Layout, known: str, name: str, box: Box | None, *, asked: bool) -> Entry:
+def _entry(layout: Layout, known: str, name: str, box: Box | None, otherwise: str) -> Entry:
     block = files.read_if_whole(layout.ssh_block(name)) or ""
     port, workspace = hosts.port_of(block), session.workspace_of(layout, name)
     wrong = [] if block else ["there is no host block"]
@@ -79,8 +85,6 @@ def _entry(layout: Layout, known: str, name: str, box: Box | None, *, asked: boo
         wrong.append(f"it leads to port {port}, and the box has {box.ssh_port}")
     if box is not None and block and workspace != box.workspace:
         wrong.append("it is of another workspace")
-    place = session.place_of(layout, name)
-    otherwise = f"on {place}" if place else GONE if asked else UNKNOWN
     state = box.status if box is not None else otherwise
     file = layout.ssh_block(name) if block else ""
     connected = session.is_live(layout, name)
@@ -106,12 +110,23 @@ def stale(layout: Layout, own: Sequence[Box]) -> list[str]:
 def _of_boxes(layout: Layout) -> set[str]:
     """Return the names of which ssh has something, without spare boxes and those elsewhere."""
     names = {name for name in hosts.published(layout) if not name.startswith(SPARE)}
-    return names - _away(layout)
+    return names - _away(layout).keys()
 
 
-def _away(layout: Layout) -> set[str]:
-    """Return the names of boxes that are on remote places, of which no engine knows."""
-    return {name for name in hosts.published(layout) if session.place_of(layout, name)}
+def _away(layout: Layout) -> dict[str, str]:
+    """Return the boxes that are on remote places, of which no engine knows, and which those are.
+
+    The user's file says so, and where that is damaged their host blocks: the key of one whose block
+    was lost is not to be had again from anybody who could be believed.
+    """
+    places = {name: session.place_of(layout, name) for name in hosts.published(layout)}
+    try:
+        # As away/record.py writes it.
+        noted = files.from_json(files.read_if_whole(layout.away) or "{}").get("boxes", {})
+        places |= {str(name): str(each["place"]) for name, each in noted.items()}
+    except (ValueError, TypeError, LookupError, AttributeError):
+        pass
+    return {name: place for name, place in places.items() if place}
 
 
 def forsaken(layout: Layout) -> list[str]:

@@ -1,6 +1,6 @@
 """Jobs of a box: commands that outlive who started them, as units of the agent's systemd in it.
 
-The box's program `job` is asked, through the engine. What it answers is the box's to write.
+The box's program `job` is asked, as its agent. What it answers is the box's to write.
 """
 
 import json
@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from containai.boxes.box import Box, Status
-from containai.engine.client import Engine
+from containai.boxes.box import Status
+from containai.boxes.way import Way
 from containai.errors import BoxNotFoundError, JobError
 
 Answer = TypeVar("Answer")
@@ -124,50 +124,46 @@ _CALENDAR = re.compile(
 )
 
 
-def start(engine: Engine, box: Box, order: Order) -> str:
+def start(way: Way, order: Order) -> str:
     """Have a box run a job; return its name. Raises JobError."""
-    said = _ask(engine, box, {"do": "start"} | order._asdict())
+    said = _ask(way, {"do": "start"} | order._asdict())
     return _read(lambda: job_name(said["name"]))
 
 
-def every(engine: Engine, box: Box) -> list[Job]:
+def every(way: Way) -> list[Job]:
     """Return the jobs of a box, the newest first. Raises JobError, BoxNotFoundError."""
-    said = _ask(engine, box, {"do": "list"})
+    said = _ask(way, {"do": "list"})
     return _read(lambda: [Job.parse(each) for each in said["jobs"]])
 
 
-def find(engine: Engine, box: Box, name: str) -> Job:
+def find(way: Way, name: str) -> Job:
     """Return a job of a box. Raises JobError where there is none of that name."""
-    found = next((job for job in every(engine, box) if job.name == name), None)
+    found = next((job for job in every(way) if job.name == name), None)
     if found is None:
-        raise JobError(f"{box.name} has no job {name!r}", hint=f"see: cai jobs --name {box.name}")
+        box = way.box.name
+        raise JobError(f"{box} has no job {name!r}", hint=f"see: cai jobs --name {box}")
     return found
 
 
-def kill(engine: Engine, box: Box, name: str, number: int = 0) -> None:
+def kill(way: Way, name: str, number: int = 0) -> None:
     """End a job for good, or send it a signal by its number. Raises JobError."""
-    _ask(engine, box, {"do": "kill", "name": name, "signal": number})
+    _ask(way, {"do": "kill", "name": name, "signal": number})
 
 
-def output_arguments(box: Box, name: str, lines: int, since: int, *, follow: bool) -> list[str]:
-    """Return the words for docker's client that print what a job printed."""
-    words = ["exec", *(["--interactive"] if follow else []), "--user", "agent", box.container]
-    return [*words, PROGRAM, "output", name, str(lines), str(since), *(["follow"] * follow)]
+def output_words(name: str, lines: int, since: int, *, follow: bool) -> list[str]:
+    """Return the command that prints what a job printed, in a box."""
+    return [PROGRAM, "output", name, str(lines), str(since), *(["follow"] * follow)]
 
 
-def _ask(engine: Engine, box: Box, question: Mapping[str, Any]) -> dict[str, Any]:
+def _ask(way: Way, question: Mapping[str, Any]) -> dict[str, Any]:
+    box = way.box
     if box.status is not Status.RUNNING:
         raise BoxNotFoundError(
             f"{box.name} is {box.status}: its jobs can be reached where it runs",
             hint=f"start it: cai start --name {box.name}",
         )
-    done = engine.host.run_limited(
-        engine.argv("exec", "--interactive", "--user", "agent", box.container, PROGRAM, "ask"),
-        stdin=json.dumps(question).encode(),
-        limit=LIMIT,
-        timeout=TIMEOUT,
-        root=engine.needs_root,
-    )
+    stdin = json.dumps(question).encode()
+    done = way.ask((PROGRAM, "ask"), stdin=stdin, limit=LIMIT, timeout=TIMEOUT)
     if done.code in (126, 127):
         raise JobError(
             f"the image of {box.name} is too old for jobs",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from containai.boxes import console, jobs
 from containai.boxes.box import Box
+from containai.boxes.way import Way
 from containai.engine.client import Engine
 
 #: A line is cut into parts of so many characters.
@@ -78,16 +79,14 @@ def read(
     engine.stream(*words, on_line=legible, longest=LONGEST, holds=wanted.follow)
 
 
-def read_job(
-    engine: Engine, box: Box, name: str, wanted: Wanted, on_line: Callable[[str], None]
-) -> None:
-    """Hand over the lines that a job printed. Raises as `Engine.docker` does."""
-    words = jobs.output_arguments(box, name, wanted.lines, wanted.since, follow=wanted.follow)
+def read_job(way: Way, name: str, wanted: Wanted, on_line: Callable[[str], None]) -> None:
+    """Hand over the lines that a job printed. Raises as `Way.stream` does."""
+    words = jobs.output_words(name, wanted.lines, wanted.since, follow=wanted.follow)
 
     def plain(line: str) -> None:
         on_line(console.plain(line))
 
-    engine.stream(*words, on_line=plain, longest=LONGEST, holds=wanted.follow)
+    way.stream(words, plain, longest=LONGEST, holds=wanted.follow)
 
 
 def _started(engine: Engine, box: Box) -> str:

@@ -199,8 +199,9 @@ class Settings:
         values.offer,
         "ask",
         "Whether [your logins and settings](../how-to/import.md) come into the first box of a "
-        "workspace, with its new data volume: `ask`, at a terminal; `always`; or `never`. "
-        "`cai import` brings them at any time.",
+        "workspace, with its new data volume: `ask`, at a terminal; `always`; or `never`. Into a "
+        "box on a remote place they come only where you are asked. `cai import` brings them at any "
+        "time.",
         file_only=True,
         reach=Reach.USER,
     )

@@ -43,7 +43,7 @@ def brought_up(
         away_work.forget(app, name)
         return Making(found, image.name, making.config, making.disk)
 
-    boxes.bring_up(
+    is_made = boxes.bring_up(
         name,
         workspace,
         app.ui.say,
@@ -53,6 +53,10 @@ def brought_up(
         asked=asked.config,
     )
     _fill(app, boxes, name, workspace)
+    if is_made:
+        from containai.flows import bringing
+
+        bringing.offer(app, name, place.place)
     return enter.in_box(app.layout, name, workspace, command, wanted.send)
 
 
@@ -126,6 +130,12 @@ def remove(app: App, entry: Entry) -> None:
     """Remove a box, its data, and what is known of it here."""
     app.away(entry.place).remove(entry)
     away_work.forget(app, entry.name)
+
+
+def rename(app: App, entry: Entry, new: str) -> None:
+    """Give a box another name. Raises NameTakenError, BoxNotFoundError."""
+    boxes = app.at(entry.workspace).away(entry.place)
+    boxes.rename(entry, new, lambda: away_work.rename(app, entry.name, new))
 
 
 def limited(app: App, entry: Entry) -> away_look.Looked:

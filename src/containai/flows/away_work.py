@@ -43,6 +43,11 @@ def unfetched(app: App, entry: Entry) -> str:
     return f"not fetched of its work are {some}"
 
 
+def rename(app: App, name: str, new: str) -> None:
+    """Know the exchange with a box by another name of it."""
+    exchange.rename(app.host, app.layout, reach(app, name), reach(app, new))
+
+
 def forget(app: App, name: str) -> None:
     """Know nothing of the exchange with a box any more."""
     exchange.forget(app.host, app.layout, reach(app, name))

@@ -1,21 +1,20 @@
-"""`cai import`: brings logins and settings of a home into the data volume of a box."""
+"""`cai import`: brings logins and settings of a home into the data of a box."""
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from containai.app import App
-from containai.boxes import locate, lookup, volumes
+from containai.boxes import locate, volumes
 from containai.boxes import workspace as workspaces
-from containai.boxes.box import Box, Status
+from containai.boxes.box import Status
 from containai.boxes.data import Place
 from containai.boxes.locate import Located
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration
-from containai.engine.client import Engine
 from containai.errors import (
     BoxNotFoundError,
     ContainAIError,
@@ -24,7 +23,7 @@ from containai.errors import (
     UsageError,
     WorkspaceError,
 )
-from containai.flows import images
+from containai.flows import enter, images, reaching, whereabouts
 from containai.host import below
 from containai.host.homes import Tree
 from containai.sync import manifest, send
@@ -35,7 +34,10 @@ from containai.sync.send import Done
 
 
 class Brought(NamedTuple):
-    """What was brought from where into which volume; `done` is None where nothing was to be."""
+    """What was brought from where into which volume; `done` is None where nothing was to be.
+
+    A box on a remote `place` has no volume: what is brought is on its disk.
+    """
 
     source: str
     box: str
@@ -44,13 +46,64 @@ class Brought(NamedTuple):
     live: bool
     gathered: Gathered
     done: Done | None
+    place: str = ""
+
+
+class _Into(NamedTuple):
+    """Where something is brought, what an agent may change on this machine, and what sends it."""
+
+    box: str
+    volume: str
+    live: bool
+    workspaces: Sequence[str]
+    send: Callable[[bytes], Done]
+    place: str = ""
 
 
 def bring(app: App, target: Target, choice: Choice, source: str, *, dry_run: bool) -> Brought:
     """Bring what is chosen of a home, the user's own where no `source` is said.
 
-    Raises CopyError for a source that cannot be read, and as `locate.locate` does.
+    A box on a remote place is started for it. Raises CopyError for a source that cannot be read,
+    and as `locate.locate` does.
     """
+    into = _away(app, target) or _here(app, target)
+    guarded = below.identities(into.workspaces)
+    with ExitStack() as stack:
+        home = _home(app, stack, source, guarded)
+        out = io.BytesIO()
+        gathered = gather(home, choice, _Nowhere() if dry_run else out)
+        shown = source or app.layout.home
+        brought = Brought(shown, into.box, into.volume, into.live, gathered, None, into.place)
+        if dry_run or not gathered.items:
+            return brought
+        return brought._replace(done=into.send(out.getvalue()))
+
+
+def _away(app: App, target: Target) -> _Into | None:
+    """Return how a box on a remote place gets it; None for one of this machine.
+
+    Raises NotThereError where the box is to be there, and is not yet.
+    """
+    entry = whereabouts.found(app, target)
+    if entry is None:
+        place = whereabouts.where(app, target) if target.name is None else None
+        if place is not None:
+            from containai.away.place import cannot
+
+            cannot("data without its box", place.place, "make the box first: cai run")
+        return None
+    from containai.flows import away
+
+    box = away.as_box(app, entry)
+
+    def send_it(archive: bytes) -> Done:
+        enter.started(app, box)
+        return send.into_box(reaching.way(app, box), archive)
+
+    return _Into(box.name, "", True, reaching.workspaces(app), send_it, entry.place)
+
+
+def _here(app: App, target: Target) -> _Into:
     if configuration.read(app.layout) is None:
         raise NotSetUpError("this machine is not set up, so there is no box", hint="run: cai setup")
     engine = images.engine_of(app)
@@ -60,17 +113,11 @@ def bring(app: App, target: Target, choice: Choice, source: str, *, dry_run: boo
     if located.box is None:
         located = located._replace(workspace=_to_be(app, target))
     volume = _volume(app, located)
-    guarded = _guarded(engine, located)
     live = located.box is not None and located.box.status is Status.RUNNING
-    with ExitStack() as stack:
-        home = _home(app, stack, source, guarded)
-        out = io.BytesIO()
-        gathered = gather(home, choice, _Nowhere() if dry_run else out)
-        shown = source or app.layout.home
-        brought = Brought(shown, located.name, volume, live, gathered, None)
-        if dry_run or not gathered.items:
-            return brought
-        return brought._replace(done=_sent(app, located, volume, out.getvalue()))
+    written = [located.workspace.path, *reaching.workspaces(app)]
+    return _Into(
+        located.name, volume, live, written, lambda archive: _sent(app, located, volume, archive)
+    )
 
 
 def _to_be(app: App, target: Target) -> Workspace:
@@ -82,9 +129,9 @@ def _to_be(app: App, target: Target) -> Workspace:
         raise WorkspaceError(str(wrong), hint=hint) from None
 
 
-def found(app: App, engine: Engine) -> Gathered:
+def found(app: App) -> Gathered:
     """Return what there is to be brought of the user's own home."""
-    guarded = below.identities([box.workspace for box in lookup.own(engine)])
+    guarded = below.identities(reaching.workspaces(app))
     home = Tree(app.layout.home, app.layout.uid, workspaces=guarded)
     return gather(home, Choice(), _Nowhere())
 
@@ -108,7 +155,7 @@ def summary(gathered: Gathered) -> str:
 def _sent(app: App, located: Located, volume: str, archive: bytes) -> Done:
     engine, box = app.engine, located.box
     if box is not None and box.status is Status.RUNNING:
-        return send.into_box(engine, box.container, archive)
+        return send.into_box(reaching.way(app, box), archive)
     if box is not None:
         image = box.image
     else:
@@ -128,12 +175,6 @@ def _volume(app: App, located: Located) -> str:
             hint=f"make it anew: cai run --fresh --name {located.name}",
         )
     return located.box.data
-
-
-def _guarded(engine: Engine, located: Located) -> set[below.Identity]:
-    """Return the directories that agents write."""
-    boxes: Sequence[Box] = lookup.own(engine)
-    return below.identities([located.workspace.path, *(box.workspace for box in boxes)])
 
 
 def _home(app: App, stack: ExitStack, source: str, guarded: set[below.Identity]) -> Home:
@@ -158,11 +199,17 @@ def _home(app: App, stack: ExitStack, source: str, guarded: set[below.Identity])
         return Archive(file, source, manifest.has)
 
 
-def offer(app: App, name: str) -> None:
-    """Offer, or do, what `import.auto` says, for a box that has just been made."""
+def offer(app: App, name: str, place: str = "") -> None:
+    """Offer, or do, what `import.auto` says, for a box that has just been made.
+
+    On a remote place, where others may look into it, it is asked in any case.
+    """
+    how = app.settings.import_auto
+    if how == "never" or (place and not app.at_terminal):
+        return
     try:
-        there = found(app, app.engine)
-        if not there.items or (app.settings.import_auto == "ask" and not _agreed(app, there)):
+        there = found(app)
+        if not there.items or ((how == "ask" or place) and not _agreed(app, there, place)):
             return
         brought = bring(app, Target(name=name), Choice(), "", dry_run=False)
     except ContainAIError as failed:
@@ -173,9 +220,10 @@ def offer(app: App, name: str) -> None:
     app.ui.tell(f"cai: brought {summary(brought.gathered)}{more}\n")
 
 
-def _agreed(app: App, there: Gathered) -> bool:
+def _agreed(app: App, there: Gathered, place: str) -> bool:
     """Whether somebody at a terminal wants it. What was agreed to beforehand does not count."""
-    question = f"Bring your logins and settings into this box ({summary(there)})?"
+    where = f"this box on {place}" if place else "this box"
+    question = f"Bring your logins and settings into {where} ({summary(there)})?"
     if app.ui.ask(question, beforehand=False):
         return True
     app.ui.tell("cai: later: cai import, and --dry-run to see it; import.auto = never: not asked\n")

@@ -56,24 +56,16 @@ def into(app: "App", target: Target, source: str, to: str) -> Copied:
 
 def _entered(app: "App", target: Target) -> tuple[Session, set[Identity]]:
     """Have the box running; return what runs a command in it, and where agents may write."""
-    from containai.boxes import locate
-    from containai.flows import enter
-    from containai.layout import LABEL_MANAGED
+    from containai.flows import enter, reaching
     from containai.ssh.session import ssh_argv
 
-    box = locate.existing(app.engine, target, to_enter=True)
+    box = reaching.existing(app, target)
     enter.started(app, box)
-    shared = [
-        mount.source
-        for container in app.engine.containers(f"label={LABEL_MANAGED}=true")
-        for mount in container.mounts
-        if mount.kind == "bind"
-    ]
 
     def session(command: Sequence[str]) -> list[str]:
         return [*map(os.fsdecode, ssh_argv(app.layout, box.name, command, terminal=False))]
 
-    return session, below.identities(shared)
+    return session, reaching.shared(app)
 
 
 class _Told:

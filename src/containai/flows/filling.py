@@ -23,6 +23,6 @@ def is_wanted(app: App, workspace: Workspace, *, is_new: bool = False) -> bool:
         return True
     from containai.flows import bringing
 
-    if bringing.found(app, app.engine).items:
+    if bringing.found(app).items:
         raise NoSpareError
     return False

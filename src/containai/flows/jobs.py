@@ -8,8 +8,9 @@ from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.jobs import Job, Order
 from containai.boxes.target import Target
+from containai.boxes.way import Way
 from containai.errors import ContainAIError, JobError, UsageError
-from containai.flows import enter
+from containai.flows import enter, reaching, whereabouts
 from containai.ssh import session
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def started(app: "App", target: Target, wanted: enter.Wanted, order: Order) -> t
     # As a session is entered: what is refused there is refused here.
     box, workspace = enter.there(app, target, wanted)
     directory = os.path.join(box.start, workspace.directory).rstrip("/")
-    return box, jobs.start(app.engine, box, order._replace(directory=directory))
+    way = reaching.way(app, box)
+    return box, jobs.start(way, order._replace(directory=directory))
 
 
 def words_of(target: Target, job: str | None) -> tuple[Target, str | None]:
@@ -32,10 +34,10 @@ def words_of(target: Target, job: str | None) -> tuple[Target, str | None]:
     return target, job
 
 
-def box_of(app: "App", target: Target, job: str | None) -> Box:
-    """Return the box that has a job. Raises as `locate.existing` does."""
+def way_to(app: "App", target: Target, job: str | None) -> Way:
+    """Return the way into the box that has a job. Raises as `reaching.existing` does."""
     try:
-        return locate.existing(app.engine, target, to_enter=True)
+        return reaching.way(app, reaching.existing(app, target))
     except ContainAIError as wrong:
         meant = workspaces.meant(app.layout, job) if target == Target() else ""
         if not meant:
@@ -43,26 +45,24 @@ def box_of(app: "App", target: Target, job: str | None) -> Box:
         raise type(wrong)(str(wrong), hint=meant) from None
 
 
-def found(app: "App", box: Box, name: str | None) -> Job:
+def found(way: Way, name: str | None) -> Job:
     """Return the job of that name; without one, the job that goes on, if there is no other.
 
     Raises JobError.
     """
     if name is not None:
         try:
-            return jobs.find(app.engine, box, jobs.job_name(name))
+            return jobs.find(way, jobs.job_name(name))
         except ValueError as wrong:
             raise UsageError(
                 f"{name!r} is no name of a job: {wrong}", hint="see: cai jobs"
             ) from None
-    going = [job for job in jobs.every(app.engine, box) if job.status == "running"]
+    going = [job for job in jobs.every(way) if job.status == "running"]
     if len(going) != 1:
-        names = ", ".join(job.name for job in going[:10])
+        names, box = ", ".join(job.name for job in going[:10]), way.box.name
         raise JobError(
-            f"{box.name} has several jobs that run: {names}"
-            if going
-            else f"no job runs in {box.name}",
-            hint="say which" if going else f"see: cai jobs --name {box.name}",
+            f"{box} has several jobs that run: {names}" if going else f"no job runs in {box}",
+            hint="say which" if going else f"see: cai jobs --name {box}",
         )
     return going[0]
 
@@ -70,16 +70,32 @@ def found(app: "App", box: Box, name: str | None) -> Job:
 def listed(app: "App", target: Target, *, everywhere: bool) -> list[tuple[str, Job]]:
     """Return the jobs of a box, or of all that run, each with its box's name."""
     if not everywhere:
-        box = locate.existing(app.engine, target, to_enter=True)
-        return [(box.name, job) for job in jobs.every(app.engine, box)]
+        way = way_to(app, target, None)
+        return [(way.box.name, job) for job in jobs.every(way)]
+    boxes = [box for box in locate.listed(app.engine) if box.status is Status.RUNNING]
     rows: list[tuple[str, Job]] = []
-    for box in locate.listed(app.engine):
-        if box.status is Status.RUNNING:
-            try:
-                rows += [(box.name, job) for job in jobs.every(app.engine, box)]
-            except JobError as wrong:
-                app.ui.tell(f"cai: {wrong}\n")
+    for box in [*boxes, *_running_away(app)]:
+        try:
+            rows += [(box.name, job) for job in jobs.every(reaching.way(app, box))]
+        except JobError as wrong:
+            app.ui.tell(f"cai: {wrong}\n")
     return rows
+
+
+def _running_away(app: "App") -> list[Box]:
+    """Return the user's boxes that run on remote places; say which places do not answer."""
+    known = {entry.name: entry for entry in whereabouts.every(app)}
+    if not known:
+        return []
+    from containai.flows import away, away_look
+
+    boxes = []
+    for answer in away_look.listed(app):
+        if answer.problem:
+            app.ui.tell(f"cai: {answer.problem}\n")
+        names = [each.name for each in answer.boxes if each.status == Status.RUNNING]
+        boxes += [away.as_box(app, known[name]) for name in names if name in known]
+    return boxes
 
 
 def attached(app: "App", box: Box, job: str, *, watch: bool = False) -> session.Session:

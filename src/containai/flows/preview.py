@@ -219,7 +219,7 @@ def _brought(app: App, order: Order) -> list[Shown]:
     how = app.settings.import_auto
     if how == "never" or volumes.get(app.engine, order.data) is not None:
         return []
-    there = bringing.found(app, app.engine)
+    there = bringing.found(app)
     verb = "bring" if how == "always" else "ask, at a terminal, whether to bring"
     what = f"{verb} your logins and settings (import.auto)"
     return [Shown(what, bringing.summary(there))] if there.items else []

@@ -17,7 +17,7 @@ from containai.boxes.target import Target
 from containai.boxes.volumes import Volume
 from containai.engine.client import Engine
 from containai.errors import BoxNotFoundError, ContainAIError, CopyError
-from containai.flows import images
+from containai.flows import images, whereabouts
 from containai.flows import volumes as listing
 from containai.host import locks, proc, space
 from containai.work.ui import Progress
@@ -52,6 +52,11 @@ class Restored(NamedTuple):
 
 def export(app: App, target: Target, path: str | None) -> Saved:
     """Write the data volume of a workspace, and what its box is like, to a file."""
+    entry = whereabouts.found(app, target)
+    if entry is not None:
+        from containai.flows import away_save
+
+        return away_save.export(app, entry, path or file_name(entry.name))
     engine = images.engine_of(app)
     located = locate.locate(engine, target)
     name = located.box.data if located.box else volumes.own(engine, located.workspace.path)
@@ -60,8 +65,12 @@ def export(app: App, target: Target, path: str | None) -> Saved:
         raise BoxNotFoundError(
             f"{located.workspace.path!r} has no data volume", hint="see: cai volume ls"
         )
-    today = datetime.now(UTC).strftime("%Y%m%d")
-    return _save(app, volume, located.box, path or f"{located.name}-{today}.tar")
+    return _save(app, volume, located.box, path or file_name(located.name))
+
+
+def file_name(box: str) -> str:
+    """Return what a file of a box's data is called today."""
+    return f"{box}-{datetime.now(UTC).strftime('%Y%m%d')}.tar"
 
 
 def backup(app: App, name: str, path: str) -> Saved:
@@ -75,20 +84,20 @@ def _save(app: App, volume: Volume, box: Box | None, path: str) -> Saved:
     for each in lookup.every(engine):
         if each.data == volume.name and each.status is Status.RUNNING:
             _have_adopted(engine, each)
-    manifest = saved.Manifest(
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        f"cai {containai.__version__}",
-        volume.name,
-        volume.workspace,
-        _described(box) if box else {},
-    )
+    manifest = manifest_of(volume.name, volume.workspace, _described(box) if box else {})
     progress = app.ui.step(f"save {volume.name}", 1, 1)
-    with _written(app, path) as file:
+    with written(app, path) as file:
         packer = saved.Packer(file, lambda size: progress(f"{size >> 20} MiB packed", None))
         data.drain(engine, _place(app, volume.name), packer)
         manifest = packer.finish(manifest)
         size = file.seek(0, os.SEEK_END)
     return Saved(path, volume.name, size, manifest.size)
+
+
+def manifest_of(volume: str, workspace: str, box: dict[str, Any]) -> saved.Manifest:
+    """Return what a file that is written now says of itself."""
+    now, version = datetime.now(UTC).isoformat(timespec="seconds"), containai.__version__
+    return saved.Manifest(now, f"cai {version}", volume, workspace, box)
 
 
 def _have_adopted(engine: Engine, box: Box) -> None:
@@ -116,7 +125,7 @@ def _place(app: App, volume: str) -> Place:
 
 
 @contextlib.contextmanager
-def _written(app: App, path: str) -> Iterator[IO[bytes]]:
+def written(app: App, path: str) -> Iterator[IO[bytes]]:
     """Give a file that takes the place of another once all is written; nobody else may read it."""
     if path == STDOUT:
         import shutil
@@ -154,7 +163,20 @@ def _written(app: App, path: str) -> Iterator[IO[bytes]]:
 
 
 def restore(app: App, path: str, target: Target) -> Restored:
-    """Have what is in a file in the data volume of a workspace."""
+    """Have what is in a file in the data volume of a workspace.
+
+    Raises NotThereError for one whose box is on a remote place.
+    """
+    entry = whereabouts.found(app, target)
+    if entry is not None:
+        from containai.away.place import cannot
+
+        cannot(
+            "putting all data back",
+            entry.place,
+            f"its logins and settings: tar -xOf {proc.describe([path])} data.tar.gz >data.tar.gz; "
+            "cai import --from data.tar.gz",
+        )
     engine = images.engine_of(app)
     located = locate.locate(engine, target)
     name = located.box.data if located.box else ""

@@ -1,16 +1,17 @@
-"""Sends an archive into a data volume: through a running box at once, or beside the volume."""
+"""Sends an archive to a box's data: into a running box, or beside the volume."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from containai import kept
 from containai.boxes import data
 from containai.boxes.data import Place
+from containai.boxes.way import Way
 from containai.engine.client import Engine, engine_error
 from containai.errors import CopyError
 from containai.host import proc, scripts
-from containai.layout import AGENT_USER, DATA_IN_BOX, HOME_IN_BOX
+from containai.layout import DATA_IN_BOX, HOME_IN_BOX
 
 #: The system's Python in a box.
 PYTHON = ("/usr/bin/python3", "-IS", "-c")
@@ -31,15 +32,30 @@ class Done(NamedTuple):
     failed: Sequence[tuple[str, str]]
 
 
-def into_box(engine: Engine, container: str, archive: bytes) -> Done:
-    """Put an archive into the volume of a running box, whose home leads there."""
-    words = ("exec", "--interactive", "--workdir", "/", "--user", AGENT_USER, container)
-    return _put(engine, (*words, *PYTHON, *_script(HOME_IN_BOX)), archive)
+def into_box(way: Way, archive: bytes) -> Done:
+    """Put an archive into the data of a running box, whose home leads there. Raises CopyError."""
+    words = (*PYTHON, *_script(HOME_IN_BOX))
+    done = _ended(lambda: way.ask(words, stdin=archive, limit=_LIMIT, timeout=_TIMEOUT))
+    if done.code != 0:
+        why = " ".join(done.err.split())[-_LENGTH:]
+        raise CopyError(
+            f"the box {way.box.name} took nothing (code {done.code}): {why or 'it said nothing'}",
+            hint="look at it: cai shell",
+        )
+    return parsed(done.out)
 
 
 def into_volume(engine: Engine, place: Place, archive: bytes) -> Done:
     """Put an archive into a volume, which no box needs to have."""
-    return _put(engine, ("run", *data.words(engine, place, "python", *_script(""))), archive)
+    argv = engine.argv("run", *data.words(engine, place, "python", *_script("")))
+    done = _ended(
+        lambda: engine.host.run_limited(
+            argv, stdin=archive, limit=_LIMIT, timeout=_TIMEOUT, root=engine.needs_root
+        )
+    )
+    if done.code != 0:
+        raise engine_error(proc.failure(engine.argv("run", "…"), done))
+    return parsed(done.out)
 
 
 def _script(home: str) -> list[str]:
@@ -48,22 +64,13 @@ def _script(home: str) -> list[str]:
     return [text, DATA_IN_BOX, home, json.dumps(table), json.dumps(MERGED)]
 
 
-def _put(engine: Engine, words: Sequence[str], archive: bytes) -> Done:
+def _ended(run: Callable[[], proc.Done]) -> proc.Done:
     try:
-        done = engine.host.run_limited(
-            engine.argv(*words),
-            stdin=archive,
-            limit=_LIMIT,
-            timeout=_TIMEOUT,
-            root=engine.needs_root,
-        )
+        return run()
     except proc.ProcessError as failed:
         raise CopyError(
             f"the box took nothing: {failed}", hint="start it again: cai restart"
         ) from None
-    if done.code != 0:
-        raise engine_error(proc.failure(engine.argv(words[0], "…"), done))
-    return parsed(done.out)
 
 
 def parsed(said: str) -> Done:

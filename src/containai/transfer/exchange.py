@@ -1,6 +1,7 @@
 """Work between a workspace here and a box that has no mount of it: what other layers call."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 
 from containai.errors import ContainAIError, CopyError
@@ -17,6 +18,7 @@ from containai.transfer.push import Pushed
 from containai.transfer.reach import Reach, Tell
 from containai.transfer.remote import forget as forget_remote
 from containai.transfer.remote import remember
+from containai.transfer.remote import rename as rename_remote
 from containai.transfer.source import source
 from containai.transfer.state import Place, held
 
@@ -102,3 +104,22 @@ def forget(programs: Programs, layout: Layout, reach: Reach) -> None:
                 with opened(programs, place.store, repository, layout.home) as store:
                     forget_remote(store, reach)
         place.forget()
+
+
+def rename(programs: Programs, layout: Layout, reach: Reach, new: Reach) -> None:
+    """Know a box by another name: what is kept of it, the remote, and what leads to its work.
+
+    Done again where it was cut off. A branch of the user's that follows one of the remote does not.
+    """
+    with held(layout, reach.box) as place, held(layout, new.box) as other:
+        if place.load("", "").workspace:
+            other.forget()
+            os.rename(place.directory, other.directory)
+        place.forget()
+        state = other.load("", "")
+        # A workspace that is gone, or broken, has no say in that.
+        with contextlib.suppress(ContainAIError):
+            repository = source(state.workspace, layout.home) if state.kind == "git" else None
+            if repository is not None:
+                with opened(programs, other.store, repository, layout.home) as store:
+                    rename_remote(store, reach, new)

@@ -67,6 +67,20 @@ def forget(store: Store, reach: Reach) -> None:
     point(store, reach, {})
 
 
+def rename(store: Store, reach: Reach, new: Reach) -> None:
+    """Have a remote, and what leads to its box's work, by the box's new name."""
+    top, other = (f"refs/remotes/{each.remote}/" for each in (reach, new))
+    with references(store) as users:
+        listed = users.run("for-each-ref", "--format=%(refname) %(objectname)", top).out
+    pairs = [line.split(" ") for line in listed.splitlines()]
+    found = {name: oid for name, oid in pairs if is_ref(name)}
+    # Without any, it was done before, and cut off behind that.
+    if found:
+        point(store, new, {other + name.removeprefix(top): oid for name, oid in found.items()})
+    forget(store, reach)
+    remember(store, new)
+
+
 def point(store: Store, reach: Reach, wanted: dict[str, str]) -> None:
     """Have these references to the box's work in the user's repository, and no others.
 

@@ -159,6 +159,12 @@ def test_what_leads_to_its_sshd(place, layout):
     assert words[3:6] == [layout.config_dir, "work", "api-1"]
 
 
+def test_another_name_is_noted_there(place, there):
+    made(place)
+    place.rename("api-1", "web")
+    assert place.find("api-1").name == "web"
+
+
 def test_an_image_that_only_the_administrator_may_bring(place, server, tmp_path):
     for name in ("m", "r"):
         (tmp_path / name).write_bytes(b"x")

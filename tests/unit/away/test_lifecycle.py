@@ -4,7 +4,7 @@ import pytest
 
 from containai.away import record
 from containai.away.lifecycle import AwayBoxes, Making
-from containai.away.place import Seen
+from containai.away.place import Ended, Seen
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.boxes.variables import Variables
@@ -16,8 +16,10 @@ from containai.errors import (
     NoSpaceError,
     RemoteError,
 )
-from containai.host import files
+from containai.host import files, locks
 from containai.ssh import connect, hosts, session
+from containai.ssh.connect import KeyRefusedError
+from harness.app import PUBLIC_KEY
 from harness.place import OTHER, OWN, FakePlace
 
 MAKING = Making("f" * 64, "full", {"limits.cpu": "2"})
@@ -304,3 +306,102 @@ def test_one_of_a_place_that_is_away_stays_known(doing):
     with pytest.raises(RemoteError):
         doing.boxes().remove(doing.entry())
     assert doing.entry() is not None
+
+
+class TestKey:
+    """This user's key was made anew: boxes of this machine are told, and so are others."""
+
+    @pytest.fixture
+    def refusing(self, doing, monkeypatch):
+        doing.up()
+        doing.stands = False
+
+        def connect_to(*_, **__):
+            if not any(each[0] == "run" for each in doing.place.asked):
+                raise KeyRefusedError("permission denied (publickey)")
+
+        monkeypatch.setattr(connect, "open_master", connect_to)
+        return doing
+
+    def test_a_box_that_does_not_know_it_is_given_it(self, refusing):
+        assert refusing.up() is False
+        (asked,) = [each for each in refusing.place.asked if each[0] == "run"]
+        assert "/etc/containai/authorized_keys/agent" in asked[2][-1]
+        assert asked[3] == f"{PUBLIC_KEY} containai\n".encode()
+
+    def test_one_that_does_not_take_it_refuses(self, refusing):
+        refusing.place.ends = Ended(1, b"", b"")
+        with pytest.raises(KeyRefusedError):
+            refusing.up()
+
+
+class TestRename:
+    def rename(self, doing, new="web", move=lambda: None, name="api"):
+        doing.boxes().rename(doing.entry(name), new, move)
+
+    def test_all_that_is_known_here_has_the_new_name(self, doing):
+        doing.up()
+        key, did = doing.pinned(), []
+        self.rename(doing, move=lambda: did.append("moved"))
+        assert did == ["moved"]
+        assert record.every(doing.layout) == {
+            "web": Entry("web", "work", "api", doing.workspace.path)
+        }
+        assert (doing.pinned("web"), doing.pinned()) == (key, None)
+        assert hosts.published(doing.layout) == {"web"}
+        assert session.place_of(doing.layout, "web") == "work"
+        assert "work api\n" in (files.read(doing.layout.ssh_block("web")) or "")
+
+    def test_it_is_entered_and_not_made_again(self, doing):
+        doing.up()
+        self.rename(doing)
+        assert doing.up("web") is False
+        assert doing.did.count("create") == 1
+        # Also where the place was not told.
+        doing.place._set("api", name="api")
+        assert doing.up("web") is False
+
+    def test_another_of_the_old_name_is_another_box(self, doing):
+        doing.up()
+        self.rename(doing)
+        assert doing.up() is True
+        assert doing.entry().instance == f"api-{OWN[:8]}"
+
+    def test_a_name_that_is_taken(self, doing):
+        doing.up()
+        doing.up("web")
+        hosts.publish(doing.layout, "near", "# Box near, written by cai. Changes are lost.\n", None)
+        for name in ("api", "web", "near"):
+            with pytest.raises(NameTakenError):
+                self.rename(doing, name)
+        assert "rename" not in doing.did
+
+    def test_names_that_share_a_lock(self, doing):
+        doing.up()
+        same = next(
+            name
+            for name in (f"n{number}" for number in range(10000))
+            if locks.of_box(name) == locks.of_box("api")
+        )
+        self.rename(doing, same)
+        assert doing.entry(same)
+
+    def test_what_was_cut_off_is_ended_by_the_same(self, doing):
+        doing.up()
+
+        def cut():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            self.rename(doing, move=cut)
+        assert doing.entry()
+        assert doing.up() is False
+        self.rename(doing)
+        assert hosts.published(doing.layout) == {"web"}
+
+    def test_one_that_is_gone(self, doing):
+        doing.up()
+        doing.place.boxes.clear()
+        with pytest.raises(BoxNotFoundError):
+            self.rename(doing)
+        assert doing.entry()

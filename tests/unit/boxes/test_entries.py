@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 
+from containai.away import record
 from containai.boxes import entries
 from containai.engine.container import State
 from containai.errors import EngineError
@@ -90,6 +91,42 @@ def test_a_box_that_was_made_meanwhile_keeps_its_own(gone, tmp_path):
     gone.add_box(tmp_path / "new", name="gone")
     assert entries.remove(gone.docker, left).names == ["gone-too"]
     assert "gone" in hosts.published(gone.layout)
+
+
+class TestElsewhere:
+    @pytest.fixture
+    def away(self, gone, workspace):
+        """Have a box on a remote place, too, as far as its user's files say."""
+        layout = gone.layout
+        block = hosts.host_block(
+            layout, "far", proxy="/bin/false", place="work", workspace=str(workspace),
+            inode="1:2", forward_agent=False,
+        )  # fmt: skip
+        hosts.publish(layout, "far", block, "ssh-ed25519 D")
+        record.put(layout, record.Entry("far", "work", "far", str(workspace)))
+        return gone
+
+    def test_it_is_where_it_is(self, away):
+        assert (by_name(away)["far"].state, by_name(away)["far"].problems) == ("on work", ())
+        away.stop_engine()
+        assert by_name(away)["far"].state == "on work"
+
+    def test_it_is_never_gone(self, away):
+        left = entries.remove(away.docker, entries.gone(away.docker))
+        assert left.names == ["gone", "gone-too"]
+        assert "far" in hosts.published(away.layout)
+
+    def test_one_whose_block_was_lost_keeps_its_key(self, away):
+        os.unlink(away.layout.ssh_block("far"))
+        entries.remove(away.docker, entries.gone(away.docker))
+        assert hosts.published(away.layout) == {"api", "far"}
+        far = by_name(away)["far"]
+        assert (far.state, far.problems) == ("on work", ("there is no host block",))
+
+    @pytest.mark.parametrize("text", ["", "[", "[1]", '{"boxes": 1}', '{"boxes": {"far": 1}}'])
+    def test_its_block_says_so_where_the_file_is_damaged(self, away, text):
+        files.write(away.layout.away, text)
+        assert entries.gone(away.docker).names == ["gone", "gone-too"]
 
 
 def listener(path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from containai.boxes import jobs
 from containai.boxes.box import Box
 from containai.boxes.jobs import Job, Order
+from containai.boxes.way import ByEngine
 from containai.engine.container import State
 from containai.errors import BoxNotFoundError, JobError
 
@@ -30,25 +31,26 @@ def answers(app, said, code=0):
 
 def test_what_a_box_tells(app, box):
     answers(app, {"jobs": [ONE]})
-    [job] = jobs.every(app.engine, box)
+    [job] = jobs.every(ByEngine(app.engine, box))
     assert (job.name, job.code, job.command, job.goes_on) == (
         "make-1",
         2,
         ("make", "\x1b[2J"),
         False,
     )
-    assert jobs.find(app.engine, box, "make-1") == job
+    assert jobs.find(ByEngine(app.engine, box), "make-1") == job
     with pytest.raises(JobError, match="has no job 'other'"):
-        jobs.find(app.engine, box, "other")
+        jobs.find(ByEngine(app.engine, box), "other")
 
 
 def test_no_command_line_has_the_variables_of_a_job(app, box):
     answers(app, {"name": "make-1"})
     order = Order(["make"], "/home/agent/workspace", {"TOKEN": "secret"}, stem="make")
-    assert jobs.start(app.engine, box, order) == "make-1"
+    assert jobs.start(ByEngine(app.engine, box), order) == "make-1"
     assert "secret" not in repr(app.machine.ran)
     assert app.machine.ran[-1][3:] == (
-        "exec", "--interactive", "--user", "agent", box.container, jobs.PROGRAM, "ask",
+        "exec", "--interactive", "--workdir", "/", "--user", "agent", box.container,
+        jobs.PROGRAM, "ask",
     )  # fmt: skip
 
 
@@ -73,13 +75,13 @@ def test_no_command_line_has_the_variables_of_a_job(app, box):
 def test_what_is_no_answer(app, box, said):
     answers(app, said)
     with pytest.raises(JobError, match="answers something that is no job's"):
-        jobs.every(app.engine, box)
+        jobs.every(ByEngine(app.engine, box))
 
 
 def test_what_a_box_refuses_steers_no_terminal(app, box):
     answers(app, {"failed": "there is no program '\x1b]0;x\x07'" + "y" * 1000})
     with pytest.raises(JobError) as raised:
-        jobs.kill(app.engine, box, "make-1")
+        jobs.kill(ByEngine(app.engine, box), "make-1")
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 400
 
@@ -87,20 +89,20 @@ def test_what_a_box_refuses_steers_no_terminal(app, box):
 def test_an_image_that_is_too_old(app, box):
     answers(app, "", code=127)
     with pytest.raises(JobError, match="too old for jobs") as raised:
-        jobs.every(app.engine, box)
+        jobs.every(ByEngine(app.engine, box))
     assert "--fresh" in raised.value.hint
 
 
 def test_a_box_that_is_stopped(app, workspace):
     stopped = Box.from_container(app.add_box(workspace, state=State.EXITED))
     with pytest.raises(BoxNotFoundError, match="is stopped"):
-        jobs.every(app.engine, stopped)
+        jobs.every(ByEngine(app.engine, stopped))
 
 
 def test_a_box_that_cannot_be_asked(app, box):
     app.machine.answer(*app.engine.argv("exec"), code=1, err="x\nError: \x1b[2Jgone\n")
     with pytest.raises(JobError, match=r"cannot be reached \(code 1\): Error: \?\[2Jgone"):
-        jobs.every(app.engine, box)
+        jobs.every(ByEngine(app.engine, box))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,12 @@ from containai.ssh import hosts
 ROWS = registry.every()
 #: What is done there, with the words that ask for it. The place is asked: there is none here.
 THERE = {
+    "attach": ["."],
+    "cp": [":x", "y"],
+    "export": ["."],
+    "import": ["."],
+    "jobs": ["."],
+    "kill": [".", "job"],
     "run": [".", "--", "true"],
     "shell": ["."],
     "exec": [".", "--", "true"],
@@ -35,24 +41,19 @@ THERE = {
     "pull": ["."],
     "code": ["--show", "."],
     "forward": [".", "3000"],
+    "ports": ["."],
+    "rename": [".", "other"],
 }
+#: What this machine's files say, and nobody is asked.
+KNOWN = {"ssh config": ["."]}
 #: What is said not to be done there, with the words that ask for it.
 HERE = {
-    "attach": ["."],
-    "cp": [":x", "y"],
     "doctor": ["."],
-    "export": ["."],
-    "import": ["."],
-    "jobs": ["."],
     "keep": ["."],
-    "kill": [".", "job"],
     "mount add": [".", "/tmp"],
     "mount ls": ["."],
     "mount rm": [".", "/data"],
-    "ports": ["."],
-    "rename": [".", "other"],
-    "run": ["--detach", ".", "--", "true"],
-    "ssh config": ["."],
+    "restore": ["x.tar", "."],
 }
 #: What is of no box that its words name.
 OF_NONE = {
@@ -61,8 +62,8 @@ OF_NONE = {
     "help", "image build", "image export", "image import", "image ls", "image preload",
     "image prune", "image pull", "image push", "image show", "ls", "prune",
     "reclaim", "remote add", "remote doctor", "remote ls", "remote prepare", "remote rm",
-    "remote show", "remote use", "restore", "setup", "ssh cleanup", "ssh list", "trust",
-    "uninstall", "update", "version",
+    "remote show", "remote use",
+    "setup", "ssh cleanup", "ssh list", "trust", "uninstall", "update", "version",
     "volume backup", "volume ls", "volume restore", "volume rm",
 }  # fmt: skip
 
@@ -76,6 +77,8 @@ def away(app, workspace):
         app.layout, name, proxy="/bin/false", place="work", workspace=str(workspace),
         inode="1:2", forward_agent=False,
     )  # fmt: skip
+    with open(f"{app.layout.home}/.gitconfig", "w", encoding="utf-8") as file:
+        file.write("[user]\n\tname = Ada\n")
     hosts.ensure_user(app.host)
     hosts.publish(app.layout, name, block, "ssh-ed25519 KEY")
     app.docker.requests.clear()
@@ -90,13 +93,19 @@ def done(app, path, words):
 
 
 def test_every_command_is_in_a_table():
-    assert {*THERE, *HERE, *OF_NONE} == {row.path for row in ROWS}
+    assert {*THERE, *KNOWN, *HERE, *OF_NONE} == {row.path for row in ROWS}
 
 
 @pytest.mark.parametrize("path", THERE)
 def test_what_is_done_there_asks_the_place(away, path):
     with pytest.raises(UsageError, match="there is no remote place 'work'"):
         done(away, path, THERE[path])
+    assert away.docker.requests == []
+
+
+@pytest.mark.parametrize("path", KNOWN)
+def test_what_is_known_here_asks_nobody(away, path):
+    assert "/bin/false" in repr(done(away, path, KNOWN[path]).value)
     assert away.docker.requests == []
 
 
@@ -112,8 +121,8 @@ def test_what_is_not_done_there_says_so_and_asks_nobody(away, path):
 
 def test_the_command_is_named(away, monkeypatch, capsys):
     monkeypatch.setattr(main.Layout, "from_environment", lambda: away.layout)
-    assert main.main(["jobs", "."]) == 33
-    assert capsys.readouterr().err.startswith("cai: jobs: the box ")
+    assert main.main(["keep", "."]) == 33
+    assert capsys.readouterr().err.startswith("cai: keep: the box ")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +133,7 @@ def test_what_a_box_there_cannot_be(away, option):
         done(away, "run", [option, ".", "--", "true"])
 
 
-@pytest.mark.parametrize("option", ["--dry-run", "--keep", "--detach"])
+@pytest.mark.parametrize("option", ["--dry-run", "--keep"])
 def test_what_run_cannot_do_there(away, option):
     with pytest.raises(NotThereError):
         done(away, "run", [option, ".", "--", "true"])

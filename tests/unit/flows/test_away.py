@@ -12,7 +12,15 @@ from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace, box_name
 from containai.engine.container import Image
 from containai.errors import ImageError, NameTakenError, RemoteError
-from containai.flows import away, away_image, away_look, away_work, enter, whereabouts
+from containai.flows import (
+    away,
+    away_image,
+    away_look,
+    away_work,
+    bringing,
+    enter,
+    whereabouts,
+)
 from containai.flows.whereabouts import Where
 from containai.images import incus, recipe
 from containai.images.incus import Split
@@ -214,6 +222,15 @@ class TestRun:
         assert entered.directory == "/home/agent/workspace"
         assert did == ["forget", "connect", "push"]
         assert place.boxes[name].workspace == str(workspace)
+
+    def test_logins_and_settings_are_offered_once(
+        self, app, did, place, workspace, name, monkeypatch
+    ):
+        monkeypatch.setattr(bringing, "offer", lambda app, *box: did.append(box))
+        self.run(app)
+        self.run(app)
+        assert did.count((name, "work")) == 1
+        assert did.index((name, "work")) > did.index("push")
 
     def test_a_push_that_broke_is_done_by_the_next(
         self, app, did, place, workspace, name, monkeypatch

@@ -16,7 +16,7 @@ def bring(app: FakeApp, target: Target) -> None:
 def test_without_a_box_that_could_have_it(layout, workspace):
     app = FakeApp(layout)
     with pytest.raises(NotSetUpError, match="there is no box"):
-        bring(app, Target(workspace))
+        bring(app, Target(str(workspace)))
     app.set_up()
     with pytest.raises(BoxNotFoundError, match="nobodys"):
         bring(app, Target(name="nobodys"))

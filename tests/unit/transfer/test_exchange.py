@@ -48,6 +48,35 @@ def test_repository(bench):
     assert not os.path.exists(f"{bench.layout.state_dir}/transfer/api")
 
 
+def test_a_box_that_gets_another_name(bench):
+    here = bench.here.init().put("a", "1")
+    here.commit()
+    push(bench)
+    bench.box.put("a", "2")
+    pull(bench, merge=False)
+    before = here.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    new = Reach("web", bench.reach.argv)
+    for _ in range(2):
+        exchange.rename(bench.programs, bench.layout, bench.reach, new)
+    assert here.git("remote") == "cai-web\n"
+    assert here.git("for-each-ref", "--format=%(objectname)", "refs/remotes") == before
+    assert "cai-api" not in here.git("for-each-ref")
+    bench.reach = new
+    pull(bench, merge=True)
+    assert here.get("a") == "2"
+    assert not os.path.exists(f"{bench.layout.state_dir}/transfer/api")
+
+
+def test_files_of_a_box_that_gets_another_name(bench):
+    bench.here.put("a", "1")
+    push(bench)
+    new = Reach("web", bench.reach.argv)
+    exchange.rename(bench.programs, bench.layout, bench.reach, new)
+    bench.reach = new
+    bench.box.put("a", "2")
+    assert exchange.unfetched(*words(bench)) == Unfetched(changed=1)
+
+
 def test_files(bench):
     here = bench.here.put("a", "1")
     assert isinstance(push(bench), Exchanged)

@@ -12,8 +12,8 @@ def run(app: App, target: Target, *, job: str | None, read_only: bool) -> Enter:
     from containai.flows import jobs
 
     target, job = jobs.words_of(target, job)
-    box = jobs.box_of(app, target, job)
-    found = jobs.found(app, box, job)
+    way = jobs.way_to(app, target, job)
+    box, found = way.box, jobs.found(way, job)
     if not found.goes_on:
         code = "" if found.code is None else f", with code {found.code}"
         raise JobError(

@@ -36,7 +36,7 @@ COMMANDS = (
         more="Logins, settings, sessions and history: what outlives a box. The workspace is yours "
         "to copy, and what else is in the box goes with it. The file is a tar archive with a "
         "description, a checksum and the data; only you may read it. A box that runs goes on: what "
-        "changes meanwhile may be in it half.",
+        "changes meanwhile may be in it half. A box on a remote place is started for it.",
         has_target=True,
     ),
 )

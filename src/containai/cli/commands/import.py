@@ -27,7 +27,7 @@ def run(
     with_rotating: bool,
     dry_run: bool,
 ) -> Report:
-    """Bring logins and settings into a box's data volume."""
+    """Bring logins and settings into a box's data."""
     from containai.flows import bringing
     from containai.sync.choice import Choice
 
@@ -55,6 +55,7 @@ def _value(brought: "Brought") -> dict[str, Any]:
         "changed": bool(done is not None and (done.new or done.replaced)),
         "from": brought.source,
         "box": brought.box,
+        "on": brought.place or "local",
         "volume": brought.volume,
         "live": brought.live,
         "files": [
@@ -84,12 +85,14 @@ def _views(brought: "Brought", dry_run: bool) -> list[str | Table]:  # noqa: FBT
         views.append(Table([("", f"~/{each.path}", each.why) for each in gathered.left]))
     if not gathered.items:
         return [*views, "nothing to bring\n"]
-    where = f"the data volume {brought.volume}"
+    away = f"the box {brought.box} on {brought.place}"
+    where = away if brought.place else f"the data volume {brought.volume}"
     if dry_run:
         return [*views, f"\nwould be brought into {where}\n"]
     assert brought.done is not None
     new, replaced, same, _ = map(len, brought.done)
-    at_once = f"; the running box {brought.box} has them" if brought.live else ""
+    has_them = brought.live and not brought.place
+    at_once = f"; the running box {brought.box} has them" if has_them else ""
     views.append(f"\ninto {where}: {new} new, {replaced} replaced, {same} as they were{at_once}\n")
     if replaced:
         views.append(f"what was replaced is in {_to('before-import')}\n")
@@ -191,8 +194,9 @@ COMMANDS = (
         more="What is brought is a fixed list: settings and logins of the agents, git, gh, shell, "
         "tmux, prompt and editors. git's credential helpers and signing keys, histories, and "
         "caches stay. A file that is replaced is kept in /mnt/agent-data/before-import until the "
-        "next import; what does not come stays as it is. Globs match paths below the home, or a "
-        "directory on the way; * stands for slashes, too.",
+        "next import; what does not come stays as it is. A box on a remote place is started for "
+        "it. Globs match paths below the home, or a directory on the way; * stands for "
+        "slashes, too.",
         has_target=True,
     ),
 )

@@ -13,10 +13,10 @@ def run(app: App, target: Target, *, job: str, signal: int | None) -> Report:
     from containai.boxes import jobs as of_box
     from containai.flows import jobs
 
-    box = jobs.box_of(app, target, job)
-    name = jobs.found(app, box, job).name
-    of_box.kill(app.engine, box, name, signal or 0)
-    return Report({"box": box.name, "job": name, "ended": signal is None, "signal": signal})
+    way = jobs.way_to(app, target, job)
+    name = jobs.found(way, job).name
+    of_box.kill(way, name, signal or 0)
+    return Report({"box": way.box.name, "job": name, "ended": signal is None, "signal": signal})
 
 
 def _signal(text: str) -> int:

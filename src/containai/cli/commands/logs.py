@@ -93,8 +93,8 @@ def _of_job(app: App, target: Target, name: str, wanted: "Wanted") -> Report:
     from containai.boxes import logs
     from containai.flows import jobs
 
-    box = jobs.box_of(app, target, name)
-    job = jobs.found(app, box, name)
+    way = jobs.way_to(app, target, name)
+    box, job = way.box, jobs.found(way, name)
     if wanted.follow and job.terminal and job.goes_on:
         raise UsageError(
             f"{name} has a terminal, which is no stream of lines",
@@ -102,7 +102,7 @@ def _of_job(app: App, target: Target, name: str, wanted: "Wanted") -> Report:
         )
 
     def read(on_line: Callable[[str], None]) -> None:
-        logs.read_job(app.engine, box, name, wanted, on_line)
+        logs.read_job(way, name, wanted, on_line)
 
     if wanted.follow:
         return Report(follow=read)

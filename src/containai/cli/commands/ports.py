@@ -8,11 +8,10 @@ from containai.cli.report import Note, Report, Table
 
 def run(app: App, *, box: str | None) -> Report:
     """List what listens in a box."""
-    from containai.boxes import locate
     from containai.boxes.box import Status
-    from containai.flows import listening
+    from containai.flows import listening, reaching
 
-    found = locate.existing(app.engine, naming.target(box), to_enter=True)
+    found = reaching.existing(app, naming.target(box))
     seen = listening.listeners(app, found)
     notes = []
     if found.status is not Status.RUNNING:

@@ -9,7 +9,14 @@ from containai.cli.report import Report
 def run(app: App, target: Target, *, new: str) -> Report:
     """Give a box another name."""
     from containai.boxes import locate, renaming
+    from containai.flows import whereabouts
 
+    entry = whereabouts.found(app, target)
+    if entry is not None:
+        from containai.flows import away
+
+        away.rename(app, entry, new)
+        return Report({"name": new, "renamed": True, "before": entry.name})
     box = locate.existing(app.engine, target, to_enter=True)
     renaming.rename(app.boxes, box, new)
     return Report({"name": new, "renamed": True, "before": box.name})
@@ -28,7 +35,8 @@ COMMANDS = (
             Example("cai rename ~/api web", "the box of a workspace"),
         ),
         more="Its container, and what ssh knows of it, whether it runs or not; sessions in it go "
-        "on. Its data volume stays its. The host name in the box stays until it is made anew "
+        "on. On a remote place it keeps its name, and what ssh and git here know of it changes. "
+        "Its data volume stays its. The host name in the box stays until it is made anew "
         "(cai run --fresh).",
         has_target=True,
     ),

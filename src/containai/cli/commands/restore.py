@@ -45,7 +45,7 @@ COMMANDS = (
         "until then, and where anything fails, nothing is changed. Boxes that have the volume are "
         "stopped for it. The file may be anybody's: it is unpacked with the rights of a box. What "
         "it says of the box is shown and not done; but what is in it will be run and read by your "
-        "agents: take it from whom you would take a program.",
+        "agents: take it from whom you would take a program. It goes into volumes of this machine.",
         has_target=True,
         asks=True,
     ),

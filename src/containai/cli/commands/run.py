@@ -55,7 +55,7 @@ def run(
         wanted = wanted._replace(send=logins)
     given, carried = giving.given(app, env), wanted.send
     wanted = wanted._replace(send=[*carried, *given])
-    _refuse_away(app, target, job=asked is not None, keep=keep, dry_run=dry_run)
+    _refuse_away(app, target, keep=keep, dry_run=dry_run)
     if asked is not None and not dry_run:
         outcome = _as_job(app, target, words, wanted, asked, env, agent=not command)
         if keep:
@@ -81,9 +81,9 @@ def run(
     return _shown(seen._replace(argv=argv), words, names, asked)
 
 
-def _refuse_away(app: App, target: Target, *, job: bool, keep: bool, dry_run: bool) -> None:
-    """Raise NotThereError for what is only done in boxes of this machine."""
-    if not (job or keep or dry_run):
+def _refuse_away(app: App, target: Target, *, keep: bool, dry_run: bool) -> None:
+    """Raise NotThereError for what is only done with boxes of this machine."""
+    if not (keep or dry_run):
         return
     from containai.flows import whereabouts
 
@@ -91,8 +91,7 @@ def _refuse_away(app: App, target: Target, *, job: bool, keep: bool, dry_run: bo
     if place is not None:
         from containai.away.place import cannot
 
-        option = "--dry-run" if dry_run else "--keep" if keep else "a job"
-        cannot(option, place.place, "leave it out, or start it in the box: cai shell")
+        cannot("--dry-run" if dry_run else "--keep", place.place, "leave it out")
 
 
 def _as_job(

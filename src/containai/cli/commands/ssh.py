@@ -58,9 +58,13 @@ def config(app: App, *, box: str | None) -> Report:
     """Show a box's host block."""
     from containai.boxes import locate
     from containai.boxes.workspace import Workspace
+    from containai.flows import whereabouts
     from containai.host import files
     from containai.ssh import hosts, session
 
+    entry = whereabouts.found(app, naming.target(box))
+    if entry is not None:
+        return _config(app, entry.name, files.read(app.layout.ssh_block(entry.name)) or "", [])
     found = locate.existing(app.engine, naming.target(box), to_enter=True)
     name, file, notes = found.name, app.layout.ssh_block(found.name), []
     block = files.read(file) or ""
@@ -69,9 +73,13 @@ def config(app: App, *, box: str | None) -> Report:
         made = app.boxes.block(name, found.ssh_port, Workspace(found.workspace), "", found.start)
         block = session.without_variables(made)
         notes = [Note(f"{file} does not say so yet", f"it does once cai run --name {name} ran")]
+    return _config(app, name, block, notes)
+
+
+def _config(app: App, name: str, block: str, notes: list[Note]) -> Report:
     words = [line.split(None, 1) for line in block.splitlines() if line.startswith(" ")]
     options = {each[0]: each[1] for each in words if len(each) == 2}
-    value = {"name": name, "file": file, "options": options}
+    value = {"name": name, "file": app.layout.ssh_block(name), "options": options}
     return Report(value, [block], notes=notes)
 
 

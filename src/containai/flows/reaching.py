@@ -1,0 +1,69 @@
+"""Boxes that are there, wherever they are: found, and the way into them."""
+
+from containai.app import App
+from containai.boxes import locate, lookup
+from containai.boxes.box import Box, Status
+from containai.boxes.target import Target
+from containai.boxes.way import ByEngine, BySsh, Way
+from containai.engine import configuration, daemon
+from containai.flows import whereabouts
+from containai.host import below
+from containai.host.below import Identity
+from containai.layout import LABEL_MANAGED
+from containai.ssh import session
+
+
+def existing(app: App, target: Target) -> Box:
+    """Return the box that a target stands for, of this machine or a remote place, to enter it.
+
+    One that runs elsewhere is connected to; one that is off stays so, and its status says so.
+    Raises as `locate.existing`, and a RemoteError.
+    """
+    entry = whereabouts.found(app, target)
+    if entry is None:
+        return locate.existing(app.engine, target, to_enter=True)
+    from containai.flows import away
+
+    box = away.as_box(app, entry)
+    if session.is_live(app.layout, entry.name):
+        return box
+    status = app.away(entry.place).existing(entry).status
+    if status is Status.RUNNING:
+        away.started(app, entry)
+    return box._replace(status=status)
+
+
+def way(app: App, box: Box) -> Way:
+    """Return the way into a box, by what its host block says."""
+    if session.place_of(app.layout, box.name):
+        return BySsh(app.host, box)
+    return ByEngine(app.engine, box)
+
+
+def workspaces(app: App) -> list[str]:
+    """Return the workspaces of the user's boxes: an agent may change what lies there.
+
+    Of those elsewhere, too, from where it came here.
+    """
+    here: list[Box] = []
+    if configuration.read(app.layout) is not None:
+        daemon.start(app.host)
+        here = lookup.own(app.engine)
+    return [
+        *(box.workspace for box in here),
+        *(entry.workspace for entry in whereabouts.every(app)),
+    ]
+
+
+def shared(app: App) -> set[Identity]:
+    """Return the directories that an agent of anybody's may write; start the engine for that."""
+    paths = [entry.workspace for entry in whereabouts.every(app)]
+    if configuration.read(app.layout) is not None:
+        daemon.start(app.host)
+        paths += [
+            mount.source
+            for container in app.engine.containers(f"label={LABEL_MANAGED}=true")
+            for mount in container.mounts
+            if mount.kind == "bind"
+        ]
+    return below.identities(paths)
