@@ -31,8 +31,13 @@ def add(app: App, entry: Entry, name: str | None) -> str:
             )
         every = (f"snapshot-{number}" for number in itertools.count(1))
         name = name or next(each for each in every if each not in known)
+        progress = app.ui.step(f"snapshot of {entry.name}", 1, 1)
         past.note(work, name)
-        boxes.place.take(entry.instance, name, app.ui.step(f"snapshot of {entry.name}", 1, 1))
+        try:
+            boxes.place.take(entry.instance, name, progress)
+        except ContainAIError:
+            past.drop(work, name)
+            raise
     return name
 
 

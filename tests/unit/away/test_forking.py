@@ -104,6 +104,8 @@ def test_what_fails_in_the_middle_is_undone(doing, step):
     with pytest.raises(NoSpaceError):
         doing.fork(hand_on=hand_on)
     doing.place.fails.clear()
+    if step != "copy":
+        assert set(doing.place.boxes) == {"api"}
     doing.tidy()
     assert set(doing.place.boxes) == {"api"}
     assert (doing.entry("api-2"), doing.pinned("api-2")) == (None, None)
@@ -136,10 +138,15 @@ def test_what_is_killed_in_the_middle_the_next_fork_removes(doing, step):
     assert doing.place.boxes["api-2"].is_whole
 
 
-def test_a_fork_that_is_whole_is_not_tidied_away(doing):
+def test_a_fork_that_is_whole_is_not_tidied_away_nor_what_another_makes(doing):
     doing.fork()
+    # A cai run, or a fork of another box, that goes on just now.
+    for name, origin in (("web", ""), ("web-2", "web")):
+        doing.place.boxes[name] = doing.place.boxes["api"]._replace(
+            instance=name, name=name, is_whole=False, origin=origin
+        )
     doing.tidy()
-    assert set(doing.place.boxes) == {"api", "api-2"}
+    assert set(doing.place.boxes) == {"api", "api-2", "web", "web-2"}
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,13 @@ class TestSnapshot:
         with pytest.raises(UsageError):
             away_snapshots.add(there.app, there.entry, forking.SNAPSHOT)
 
+    def test_of_one_that_was_not_taken_nothing_is_noted(self, there):
+        there.place.fails["take"] = NotThereError("a snapshot is not allowed", hint="ask")
+        with pytest.raises(NotThereError):
+            away_snapshots.add(there.app, there.entry, "before")
+        transfer = os.path.join(there.app.layout.state_dir, "transfer/api")
+        assert os.listdir(os.path.join(transfer, "snapshots")) == []
+
     def test_one_is_removed(self, there):
         away_snapshots.add(there.app, there.entry, "before")
         away_snapshots.remove(there.app, there.entry, "before")

@@ -102,7 +102,8 @@ def test_no_name_of_a_place_leads_out(started, name):
 def forked(bench, snapshot=""):
     """Have a fork `api-2` of the box, and return how it is reached."""
     home = f"{bench.box_home}-2"
-    shutil.copytree(bench.box_home, home, symlinks=True)
+    was = f"{bench.box_home}-{snapshot}" if snapshot else bench.box_home
+    shutil.copytree(was, home, symlinks=True)
     ssh = f"{bench.ssh}-2"
     with open(bench.ssh, encoding="utf-8") as file:
         text = file.read().replace(str(bench.box_home), home)
@@ -135,7 +136,6 @@ def test_a_fork_of_a_snapshot_knows_what_was_known_then(files):
     note(files)
     files.here.put("a", "newer\n")
     files.push()
-    put_back(files)
     fork = forked(files, "before")
     words = (files.programs, files.layout, fork)
     exchange.push(*words, files.here.path, tell=files.told.append)
