@@ -102,8 +102,30 @@ def test_a_box_from_nothing_to_nothing(served: Product) -> None:
     assert served.boxes()[0]["status"] == "stopped"
     kept = "test -f ~/busybox; docker run --rm busybox busybox true"
     served.cai("exec", ".", "--", "sh", "-euc", kept)
+    _forked_and_put_back(served, name, kept)
     served.cai("rm", "--yes", ".")
     assert _left(served) == ("", "")
+
+
+def _forked_and_put_back(served: Product, name: str, kept: str) -> None:
+    """Have a fork beside a box, with all that it has but its identity; and the box as it was."""
+    served.cai("snapshot", "add", name, "before")
+    fork = served.cai("fork", name).stdout.strip()
+    served.cai("exec", "--name", fork, "--", "sh", "-euc", kept)
+    own = "hostname; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; cat /proc/self/uid_map"
+    mine, its = (
+        served.cai("exec", "--name", each, "--", "sh", "-c", own).stdout.splitlines()
+        for each in (name, fork)
+    )
+    assert its[0] == fork
+    assert [a for a, b in zip(mine, its, strict=True) if a == b] == []
+    served.cai("exec", ".", "--", "sh", "-c", "rm ~/busybox; docker rmi -f busybox")
+    served.cai("snapshot", "restore", "--yes", name, "before")
+    served.cai("exec", ".", "--", "sh", "-euc", kept)
+    refused = served.cai("move", name, "--to", "node2", check=False)
+    assert refused.returncode == 33
+    assert "is one server, not a cluster" in refused.stderr
+    served.cai("rm", "--yes", "--name", fork)
 
 
 def test_work_goes_out_and_comes_back(served: Product) -> None:
