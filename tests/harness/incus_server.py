@@ -220,6 +220,8 @@ class FakeIncus:
             end = time.monotonic() + float(asked.query["timeout"]) * SECOND
             while found.status < 200 and time.monotonic() < end:
                 time.sleep(0.01)
+            if name not in self.operations:
+                raise Refused(404, "Operation not found")
             if self.is_old and found.status not in (200, 401):
                 late = found.status < 200
                 raise Refused(200, "context deadline exceeded" if late else found.err)
