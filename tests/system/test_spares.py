@@ -337,10 +337,10 @@ def test_its_successor_has_its_data(site, claimed):
     assert (claimed.sh(seen), data_of(claimed)) == (expected, volume)
     site.cai("rm", claimed.path)
     assert volume in site.docker("volume", "ls", "--quiet").split()
-    # With its own data it is no new workspace: a spare is left to others.
+    # What it had, the spare that it is claimed next has.
     made = spares.spare(site)
-    assert MADE in text(claimed.run("true"))
-    assert not spares.is_claimed(claimed, made)
+    assert TOOK in text(claimed.run("true"))
+    assert spares.is_claimed(claimed, made)
     assert (claimed.sh(seen), data_of(claimed)) == (expected, volume)
     site.cai("run", "--reset", "--yes", claimed.path, "--", "true")
     assert claimed.sh("find ~/.claude/ -name kept") == ""
