@@ -10,6 +10,8 @@ from containai.incus.known import Remote
 from containai.incus.tls import Address, Identity
 from harness.incus_server import Operation, Refused, incus_server, make_certificate
 
+from .doing import Doing
+
 
 class Instances:
     """What the server has. `files` are by instance and path: (content, uid, gid, mode)."""
@@ -138,3 +140,8 @@ def place(server, host, certificates, monkeypatch):
     made = IncusPlace(host, remote)
     made._identity = Identity(*certificates["client"])
     return made
+
+
+@pytest.fixture
+def doing(app, workspace, monkeypatch):
+    return Doing(app, workspace, monkeypatch)

@@ -11,7 +11,7 @@ from containai.host import files
 from containai.ssh import session
 from harness.place import OTHER, OWN
 
-from .test_lifecycle import Doing
+from .doing import Doing
 
 
 def quiet(text, share):

@@ -3,7 +3,6 @@ import os
 import pytest
 
 from containai.away import record
-from containai.away.lifecycle import AwayBoxes, Making
 from containai.away.place import Ended, Seen
 from containai.away.record import Entry
 from containai.boxes.box import Status
@@ -16,55 +15,11 @@ from containai.errors import (
     NoSpaceError,
     RemoteError,
 )
-from containai.host import files, locks
-from containai.ssh import connect, hosts, session
+from containai.host import files
+from containai.ssh import connect, session
 from containai.ssh.connect import KeyRefusedError
 from harness.app import PUBLIC_KEY
-from harness.place import OTHER, OWN, FakePlace
-
-MAKING = Making("f" * 64, "full", {"limits.cpu": "2"})
-
-
-class Doing:
-    """A user's boxes on a place in memory; ssh's connections are noted, and not made."""
-
-    def __init__(self, app, workspace, monkeypatch):
-        self.app, self.layout = app, app.layout
-        self.workspace = Workspace(str(workspace))
-        self.place = FakePlace()
-        self.said = []
-        self.connected = []
-        self.stands = True
-        monkeypatch.setattr(connect, "open_master", self._connect)
-        monkeypatch.setattr(connect, "stands", lambda layout, box: self.stands)
-
-    def _connect(self, host, box, still_alive, address="", seconds=0.0):
-        self.connected.append(box)
-        self.watch = still_alive
-
-    @property
-    def did(self):
-        """What the place was asked to do, and not only for."""
-        return [each[0] for each in self.place.asked if each[0] not in ("find", "every")]
-
-    def boxes(self, **words):
-        return AwayBoxes(self.app.host, self.place, **words)
-
-    def up(self, name="api", *, make=lambda: MAKING, boxes=None, **words):
-        boxes = boxes or self.boxes()
-        progress = lambda: lambda text, share: None  # noqa: E731
-        return boxes.bring_up(name, self.workspace, self.said.append, make, progress, **words)
-
-    def entry(self, name="api"):
-        return record.every(self.layout).get(name)
-
-    def pinned(self, name="api"):
-        return hosts.pinned_key(files.read(self.layout.known_hosts) or "", name)
-
-
-@pytest.fixture
-def doing(app, workspace, monkeypatch):
-    return Doing(app, workspace, monkeypatch)
+from harness.place import OTHER, OWN
 
 
 def test_a_new_box_gets_all_before_it_runs(doing):
@@ -333,75 +288,3 @@ class TestKey:
         refusing.place.ends = Ended(1, b"", b"")
         with pytest.raises(KeyRefusedError):
             refusing.up()
-
-
-class TestRename:
-    def rename(self, doing, new="web", move=lambda: None, name="api"):
-        doing.boxes().rename(doing.entry(name), new, move)
-
-    def test_all_that_is_known_here_has_the_new_name(self, doing):
-        doing.up()
-        key, did = doing.pinned(), []
-        self.rename(doing, move=lambda: did.append("moved"))
-        assert did == ["moved"]
-        assert record.every(doing.layout) == {
-            "web": Entry("web", "work", "api", doing.workspace.path)
-        }
-        assert (doing.pinned("web"), doing.pinned()) == (key, None)
-        assert hosts.published(doing.layout) == {"web"}
-        assert session.place_of(doing.layout, "web") == "work"
-        assert "work api\n" in (files.read(doing.layout.ssh_block("web")) or "")
-
-    def test_it_is_entered_and_not_made_again(self, doing):
-        doing.up()
-        self.rename(doing)
-        assert doing.up("web") is False
-        assert doing.did.count("create") == 1
-        # Also where the place was not told.
-        doing.place._set("api", name="api")
-        assert doing.up("web") is False
-
-    def test_another_of_the_old_name_is_another_box(self, doing):
-        doing.up()
-        self.rename(doing)
-        assert doing.up() is True
-        assert doing.entry().instance == f"api-{OWN[:8]}"
-
-    def test_a_name_that_is_taken(self, doing):
-        doing.up()
-        doing.up("web")
-        hosts.publish(doing.layout, "near", "# Box near, written by cai. Changes are lost.\n", None)
-        for name in ("api", "web", "near"):
-            with pytest.raises(NameTakenError):
-                self.rename(doing, name)
-        assert "rename" not in doing.did
-
-    def test_names_that_share_a_lock(self, doing):
-        doing.up()
-        same = next(
-            name
-            for name in (f"n{number}" for number in range(10000))
-            if locks.of_box(name) == locks.of_box("api")
-        )
-        self.rename(doing, same)
-        assert doing.entry(same)
-
-    def test_what_was_cut_off_is_ended_by_the_same(self, doing):
-        doing.up()
-
-        def cut():
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            self.rename(doing, move=cut)
-        assert doing.entry()
-        assert doing.up() is False
-        self.rename(doing)
-        assert hosts.published(doing.layout) == {"web"}
-
-    def test_one_that_is_gone(self, doing):
-        doing.up()
-        doing.place.boxes.clear()
-        with pytest.raises(BoxNotFoundError):
-            self.rename(doing)
-        assert doing.entry()
