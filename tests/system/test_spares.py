@@ -348,6 +348,7 @@ def test_its_successor_has_its_data(site, claimed):
     assert volume not in site.docker("volume", "ls", "--quiet").split()
     site.cai("rm", "--data", "--yes", claimed.path)
     # As nobody's again it is claimed for once more.
+    made = spares.spare(site)
     assert TOOK in text(claimed.run("true"))
     assert spares.is_claimed(claimed, made)
     assert claimed.sh("find ~/.claude/ -name kept") == ""
