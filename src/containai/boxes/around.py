@@ -16,8 +16,8 @@ from containai.host.surroundings import Surroundings
 #: The file, and the program in the box that takes another from stdin.
 FILE_IN_BOX = "etc/containai/network"
 PLACE = ("/usr/local/lib/containai/network", "place")
-#: How long that may take in a box that runs, in seconds; and what it may say, in bytes.
-TIMEOUT, SAID_LIMIT = 60.0, 1 << 16
+#: How long that may take in a box that runs, in seconds.
+TIMEOUT = 60.0
 
 
 def text(around: Surroundings, network: Network, name: str, forwarded: Sequence[int]) -> str:

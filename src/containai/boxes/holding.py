@@ -8,7 +8,7 @@ goes with its box.
 import contextlib
 from collections.abc import Callable, Iterator
 
-from containai.boxes import around, design, volumes
+from containai.boxes import design, sshd, volumes
 from containai.boxes.box import Box
 from containai.boxes.design import Order
 from containai.boxes.places import Mount
@@ -16,7 +16,6 @@ from containai.engine import attached
 from containai.engine.client import Engine
 from containai.engine.container import Container
 from containai.errors import EngineError
-from containai.host import proc
 from containai.layout import DATA_IN_BOX, LABEL_HOLDS
 
 #: Where a box has what of its image was in its first volume, for the next one, and the program that
@@ -81,14 +80,8 @@ def mend(engine: Engine, container: str) -> None:
 
 def take(engine: Engine, box: Container, say: Callable[[str], object]) -> None:
     """Have a box that runs take its new volume as it would when it boots."""
-    argv = engine.argv("exec", "--user", "0:0", box.id, _TAKE)
-    code = 1
-    with contextlib.suppress(proc.ProcessError):
-        # What it says is nobody's business.
-        code = engine.host.run_limited(
-            argv, stdin=b"", limit=around.SAID_LIMIT, timeout=_TIMEOUT, root=engine.needs_root
-        ).code
-    if code:
+    done = sshd.ask(engine, box.id, (_TAKE,), timeout=_TIMEOUT)
+    if done is None or done.code:
         say(f"{box.name} did not take its data volume; a newer image does: cai run --fresh")
 
 

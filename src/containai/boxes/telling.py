@@ -1,14 +1,12 @@
 """What a box is told of the network around the machine, and its user's variables: said to it."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 
-from containai.boxes import around, given, places, variables
+from containai.boxes import around, given, places, sshd, variables
 from containai.boxes.box import Box
 from containai.boxes.variables import Variables
 from containai.engine import configuration, forward
 from containai.engine.client import Engine
-from containai.host import proc
 from containai.host.machine import Machine
 from containai.ssh import hosts, session
 
@@ -65,14 +63,5 @@ def _place(
         files = {path: (text, 0o600)}
         given.give(engine, box.container, files)
         return True
-    words = ("exec", "--interactive", box.container, *program)
-    code = 1
-    with contextlib.suppress(proc.ProcessError):
-        code = engine.host.run_limited(
-            engine.argv(*words),
-            stdin=text.encode(),
-            limit=around.SAID_LIMIT,
-            timeout=around.TIMEOUT,
-            root=engine.needs_root,
-        ).code
-    return not code
+    done = sshd.ask(engine, box.container, program, text.encode(), around.TIMEOUT)
+    return done is not None and not done.code
