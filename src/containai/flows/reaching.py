@@ -45,10 +45,7 @@ def workspaces(app: App) -> list[str]:
 
     Of those elsewhere, too, from where it came here.
     """
-    here: list[Box] = []
-    if configuration.read(app.layout) is not None:
-        daemon.start(app.host)
-        here = lookup.own(app.engine)
+    here = lookup.own(app.engine) if _has_engine(app) else []
     return [
         *(box.workspace for box in here),
         *(entry.workspace for entry in whereabouts.every(app)),
@@ -58,8 +55,7 @@ def workspaces(app: App) -> list[str]:
 def shared(app: App) -> set[Identity]:
     """Return the directories that an agent of anybody's may write; start the engine for that."""
     paths = [entry.workspace for entry in whereabouts.every(app)]
-    if configuration.read(app.layout) is not None:
-        daemon.start(app.host)
+    if _has_engine(app):
         paths += [
             mount.source
             for container in app.engine.containers(f"label={LABEL_MANAGED}=true")
@@ -67,3 +63,11 @@ def shared(app: App) -> set[Identity]:
             if mount.kind == "bind"
         ]
     return below.identities(paths)
+
+
+def _has_engine(app: App) -> bool:
+    """Whether this machine has an engine, which is started then."""
+    if configuration.read(app.layout) is None:
+        return False
+    daemon.start(app.host)
+    return True
