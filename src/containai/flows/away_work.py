@@ -5,7 +5,7 @@ import shlex
 from containai.app import App
 from containai.away.record import Entry
 from containai.boxes.workspace import Workspace
-from containai.flows import transferring
+from containai.flows.told import Told
 from containai.ssh import session
 from containai.transfer import exchange, state
 from containai.transfer.reach import Reach
@@ -25,7 +25,7 @@ def send_first(app: App, name: str, workspace: Workspace) -> None:
         has_it = place.load("", "").workspace != ""
     if has_it:
         return
-    told = transferring.Told(app, f"the work of {workspace.path}")
+    told = Told(app.ui, f"the work of {workspace.path}")
     done = exchange.push(app.host, app.layout, way, workspace.path, tell=told)
     for each in done.left_out:
         app.ui.tell(f"cai: {each.name} stayed here: {each.why}\n")

@@ -5,27 +5,25 @@ import errno
 import os
 import shutil
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from containai.boxes.target import Target
 from containai.errors import CopyError, NoSpaceError
+from containai.flows.told import Told
 from containai.host import below, scripts
 from containai.host.below import DIRECTORY, STANDS_FOR, Identity
 from containai.host.piped import piped
 from containai.host.proc import Done, Programs
 from containai.host.tar import Entry, Kind, Reader
 from containai.host.unpack import LeftOut, Unpacker
-from containai.work.ui import Progress, Ui
+from containai.work.ui import Ui
 
 if TYPE_CHECKING:
     from containai.app import App
 
 #: Makes the command line that runs a command in the box.
 Session = Callable[[Sequence[str]], list[str]]
-#: After how many seconds it is said how far it is, and how often then.
-_QUIET, _OFTEN = 2.0, 0.2
 #: How much of what a box says is shown.
 _SHOWN = 300
 _LINES = 20
@@ -68,24 +66,6 @@ def _entered(app: "App", target: Target) -> tuple[Session, set[Identity]]:
     return session, reaching.shared(app)
 
 
-class _Told:
-    """Says how much it was, once that takes time."""
-
-    def __init__(self, ui: Ui, what: str) -> None:
-        self._ui, self._what = ui, what
-        self._progress: Progress | None = None
-        self._next = time.monotonic() + _QUIET
-        self.bytes = 0
-
-    def __call__(self, count: int) -> None:
-        self.bytes += count
-        if time.monotonic() > self._next:
-            self._next = time.monotonic() + _OFTEN
-            if self._progress is None:
-                self._progress = self._ui.step(f"copying {self._what}", 1, 1)
-            self._progress(f"{self.bytes / 1e6:.0f} MB", None)
-
-
 def take(
     host: Programs,
     session: Session,
@@ -98,7 +78,7 @@ def take(
 ) -> Copied:
     """Copy what a box packs, of which nothing is believed."""
     script = scripts.argv("boxes/copy-out.sh", source, "--dereference" if follow else "")
-    told = _Told(ui, source)
+    told = Told(ui, f"copying {source}")
     with _place(to, _last(source), guarded) as (parent, name, shown):
         with piped(host, session(script), writes=False) as running:
             reader = Reader(running.stream)
@@ -119,7 +99,7 @@ def take(
 class _Arrival:
     """What comes out of a box gets its name in a directory that is open when all of it is there."""
 
-    def __init__(self, parent: int, name: bytes, told: _Told) -> None:
+    def __init__(self, parent: int, name: bytes, told: Told) -> None:
         self._parent, self._name, self._told = parent, name, told
         self.files = 0
         self.left_out: list[LeftOut] = []
@@ -205,7 +185,7 @@ def give(
         is_directory = stat.S_ISDIR(seen.st_mode)
         kind = "directory" if is_directory else "file"
         script = scripts.argv("boxes/copy-in.sh", to, _last(source), kind)
-        told = _Told(ui, source)
+        told = Told(ui, f"copying {source}")
         with piped(host, session(script), writes=True) as running:
             packer = Packer(running.stream, told)
             # Where the box has had enough, it says why.

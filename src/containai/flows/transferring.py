@@ -1,11 +1,11 @@
 """`cai push` and `cai pull`: work of a workspace that its box has no mount of."""
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from containai.boxes.target import Target
 from containai.errors import CopyError
+from containai.flows.told import Told
 from containai.transfer import exchange
 from containai.transfer.reach import Reach
 
@@ -14,23 +14,19 @@ if TYPE_CHECKING:
     from containai.transfer.plain import Exchanged
     from containai.transfer.pull import Pulled
     from containai.transfer.push import Pushed
-    from containai.work.ui import Progress
-
-#: After how many seconds it is said how far it is, and how often then.
-_QUIET, _OFTEN = 2.0, 0.2
 
 
 def push(app: "App", target: Target, ignored: Sequence[str]) -> "Pushed | Exchanged":
     """Bring what is new of a workspace into its box."""
     reach, workspace = reached(app, target)
-    told = Told(app, f"pushing to {reach.box}")
+    told = Told(app.ui, f"pushing to {reach.box}")
     return exchange.push(app.host, app.layout, reach, workspace, ignored=ignored, tell=told)
 
 
 def pull(app: "App", target: Target, *, merge: bool) -> "Pulled | Exchanged":
     """Fetch what is new in a box, and merge it where that is asked for."""
     reach, workspace = reached(app, target)
-    told = Told(app, f"pulling from {reach.box}")
+    told = Told(app.ui, f"pulling from {reach.box}")
     return exchange.pull(app.host, app.layout, reach, workspace, merge=merge, tell=told)
 
 
@@ -55,22 +51,3 @@ def reached(app: "App", target: Target) -> tuple[Reach, str]:
         f"the box {box.name} has the workspace {box.workspace!r} itself",
         hint="nothing has to be carried: what is changed there is changed here",
     )
-
-
-class Told:
-    """Says how much it was, once that takes time."""
-
-    def __init__(self, app: "App", what: str) -> None:
-        self._ui, self._what = app.ui, what
-        self._progress: Progress | None = None
-        self._next = time.monotonic() + _QUIET
-        self._bytes = 0
-
-    def __call__(self, count: int) -> None:
-        """Be told of more bytes."""
-        self._bytes += count
-        if time.monotonic() > self._next:
-            self._next = time.monotonic() + _OFTEN
-            if self._progress is None:
-                self._progress = self._ui.step(self._what, 1, 1)
-            self._progress(f"{self._bytes / 1e6:.0f} MB", None)

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from containai.errors import CopyError, NoSpaceError
-from containai.flows import copying
+from containai.flows import copying, told
 from containai.host import below
 from containai.host.piped import piped
 from containai.host.proc import Programs
@@ -315,7 +315,7 @@ def tried(copy):
 
 
 def test_it_says_how_far_it_is_once_that_takes_time(box, here, monkeypatch):
-    monkeypatch.setattr(copying, "_QUIET", 0.0)
+    monkeypatch.setattr(told, "_QUIET", 0.0)
     (box / "f").write_bytes(bytes(3_000_000))
     ui = Silent()
     copying.take(HOST, list, "f", f"{here}/f", set(), ui, follow=False)
