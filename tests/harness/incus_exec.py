@@ -6,6 +6,7 @@ import queue
 import socket
 import ssl
 import threading
+import uuid
 from collections.abc import Callable
 
 CONTINUED, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -115,10 +116,32 @@ def _first(raw: bytearray) -> tuple[int, bytes] | None:
     return found
 
 
+class Operation:
+    """An operation: `ended` is None while it runs."""
+
+    def __init__(self, metadata: dict | None = None, *, err: str = "", ends: bool = True) -> None:
+        self.id = str(uuid.uuid4())
+        self.metadata, self.err = metadata or {}, err
+        self.status = (400 if err else 200) if ends else 103
+        self.may_cancel = False
+
+    def end(self, metadata: dict | None = None, err: str = "") -> None:
+        """Have it ended."""
+        self.metadata |= metadata or {}
+        self.err, self.status = err, 400 if err else 200
+
+    def value(self) -> dict:
+        """Return what it is as JSON."""
+        return {
+            "id": self.id, "class": "task", "description": "Doing it", "status_code": self.status,
+            "metadata": self.metadata, "may_cancel": self.may_cancel, "err": self.err,
+        }  # fmt: skip
+
+
 class Running:
     """A command: what it was asked as, and its streams."""
 
-    def __init__(self, asked: dict, operation) -> None:
+    def __init__(self, asked: dict, operation: Operation) -> None:
         self.asked, self.operation = asked, operation
         self.streams = {name: Stream() for name in ("0", "1", "2", "control")}
         self.secrets = {os.urandom(8).hex(): name for name in self.streams}
@@ -141,20 +164,25 @@ class Running:
 class Execs:
     """Commands of the server: `program` is called with each, in a thread, once it is connected."""
 
-    def __init__(self, operations: dict, operation: Callable) -> None:
-        self._operations, self._operation = operations, operation
+    def __init__(self) -> None:
         self.running: list[Running] = []
         self.program: Callable[[Running], object] = lambda running: running.end(0)
 
-    def begin(self, asked: dict):
+    def begin(self, asked: dict) -> Operation:
         """Begin a command; return its operation."""
-        operation = self._operation(ends=False)
+        operation = Operation(ends=False)
         running = Running(asked, operation)
         fds = {name: secret for secret, name in running.secrets.items()}
         operation.metadata = {"fds": fds}
         self.running.append(running)
         threading.Thread(target=self._run, args=(running,), daemon=True).start()
         return operation
+
+    def end(self) -> None:
+        """Lose all that still runs."""
+        for running in self.running:
+            for each in running.streams.values():
+                each.end()
 
     def stream(self, secret: str) -> Stream | None:
         """Return the stream that a secret is for."""

@@ -14,12 +14,13 @@ import ssl
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from .incus_exec import Execs
+from containai.incus.exec import WAITING
+
+from .incus_exec import Execs, Operation
 
 #: How long a second is of which a client wants to wait for an operation.
 SECOND = 0.05
@@ -57,28 +58,6 @@ class Asked(NamedTuple):
         return json.loads(self.body)
 
 
-class Operation:
-    """An operation: `ended` is None while it runs."""
-
-    def __init__(self, metadata: dict | None = None, *, err: str = "", ends: bool = True) -> None:
-        self.id = str(uuid.uuid4())
-        self.metadata, self.err = metadata or {}, err
-        self.status = (400 if err else 200) if ends else 103
-        self.may_cancel = False
-
-    def end(self, metadata: dict | None = None, err: str = "") -> None:
-        """Have it ended."""
-        self.metadata |= metadata or {}
-        self.err, self.status = err, 400 if err else 200
-
-    def value(self) -> dict:
-        """Return what it is as JSON."""
-        return {
-            "id": self.id, "class": "task", "description": "Doing it", "status_code": self.status,
-            "metadata": self.metadata, "may_cancel": self.may_cancel, "err": self.err,
-        }  # fmt: skip
-
-
 class Refused(Exception):  # noqa: N818 - what a handler answers
     """An error of a code and a text."""
 
@@ -109,9 +88,12 @@ class FakeIncus:
         self.extensions = ["instance_port_forward"]
         #: Whether waits fail as until 6.0.5.
         self.is_old = False
-        self.execs = Execs(self.operations, Operation)
+        self.execs = Execs()
         #: What a forwarded port does with its connection; None is for that there is no such thing.
         self.forward: Callable[[ssl.SSLSocket], None] | None = None
+        #: Its end: nothing waits any longer, and no connection is left.
+        self.ended = threading.Event()
+        self.connected: set[ssl.SSLSocket] = set()
         self.show(certificate)
 
     @property
@@ -124,6 +106,14 @@ class FakeIncus:
         self.certificate = certificate
         with open(certificate[0], encoding="ascii") as file:
             self.pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+
+    def end(self) -> None:
+        """Have whoever serves a connection end with it."""
+        self.ended.set()
+        self.execs.end()
+        for connection in tuple(self.connected):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def token(self, **changes: Any) -> str:
         """Return a new token."""
@@ -219,7 +209,8 @@ class FakeIncus:
         if waits:
             end = time.monotonic() + float(asked.query["timeout"]) * SECOND
             while found.status < 200 and time.monotonic() < end:
-                time.sleep(0.01)
+                if self.ended.wait(0.01):
+                    break
             if name not in self.operations:
                 raise Refused(404, "Operation not found")
             if self.is_old and found.status not in (200, 401):
@@ -236,9 +227,16 @@ def _handler(server: FakeIncus) -> type[BaseHTTPRequestHandler]:
         def setup(self) -> None:
             server.connections += 1
             self.request = server.context().wrap_socket(self.request, server_side=True)
+            server.connected.add(self.request)
             super().setup()
             shown = self.request.getpeercert(binary_form=True)
             self.client = hashlib.sha256(shown).hexdigest() if shown else ""
+
+        def finish(self) -> None:
+            with contextlib.suppress(OSError):
+                super().finish()
+            server.connected.discard(self.request)
+            self.request.close()
 
         def do(self) -> None:
             path, _, raw = self.path.partition("?")
@@ -299,7 +297,7 @@ def _handler(server: FakeIncus) -> type[BaseHTTPRequestHandler]:
 
         def _fails(self, fault: Fault) -> bool:
             if fault.kind == "slow":
-                time.sleep(fault.code)
+                server.ended.wait(fault.code)
             elif fault.kind == "before":
                 self._end()
             elif fault.kind == "raw":
@@ -322,7 +320,8 @@ def _handler(server: FakeIncus) -> type[BaseHTTPRequestHandler]:
                 with contextlib.suppress(OSError):
                     for each in b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1000:
                         self.wfile.write(bytes((each,)))
-                        time.sleep(fault.code / 1000)
+                        if server.ended.wait(fault.code / 1000):
+                            break
                 self._end()
             return fault.kind not in ("slow", "mid", "after")
 
@@ -361,7 +360,8 @@ def _unquoted(text: str) -> str:
 
 
 class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
+    # Waited for at its end: a thread that is left would be in the next test's way.
+    daemon_threads = False
 
     def handle_error(self, request, client_address) -> None:
         """Say nothing: clients go away, and do not like what they see."""
@@ -378,10 +378,17 @@ def make_certificate(directory: str, name: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def incus_server(certificate: tuple[str, str]) -> Iterator[FakeIncus]:
-    """Run a server with a certificate."""
+    """Run a server with a certificate; with it end the threads of clients that wait for it."""
     made = FakeIncus(certificate)
     with _Quiet(("127.0.0.1", 0), _handler(made)) as server:
         made.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield made
-        server.shutdown()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            made.end()
+    for each in threading.enumerate():
+        if each.name == WAITING:
+            each.join(20)
+            assert not each.is_alive(), "a client waits for a server that has ended"

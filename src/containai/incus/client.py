@@ -65,7 +65,7 @@ class Incus:
         self.project = project
         self.dialler = Dialler(server)
         self.wire = Wire(self.dialler, patience)
-        self._patience = patience
+        self.patience = patience
 
     def __enter__(self) -> Self:
         """Have it closed at the end."""
@@ -171,7 +171,7 @@ class Incus:
             except (CutError, UnreachableError, UnavailableError, TimedOutError):
                 # It goes on without us.
                 broken = min(broken, time.monotonic())
-                if time.monotonic() - broken > self._patience:
+                if time.monotonic() - broken > self.patience:
                     raise
                 time.sleep(min(_PAUSE, left))
                 continue

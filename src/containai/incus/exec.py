@@ -31,6 +31,8 @@ STREAMS = ("0", "1", "2", "control")
 LIMIT = 4 << 20
 #: What the server says of a command that could not be started, and the exit code for it.
 _UNSTARTED = {"Command not executable": 126, "Command not found": 127}
+#: The name of the thread that waits for a command's end.
+WAITING = "incus-wait"
 #: How long is waited for what ends the wait of a command that is lost, in seconds.
 _PATIENCE = 2.0
 
@@ -166,11 +168,11 @@ class _Outcome:
 
     def __init__(self, incus: Incus, operation: str, timeout: float) -> None:
         self._of = incus
-        self._incus = Incus(incus.server, incus.project)
+        self._incus = Incus(incus.server, incus.project, patience=incus.patience)
         self._incus.wire = incus.wire
         self._operation, self._timeout = operation, timeout
         self._ended: dict[str, Any] | IncusError | None = None
-        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread = threading.Thread(target=self._wait, name=WAITING, daemon=True)
         self._thread.start()
 
     def _wait(self) -> None:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_watching_prints_a_line_each_time_for_machines(app, monkeypatch):
     def end(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(status.time, "sleep", end)
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=end))
     out = io.StringIO()
     Output(out, io.StringIO(), {}).show(look(app, watch=True), as_json=True)
     (line,) = out.getvalue().splitlines()
@@ -90,7 +91,7 @@ def test_watching_prints_a_line_each_time_for_machines(app, monkeypatch):
 
 
 def test_watching_ends_with_the_box(app, monkeypatch):
-    monkeypatch.setattr(status.time, "sleep", lambda seconds: app.docker.by_id.clear())
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=lambda s: app.docker.by_id.clear()))
     with pytest.raises(BoxNotFoundError):
         Output(io.StringIO(), io.StringIO(), {}).show(look(app, watch=True), as_json=True)
 
@@ -110,7 +111,7 @@ def test_watching_on_a_terminal(app, monkeypatch):
     def end(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(status.time, "sleep", end)
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=end))
     out = Screen()
     Output(out, io.StringIO(), {"NO_COLOR": "1"}).show(look(app, watch=True))
     assert "1 GiB of 2 GiB (50%)" in out.getvalue()
