@@ -67,7 +67,10 @@ def at_once(
     exact = target.here or (target.name is not None and target.path is not None)
     workspace = workspaces.resolve(layout, target.path, force=force, exact=exact)
     name = target.name or workspaces.box_name(workspace.path, layout.uid)
-    if not session.is_warm(layout, name, workspace.path, workspace.inode) or _has_news(layout):
+    if not session.is_warm(layout, name, workspace.path, workspace.inode):
+        return None
+    # They are of boxes of this machine, and told on their cold way.
+    if _has_news(layout) and not session.place_of(layout, name):
         return None
     return in_box(layout, name, workspace, command, send)
 

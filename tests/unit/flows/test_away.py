@@ -251,6 +251,15 @@ class TestRun:
         assert did == ["push"]
         assert enter.at_once(app.layout, Target(), ["true"]) is not None
 
+    def test_news_of_boxes_here_are_none_of_its(
+        self, app, did, place, workspace, name, monkeypatch
+    ):
+        monkeypatch.setattr(session, "is_live", lambda layout, box: True)
+        self.run(app)
+        os.makedirs(app.layout.kills)
+        assert enter._has_news(app.layout)
+        assert enter.at_once(app.layout, Target(), ["true"]) is not None
+
     def test_a_fresh_one_asks_and_forgets(self, app, did, place, workspace, name, monkeypatch):
         self.run(app)
         monkeypatch.setattr(away_work, "unfetched", lambda app, entry: "commits: 2")
