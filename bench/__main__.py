@@ -24,6 +24,7 @@ from bench.idle import idle
 from bench.made import Bench
 from bench.measure import Row, difference, interleaved, ratio, run, timed
 from bench.moved import FILE_SIZE, FILES, files, streams, woken
+from bench.remote import Elsewhere, remote
 from bench.sizes import sizes
 from bench.spare import spare
 from bench.waiting import free_port, wait_for_login, wait_for_ssh
@@ -211,6 +212,8 @@ MEASUREMENTS = {
     "calls": (calls, 9),
     "sizes": (sizes, 1),
 }
+#: The one that needs no engine here, but a place.
+REMOTE = "remote"
 
 #: What a measurement that fails to run raises.
 FAILURES = (RuntimeError, OSError, ValueError, LookupError)
@@ -239,8 +242,49 @@ def write_archive(path: str) -> None:
 
 def main() -> int:
     """Measure, print, and return the exit code."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    # What is compared is the same whatever is in the image.
+    os.environ.setdefault("CONTAINAI_IMAGE_NAME", "base")
+    # The containers that boxes are compared with have no limits: by default boxes have.
+    os.environ.update(CONTAINAI_BOX_MEMORY="none", CONTAINAI_BOX_CPUS="none")
+    # Whoever measures them makes them: else a new box is one of those, or they boot meanwhile.
+    os.environ["CONTAINAI_BOX_SPARES"] = "0"
+    _check(parser, arguments)
+    # As an exception, so that what was made is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    rows: list[Row] = []
+    failed: list[str] = []
+    about = {"cai": arguments.cai}
+    with ExitStack() as made:
+        try:
+            for name, measured in _measured(arguments, made, about):
+                sys.stderr.write(f"measuring: {name}\n")
+                try:
+                    for row in measured:
+                        rows.append(row)
+                        sys.stderr.write(f"  {row.name}: {row.compared}\n")
+                except FAILURES as wrong:
+                    failed.append(f"{name}: {wrong}")
+        except FAILURES as wrong:
+            failed.append(f"set-up: {wrong}")
+    kernel, load = os.uname().release, os.getloadavg()[0]
+    about["machine"] = f"Linux {kernel}, {os.cpu_count()} CPUs, load {load:.1f} at the end"
+    if arguments.json:
+        report = {"about": about, "rows": [row.as_json() for row in rows], "failed": failed}
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(f"{key}: {value}" for key, value in about.items()))
+        print("\n" + measure.table(rows))
+        for each in failed:
+            print(f"FAILED {each}")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
+    names = ", ".join(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{names}; or remote alone")
     parser.add_argument("--runs", type=int, metavar="N", help="runs of each (default: 7 to 21)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
@@ -257,58 +301,49 @@ def main() -> int:
         help="how long spare boxes are looked at while nobody wants them (default: 300)",
     )
     parser.add_argument("--cai", default=shutil.which("cai"), metavar="PATH", help="cai to time")
-    arguments = parser.parse_args()
-    # What is compared is the same whatever is in the image.
-    os.environ.setdefault("CONTAINAI_IMAGE_NAME", "base")
-    # The containers that boxes are compared with have no limits: by default boxes have.
-    os.environ.update(CONTAINAI_BOX_MEMORY="none", CONTAINAI_BOX_CPUS="none")
-    # Whoever measures them makes them: else a new box is one of those, or they boot meanwhile.
-    os.environ["CONTAINAI_BOX_SPARES"] = "0"
-    if unknown := set(arguments.names) - set(MEASUREMENTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--on", metavar="PLACE", help="remote: the place that is measured")
+    parser.add_argument(
+        "--incus",
+        default="incus",
+        metavar="COMMAND",
+        help="remote: the client of Incus, whose default is that place's server and project",
+    )
+    return parser
+
+
+def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End with a usage error where something is missing for what was asked."""
+    names = arguments.names
+    known = (*MEASUREMENTS, REMOTE)
+    if unknown := set(names) - set(known):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     if arguments.runs is not None and arguments.runs < 1:
         parser.error("--runs: at least 1")
     if arguments.cai is None:
         parser.error("there is no cai on PATH: install it, or give --cai PATH")
+    if REMOTE in names or arguments.on:
+        if names != [REMOTE] or not arguments.on:
+            parser.error("of a remote place, alone: remote --on PLACE")
+        return
     socket_path = Layout.from_environment().engine_socket
     if not os.access(socket_path, os.R_OK | os.W_OK):
         parser.error(f"{socket_path} is missing or not yours: run cai setup, or be root")
-    # As an exception, so that what was made is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    rows: list[Row] = []
-    failed: list[str] = []
-    image = ""
-    with ExitStack() as made:
-        try:
-            bench = Bench(arguments.cai, made, arguments.runtime, arguments.rest)
-            image = bench.image
-            for name in arguments.names or MEASUREMENTS:
-                measurement, runs = MEASUREMENTS[name]
-                sys.stderr.write(f"measuring: {name}\n")
-                try:
-                    for row in measurement(bench, arguments.runs or runs):
-                        rows.append(row)
-                        sys.stderr.write(f"  {row.name}: {row.compared}\n")
-                except FAILURES as wrong:
-                    failed.append(f"{name}: {wrong}")
-        except FAILURES as wrong:
-            failed.append(f"set-up: {wrong}")
-    kernel, load = os.uname().release, os.getloadavg()[0]
-    about = {
-        "cai": arguments.cai,
-        "engine": socket_path,
-        "image": image,
-        "machine": f"Linux {kernel}, {os.cpu_count()} CPUs, load {load:.1f} at the end",
-    }
-    if arguments.json:
-        report = {"about": about, "rows": [row.as_json() for row in rows], "failed": failed}
-        print(json.dumps(report, indent=2))
-    else:
-        print("\n".join(f"{key}: {value}" for key, value in about.items()))
-        print("\n" + measure.table(rows))
-        for each in failed:
-            print(f"FAILED {each}")
-    return 1 if failed else 0
+
+
+def _measured(
+    arguments: argparse.Namespace, made: ExitStack, about: dict[str, str]
+) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Give each measurement, to be gone through; say in `about` what it is of."""
+    if arguments.on:
+        there = Elsewhere(arguments.cai, made, arguments.on, arguments.incus)
+        about |= {"place": there.place, "Incus": there.versions, "image": there.image}
+        yield REMOTE, remote(there, arguments.runs or 7)
+        return
+    bench = Bench(arguments.cai, made, arguments.runtime, arguments.rest)
+    about |= {"engine": bench.layout.engine_socket, "image": bench.image}
+    for name in arguments.names or MEASUREMENTS:
+        measurement, runs = MEASUREMENTS[name]
+        yield name, measurement(bench, arguments.runs or runs)
 
 
 if __name__ == "__main__":

@@ -34,16 +34,25 @@ def wait_for_ssh(port: int) -> None:
 
 def wait_for_login(port: int, key: str) -> None:
     """Try ssh until it has run `true`. Raises RuntimeError where that takes more than PATIENCE."""
-    argv = [
-        "ssh", "-F", "/dev/null", "-i", key, "-p", str(port),
+    wait_for(login(key, "-p", str(port), "127.0.0.1"), f"login on port {port}")
+
+
+def login(key: str, *words: str) -> list[str]:
+    """Return what logs in and runs `true`; the last of `words` is the host."""
+    return [
+        "ssh", "-F", "/dev/null", "-i", key, "-l", AGENT_USER,
         "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-        f"{AGENT_USER}@127.0.0.1", "true",
+        *words, "true",
     ]  # fmt: skip
+
+
+def wait_for(argv: list[str], what: str) -> None:
+    """Run a program until it succeeds. Raises RuntimeError where it takes more than PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(RuntimeError):
             run(argv)
             return
         time.sleep(0.01)
-    raise RuntimeError(f"no login on port {port} within {PATIENCE:g} s")
+    raise RuntimeError(f"no {what} within {PATIENCE:g} s")
