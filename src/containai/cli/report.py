@@ -69,8 +69,3 @@ class Enter(NamedTuple):
     def argv(self) -> Sequence[str | bytes]:
         """The ssh command line that does the same."""
         return self.session.argv
-
-
-def size(count: int) -> str:
-    """Return a size as people say it, in powers of ten, as Docker does."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Report, Table, size
+from containai.cli.report import Report, Table
 from containai.errors import UsageError
+from containai.work.sizes import size
 
 
 def run(

@@ -3,7 +3,8 @@
 from containai.app import App
 from containai.boxes.target import Target
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report, size
+from containai.cli.report import Note, Report
+from containai.work.sizes import size
 
 
 def run(app: App, target: Target, *, output: str | None) -> Report:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.commands import _preload
-from containai.cli.report import Note, Report, Table, size
+from containai.cli.report import Note, Report, Table
 from containai.errors import UsageError
+from containai.work.sizes import size
 
 #: The exit code where something could not be removed.
 FOUND = 1

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from containai.app import App
 from containai.boxes.target import Target
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report, Table, size
+from containai.cli.report import Note, Report, Table
+from containai.work.sizes import size
 
 if TYPE_CHECKING:
     from containai.flows.bringing import Brought

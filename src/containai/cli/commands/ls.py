@@ -117,8 +117,8 @@ def _measured(
 ) -> tuple[list[str], list[list[str]]]:
     """Return more columns, and put into the values what they are made of; "-" is not known."""
     from containai.boxes import limits
-    from containai.cli.report import size as shown
     from containai.flows import status
+    from containai.work.sizes import size as shown
 
     loads = status.loads(app, listed) if load else {}
     sizes = status.measured(app, listed) if size else {}

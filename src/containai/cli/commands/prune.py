@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report, Table, size
+from containai.cli.report import Note, Report, Table
 from containai.errors import ContainAIError, UsageError
+from containai.work.sizes import size
 
 if TYPE_CHECKING:
     from containai.flows.pruning import Doomed

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from containai.app import App
 from containai.boxes.target import Target
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report, size
+from containai.cli.report import Note, Report
+from containai.work.sizes import size
 
 if TYPE_CHECKING:
     from containai.flows.saving import Restored

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from containai.app import App
 from containai.cli.command import Argument, Command, Example
-from containai.cli.report import Note, Report, Table, size
+from containai.cli.report import Note, Report, Table
+from containai.work.sizes import size
 
 NAMES = Argument("VOLUME", "data volumes by name", required=True, many=True)
 
