@@ -212,11 +212,3 @@ def cannot(what: str, place: str, hint: str = "") -> NoReturn:
         f"{what} is not to be had on {place}, which is not this machine",
         hint=hint or "boxes of this machine have it: cai run --on local",
     )
-
-
-def only_elsewhere(what: str, box: str) -> NoReturn:
-    """Raise the one error for what only boxes on a server have: `what` names it."""
-    raise NotThereError(
-        f"{what} is not to be had of the box {box!r}, which is on this machine",
-        hint="boxes on a server have it, for now: cai run --on PLACE; see: cai help incus",
-    )

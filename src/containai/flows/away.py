@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from containai.app import App
 from containai.away import limits
 from containai.away.lifecycle import AwayBoxes, Making
-from containai.away.place import cannot, only_elsewhere
+from containai.away.place import cannot
 from containai.away.record import Entry
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
@@ -14,7 +14,7 @@ from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.config.settings import Settings
 from containai.errors import ContainAIError, NameTakenError
-from containai.flows import away_image, away_look, away_work, enter, whereabouts
+from containai.flows import away_image, away_look, away_work, enter
 from containai.flows.enter import Wanted
 from containai.flows.whereabouts import Where
 from containai.ssh.session import Session
@@ -84,19 +84,6 @@ def _fill(app: App, boxes: AwayBoxes, name: str, workspace: Workspace) -> None:
     boxes.settle(name, workspace)
 
 
-def there(app: App, target: Target, what: str) -> Entry:
-    """Return the box of a target, which is to be on a remote place: `what` is had only there.
-
-    Raises NotThereError for one of this machine, and BoxNotFoundError.
-    """
-    entry = whereabouts.found(app, target)
-    if entry is None:
-        from containai.boxes import locate
-
-        only_elsewhere(what, locate.existing(app.engine, target).name)
-    return entry
-
-
 def as_box(app: App, entry: Entry) -> Box:
     """Return a box that can be entered as one of this machine is: over ssh, by its name."""
     return Box(
@@ -109,11 +96,6 @@ def as_box(app: App, entry: Entry) -> Box:
         image="",
         created="",
     )
-
-
-def stop(app: App, entry: Entry) -> None:
-    """Shut a box down. Raises BoxNotFoundError."""
-    app.away(entry.place).stop(entry)
 
 
 def lost(app: App, entry: Entry) -> str:

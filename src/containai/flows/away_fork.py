@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from containai.app import App
 from containai.away import forking
@@ -13,6 +13,7 @@ from containai.away.record import Entry
 from containai.boxes.workspace import Workspace
 from containai.errors import ContainAIError
 from containai.flows import away, away_work
+from containai.flows.placed import Forks
 from containai.flows.several import Outcome
 from containai.transfer import exchange, state
 from containai.transfer.state import Place as Work
@@ -20,15 +21,7 @@ from containai.transfer.state import Place as Work
 Given = TypeVar("Given")
 
 
-class Wanted(NamedTuple):
-    """Which forks: how many, or one of a name; of a snapshot, or "" for how the box is now."""
-
-    number: int = 1
-    name: str = ""
-    snapshot: str = ""
-
-
-def fork(app: App, entry: Entry, wanted: Wanted) -> Outcome:
+def fork(app: App, entry: Entry, wanted: Forks) -> Outcome:
     """Make forks of a box, and start them; one of them fails without the others.
 
     The box runs on. Without a name for one, they are NAME-2, NAME-3. What is begun when somebody
@@ -49,7 +42,7 @@ def fork(app: App, entry: Entry, wanted: Wanted) -> Outcome:
 
 
 def _made(
-    app: App, entry: Entry, wanted: Wanted, workspace: Workspace, outcome: Outcome, undo: ExitStack
+    app: App, entry: Entry, wanted: Forks, workspace: Workspace, outcome: Outcome, undo: ExitStack
 ) -> list[Entry]:
     """Make forks, which are not started; note what of them failed, and how each is undone."""
     boxes, one = app.away(entry.place), threading.Lock()

@@ -1,6 +1,7 @@
 """How boxes on remote places are: all of a user's at once, or one."""
 
 import threading
+from collections.abc import Collection
 from typing import NamedTuple
 
 from containai.app import App
@@ -9,7 +10,7 @@ from containai.away.limits import described
 from containai.away.place import Seen, Use
 from containai.away.record import Entry
 from containai.boxes.box import Status
-from containai.errors import ContainAIError
+from containai.errors import ContainAIError, RemoteError
 
 #: How long a place may take to answer, in seconds: all are asked at once.
 TIMEOUT = 8.0
@@ -63,6 +64,18 @@ def listed(app: App, *, everybodys: bool = False, timeout: float = TIMEOUT) -> l
     return [_answered(each, own[each.place], everybodys=everybodys) for each in asking]
 
 
+def silent(app: App, names: Collection[str]) -> dict[str, ContainAIError]:
+    """Return the places of some that do not answer, each with why."""
+    asking = [_Asking(app, name, TIMEOUT) for name in sorted(names)]
+    for each in asking:
+        each.join(TIMEOUT)
+    return {
+        each.place: each.failed or RemoteError(each.problem[0], hint=each.problem[1])
+        for each in asking
+        if each.seen is None
+    }
+
+
 class _Asking(threading.Thread):
     """A question to a place. That it does not end keeps nobody: no process waits for it."""
 
@@ -72,6 +85,7 @@ class _Asking(threading.Thread):
         self._app, self._timeout = app, timeout
         self.seen: list[Seen] | None = None
         self.owner = ""
+        self.failed: ContainAIError | None = None
         self.problem: tuple[str, str] = (
             f"{place} did not answer within {timeout:g} s",
             "is its server up, and the way there? cai remote ls",
@@ -85,7 +99,7 @@ class _Asking(threading.Thread):
             self.owner = there.owner
             self.seen = there.every(timeout=self._timeout)
         except ContainAIError as wrong:
-            self.problem = str(wrong), wrong.hint
+            self.failed, self.problem = wrong, (str(wrong), wrong.hint)
         except OSError as wrong:
             self.problem = f"{self.place}: {wrong}", ""
 

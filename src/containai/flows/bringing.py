@@ -86,11 +86,9 @@ def _away(app: App, target: Target) -> _Into | None:
     """
     entry = whereabouts.found(app, target)
     if entry is None:
-        place = whereabouts.where(app, target) if target.name is None else None
-        if place is not None:
-            from containai.away.place import cannot
-
-            cannot("data without its box", place.place, "make the box first: cai run")
+        if target.name is None:
+            hint = "make the box first: cai run"
+            whereabouts.only_made_here(app, target, "data without its box", hint)
         return None
     from containai.flows import away
 

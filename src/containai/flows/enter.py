@@ -81,7 +81,11 @@ def existing(app: App, target: Target, command: Sequence[str], send: Sequence[st
     Raises BoxNotFoundError where it is not.
     """
     found = at_once(app.layout, target, command, send=send)
-    return found if found is not None else _woken(app, target, command, send)
+    if found is not None:
+        return found
+    from containai.flows import whereabouts
+
+    return whereabouts.box(app, target, to_enter=True).enter(command, send)
 
 
 def made(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
@@ -95,19 +99,16 @@ def there(app: App, target: Target, wanted: Wanted) -> tuple[Box, Workspace]:
 
     Raises BoxNotFoundError where it goes meanwhile.
     """
-    from containai.boxes import locate
     from containai.flows import whereabouts
 
     made(app, target, ["true"], wanted)
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        return away.as_box(app, entry), away.workspace_of(app, entry, target)
-    located = locate.locate(app.engine, target, force=True, to_enter=True)
-    if located.box is None:
-        raise BoxNotFoundError("the box went while it was to be entered", hint="try again")
-    return located.box, located.workspace
+    try:
+        placed = whereabouts.box(app, target, to_enter=True)
+    except BoxNotFoundError:
+        raise BoxNotFoundError(
+            "the box went while it was to be entered", hint="try again"
+        ) from None
+    return placed.box, placed.at(target)
 
 
 def made_at_once(
@@ -148,21 +149,6 @@ def in_box(
     )
 
 
-def _woken(app: App, target: Target, command: Sequence[str], send: Sequence[str]) -> Session:
-    from containai.boxes import locate
-    from containai.flows import whereabouts
-
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        return away.woken(app, entry, command, send)
-    box = locate.existing(app.engine, target, to_enter=True)
-    workspace = started(app, box)
-    _tell_news(app)
-    return in_box(app.layout, box.name, workspace, command, send)
-
-
 def _has_news(layout: Layout) -> bool:
     """Whether something was ended for want of memory since the user was told: two stats."""
     try:
@@ -175,7 +161,8 @@ def _has_news(layout: Layout) -> bool:
         return True
 
 
-def _tell_news(app: App) -> None:
+def tell_news(app: App) -> None:
+    """Say what was ended in boxes for want of memory since the user was told."""
     from containai.boxes import kills
 
     for kill in kills.news(app.engine):
@@ -184,19 +171,9 @@ def _tell_news(app: App) -> None:
 
 def started(app: App, box: Box) -> Workspace:
     """Have a box that is there running and reachable; return its workspace."""
-    from containai.boxes import locate
-    from containai.flows import beside, whereabouts
+    from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, Target(name=box.name))
-    if entry is not None:
-        from containai.flows import away
-
-        return away.started(app, entry)
-    workspace = checked(app.layout, locate.workspace_of(box))
-    app = app.at(workspace.path)
-    app.boxes.bring_up(workspace, box.image, app.ui.say, box.name)
-    beside.have(app, box.name)
-    return workspace
+    return whereabouts.of(app, box).start()
 
 
 def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted) -> Session:
@@ -268,7 +245,7 @@ def brought_up(app: App, target: Target, command: Sequence[str], wanted: Wanted)
     beside.have(app, name)
     for text in [*news, *beside.without_proxies(app), *ignored(app, of_agents=False)]:
         app.ui.tell(text)
-    _tell_news(app)
+    tell_news(app)
     if is_first:
         from containai.flows import bringing
 

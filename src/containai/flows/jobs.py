@@ -72,14 +72,27 @@ def listed(app: "App", target: Target, *, everywhere: bool) -> list[tuple[str, J
     if not everywhere:
         way = way_to(app, target, None)
         return [(way.box.name, job) for job in jobs.every(way)]
-    boxes = [box for box in locate.listed(app.engine) if box.status is Status.RUNNING]
     rows: list[tuple[str, Job]] = []
-    for box in [*boxes, *_running_away(app)]:
+    for box in [*_running_here(app), *_running_away(app)]:
         try:
             rows += [(box.name, job) for job in jobs.every(reaching.way(app, box))]
         except JobError as wrong:
             app.ui.tell(f"cai: {wrong}\n")
     return rows
+
+
+def _running_here(app: "App") -> list[Box]:
+    """Return the user's boxes that run on this machine; say where its engine does not answer.
+
+    Raises that where there are none elsewhere.
+    """
+    try:
+        return [box for box in locate.listed(app.engine) if box.status is Status.RUNNING]
+    except ContainAIError as silent:
+        if not whereabouts.every_known(app):
+            raise
+        app.ui.tell(f"cai: {silent}\n")
+        return []
 
 
 def _running_away(app: "App") -> list[Box]:

@@ -1,8 +1,8 @@
 """Boxes that are there, wherever they are: found, and the way into them."""
 
 from containai.app import App
-from containai.boxes import locate, lookup
-from containai.boxes.box import Box, Status
+from containai.boxes import lookup
+from containai.boxes.box import Box
 from containai.boxes.target import Target
 from containai.boxes.way import ByEngine, BySsh, Way
 from containai.engine import configuration, daemon
@@ -19,18 +19,7 @@ def existing(app: App, target: Target) -> Box:
     One that runs elsewhere is connected to; one that is off stays so, and its status says so.
     Raises as `locate.existing`, and a RemoteError.
     """
-    entry = whereabouts.found(app, target)
-    if entry is None:
-        return locate.existing(app.engine, target, to_enter=True)
-    from containai.flows import away
-
-    box = away.as_box(app, entry)
-    if session.is_live(app.layout, entry.name):
-        return box
-    status = app.away(entry.place).existing(entry).status
-    if status is Status.RUNNING:
-        away.started(app, entry)
-    return box._replace(status=status)
+    return whereabouts.box(app, target, to_enter=True).reached()
 
 
 def way(app: App, box: Box) -> Way:

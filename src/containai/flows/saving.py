@@ -167,16 +167,11 @@ def restore(app: App, path: str, target: Target) -> Restored:
 
     Raises NotThereError for one whose box is on a remote place.
     """
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.away.place import cannot
-
-        cannot(
-            "putting all data back",
-            entry.place,
-            f"its logins and settings: tar -xOf {proc.describe([path])} data.tar.gz >data.tar.gz; "
-            "cai import --from data.tar.gz",
-        )
+    data = "data.tar.gz"
+    by_hand = f"tar -xOf {proc.describe([path])} {data} >{data}; cai import --from {data}"
+    whereabouts.only_here(
+        app, target, "putting all data back", f"its logins and settings: {by_hand}"
+    )
     engine = images.engine_of(app)
     located = locate.locate(engine, target)
     name = located.box.data if located.box else ""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from containai.app import App
 from containai.attack import facts, report, send
 from containai.away.record import Entry
-from containai.boxes import locate, mounting
+from containai.boxes import mounting
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
@@ -32,13 +32,18 @@ class Tested(NamedTuple):
 def selftest(app: App, target: Target) -> Tested:
     """Run all probes in a box. Raises a ContainAIError with a code of its own where they cannot."""
     with _of_the_test():
-        entry = whereabouts.found(app, target)
-        if entry is not None:
-            return _on_its_place(app, entry)
-        box = _running(app, target)
-        app.ui.say(f"probing the box {box.name}")
-        known = facts.gather(app.engine, box.container, asked=_asked(app, box))
-        return Tested(box.name, report.run(ways(app, box), known))
+        return whereabouts.box(app, target, to_enter=True).selftest()
+
+
+def of_here(app: App, box: Box) -> Tested:
+    """Run all probes in a box of this machine."""
+    if not session.is_live(app.layout, box.name) or box.status is not Status.RUNNING:
+        if box.status in (Status.UNFINISHED, Status.BROKEN, Status.PAUSED):
+            raise BoxStartError(f"{box.name} is {box.status}", hint="see: cai ls")
+        enter.started(app, box)
+    app.ui.say(f"probing the box {box.name}")
+    known = facts.gather(app.engine, box.container, asked=_asked(app, box))
+    return Tested(box.name, report.run(ways(app, box), known))
 
 
 def selftest_elsewhere(app: App, name: str, through: send.Through) -> Tested:
@@ -55,7 +60,8 @@ def selftest_elsewhere(app: App, name: str, through: send.Through) -> Tested:
         )
 
 
-def _on_its_place(app: App, entry: Entry) -> Tested:
+def of_there(app: App, entry: Entry) -> Tested:
+    """Run the probes in a box on a remote place that can be run in there."""
     from containai.flows import away
 
     away.started(app, entry)
@@ -84,15 +90,6 @@ def _asked(app: App, box: Box) -> list[tuple[str, str]]:
     given = app.at(box.workspace).boxes.wishes.places(app.host, Workspace(box.workspace)).mounts
     added = mounting.added(app.layout, box.container)
     return [(mount.source, mount.target) for mount in (*given, *added)]
-
-
-def _running(app: App, target: Target) -> Box:
-    box = locate.existing(app.engine, target, to_enter=True)
-    if not session.is_live(app.layout, box.name) or box.status is not Status.RUNNING:
-        if box.status in (Status.UNFINISHED, Status.BROKEN, Status.PAUSED):
-            raise BoxStartError(f"{box.name} is {box.status}", hint="see: cai ls")
-        enter.started(app, box)
-    return box
 
 
 def ways(app: App, box: Box) -> report.Ways:

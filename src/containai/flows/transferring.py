@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from containai.boxes.target import Target
-from containai.errors import CopyError
 from containai.flows.told import Told
 from containai.transfer import exchange
 from containai.transfer.reach import Reach
@@ -36,18 +35,6 @@ def reached(app: "App", target: Target) -> tuple[Reach, str]:
     One that is off is started. Raises CopyError for a box that has the workspace itself, as all
     boxes of this machine do.
     """
-    from containai.boxes import locate
     from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away, away_work
-
-        away.started(app, entry)
-        return away_work.reach(app, entry.name), entry.workspace
-
-    box = locate.existing(app.engine, target, to_enter=True)
-    raise CopyError(
-        f"the box {box.name} has the workspace {box.workspace!r} itself",
-        hint="nothing has to be carried: what is changed there is changed here",
-    )
+    return whereabouts.box(app, target, to_enter=True).carry()

@@ -71,9 +71,11 @@ def remove(app: App, names: Sequence[str]) -> list[str]:
 
 def going_with(app: App, boxes: Sequence[Box]) -> list[str]:
     """Return the data volumes that go with boxes. Raises NameTakenError where others have one."""
+    going = sorted({box.data for box in boxes if box.data})
+    if not going:
+        return []
     every = lookup.every(app.engine)
     own = {box.name for box in boxes}
-    going = sorted({box.data for box in boxes if box.data})
     for name in going:
         others = [user for user in _users(every, name) if user not in own]
         if others:

@@ -3,8 +3,10 @@
 Every command asks, and most boxes are here: nothing is imported that only remote places need.
 """
 
+from __future__ import annotations
+
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from containai.app import App
 from containai.away import record
@@ -15,6 +17,10 @@ from containai.config.settings import Settings
 from containai.errors import ContainAIError, DamagedError, NameTakenError
 from containai.layout import LOCAL
 from containai.ssh import session
+
+if TYPE_CHECKING:
+    from containai.boxes.box import Box
+    from containai.flows.placed import Placed
 
 
 class Where(NamedTuple):
@@ -67,6 +73,69 @@ def _elsewhere(name: str, place: str) -> ContainAIError:
         f"the box {name!r} is on {shown}, and stays there",
         hint="another one beside it: --name NAME; or without it: cai rm",
     )
+
+
+def box(app: App, target: Target, *, to_enter: bool = False) -> Placed:
+    """Return the box that a target stands for, wherever it is; its place is not asked yet.
+
+    For one of this machine its engine is started. Raises as `locate.existing`.
+    """
+    entry = found(app, target)
+    if entry is not None:
+        return _there(app, entry)
+    from containai.boxes import locate
+
+    return _here(app, locate.existing(app.engine, target, to_enter=to_enter))
+
+
+def of(app: App, box: Box) -> Placed:
+    """Return a box that was found already."""
+    entry = record.every(app.layout).get(box.name)
+    return _there(app, entry) if entry is not None else _here(app, box)
+
+
+def boxes_here(app: App) -> list[Placed]:
+    """Return the user's boxes of this machine; none, and nothing started, on a bare one."""
+    from containai.boxes import locate
+
+    return [_here(app, each) for each in locate.listed(app.engine)]
+
+
+def boxes_there(app: App) -> list[Placed]:
+    """Return the user's boxes on remote places, of which none is asked."""
+    return [_there(app, entry) for entry in every(app)]
+
+
+def _here(app: App, box: Box) -> Placed:
+    from containai.flows.here import Here
+
+    return Here(app, box)
+
+
+def _there(app: App, entry: Entry) -> Placed:
+    from containai.flows.there import There
+
+    return There(app, entry)
+
+
+def only_here(app: App, target: Target, what: str, hint: str) -> None:
+    """Raise NotThereError for a target whose box is on a remote place: `what` is not done there."""
+    entry = found(app, target)
+    if entry is not None:
+        _cannot(what, entry.place, hint)
+
+
+def only_made_here(app: App, target: Target, what: str, hint: str) -> None:
+    """Raise NotThereError also for a target whose box is to be made on a remote place."""
+    place = where(app, target)
+    if place is not None:
+        _cannot(what, place.place, hint)
+
+
+def _cannot(what: str, place: str, hint: str) -> None:
+    from containai.away.place import cannot
+
+    cannot(what, place, hint)
 
 
 def found(app: App, target: Target) -> Entry | None:

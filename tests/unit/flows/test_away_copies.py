@@ -28,7 +28,7 @@ from containai.flows import (
     away_work,
     enter,
 )
-from containai.flows.away_fork import Wanted
+from containai.flows.placed import Forks
 from containai.host import files
 from containai.ssh import connect, hosts, session
 from containai.transfer import exchange, state
@@ -79,7 +79,7 @@ class There:
         return sorted(record.every(self.app.layout))
 
     def fork(self, *words):
-        return away_fork.fork(self.app, self.entry, Wanted(*words))
+        return away_fork.fork(self.app, self.entry, Forks(*words))
 
 
 @pytest.fixture
@@ -306,13 +306,3 @@ class TestMove:
         with pytest.raises(RemoteError, match="did not move the box 'api' to n2"):
             away_move.move(cluster.app, cluster.entry, "n2")
         assert cluster.place.boxes["api"].status is Status.RUNNING
-
-
-@pytest.mark.parametrize("what", ["a fork", "a snapshot", "a move to another node"])
-def test_a_box_of_this_machine_has_none_of_it_for_now(app, workspace, what):
-    app.add_box(workspace)
-    with pytest.raises(NotThereError, match=f"^{what} is not to be had of the box") as raised:
-        away.there(app, Target(), what)
-    assert raised.value.exit_code == 33
-    assert "which is on this machine" in str(raised.value)
-    assert "for now" in raised.value.hint

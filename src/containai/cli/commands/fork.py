@@ -14,11 +14,10 @@ def run(app: App, *, box: str | None, number: int, as_: str | None, snapshot: st
     """Make boxes that begin as another one is."""
     if as_ is not None and number != 1:
         raise UsageError("--as is for one fork", hint="leave out -n, or --as")
-    from containai.flows import away, away_fork
+    from containai.flows import whereabouts
+    from containai.flows.placed import Forks
 
-    entry = away.there(app, naming.target(box), "a fork")
-    wanted = away_fork.Wanted(number, as_ or "", snapshot or "")
-    done = away_fork.fork(app, entry, wanted)
+    done = whereabouts.box(app, naming.target(box)).fork(Forks(number, as_ or "", snapshot or ""))
     report = every.report(done, "forked")
     return report._replace(views=[f"{name}\n" for name in done.names])
 

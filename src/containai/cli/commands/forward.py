@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 
 def run(app: App, *, box: Sequence[str], auto: bool, on_demand: bool = False) -> Report:
     """Forward ports of this machine's loopback into a box, until Ctrl-C."""
-    from containai.boxes import locate
     from containai.flows import forwarding, whereabouts
 
     name, ports = understood(box, auto=auto)
     wanted = forwarding.Wanted(ports, auto, on_demand)
-    target = naming.target(name)
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        found = away.as_box(app, entry)
-    else:
-        found = locate.existing(app.engine, target, to_enter=True)
+    found = whereabouts.box(app, naming.target(name), to_enter=True).box
     forwarding.ready(app, found, wanted)
 
     def follow(on_line: Callable[[str], None]) -> None:

@@ -8,22 +8,11 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target) -> Report:
     """Give a box other limits, running or not; without any, say which it has."""
-    from containai.boxes import locate
-    from containai.boxes.limits import Limits
-    from containai.flows import enter, whereabouts
+    from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        seen = away.limited(app, entry)
-        limits = dict(seen.seen.limits)
-        return Report({"name": entry.name, "limits": limits}, [f"{entry.name}: {seen.limits}\n"])
-    box, asked = locate.existing(app.engine, target), enter.asked(app)
-    if asked != Limits():
-        box = app.boxes.limit(box, asked)
-    value = {"name": box.name, "limits": box.limits}
-    return Report(value, [f"{box.name}: {box.limits.described()}\n"])
+    box = whereabouts.box(app, target)
+    limits = box.limit()
+    return Report({"name": box.name, "limits": limits.value}, [f"{box.name}: {limits.text}\n"])
 
 
 COMMANDS = (

@@ -9,10 +9,9 @@ from containai.app import App
 from containai.boxes.target import Target
 from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report
-from containai.errors import BoxNotFoundError, ContainAIError, UsageError
+from containai.errors import ContainAIError, UsageError
 
 if TYPE_CHECKING:
-    from containai.away.record import Entry
     from containai.boxes.logs import Wanted
 
 #: How much is taken of a box, in characters: it may say more than this machine holds.
@@ -34,8 +33,7 @@ def run(
     job: str | None = None,
 ) -> Report:
     """Return what a box said: in its journal where it runs, else on its console; or a job of it."""
-    from containai.boxes import locate, logs
-    from containai.boxes.box import Status
+    from containai.boxes import logs
     from containai.flows import jobs, whereabouts
 
     target, job = jobs.words_of(target, job)
@@ -48,45 +46,14 @@ def run(
         return _of_job(app, target, job, wanted)
     if console and unit:
         raise UsageError("--unit is of the journal, not of the console", hint="cai logs --help")
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        return _away(app, entry, wanted, console=console)
-    box = locate.existing(app.engine, target)
-    runs = box.status is Status.RUNNING
-    if unit and not runs:
-        raise BoxNotFoundError(
-            f"{box.name} is {box.status}: its journal can be read where it runs",
-            hint=f"its console: cai logs --name {box.name}; or start it: cai start",
-        )
-    journal = runs and not console
-
-    def read(on_line: Callable[[str], None]) -> None:
-        logs.read(app.engine, box, wanted, on_line, journal=journal)
-
-    notes = [] if runs or console else [Note(f"{box.name} is {box.status}: this is its console")]
+    box = whereabouts.box(app, target)
+    said = box.said(wanted, console=console)
+    notes = [Note(said.note)] if said.note else []
     if follow:
-        return Report(notes=notes, follow=read)
-    said = _collected(box.name, read)
-    value = {"name": box.name, "of": "journal" if journal else "console", "lines": said}
-    return Report(value, ["".join(f"{line}\n" for line in said)], notes=notes)
-
-
-def _away(app: App, entry: "Entry", wanted: "Wanted", *, console: bool) -> Report:
-    """Return what a box on a remote place said."""
-    from containai.flows import away_log
-
-    journal = not console and away_log.runs(app, entry)
-
-    def read(on_line: Callable[[str], None]) -> None:
-        away_log.read(app, entry, wanted, on_line, journal=journal)
-
-    if wanted.follow and not journal:
-        raise UsageError("a console on a remote place is not followed", hint="leave out --follow")
-    if wanted.follow:
-        return Report(follow=read)
-    said = _collected(entry.name, read)
-    value = {"name": entry.name, "of": "journal" if journal else "console", "lines": said}
-    return Report(value, ["".join(f"{line}\n" for line in said)])
+        return Report(notes=notes, follow=said.read)
+    printed = _collected(box.name, said.read)
+    value = {"name": box.name, "of": said.of, "lines": printed}
+    return Report(value, ["".join(f"{line}\n" for line in printed)], notes=notes)
 
 
 def _of_job(app: App, target: Target, name: str, wanted: "Wanted") -> Report:

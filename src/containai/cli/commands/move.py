@@ -11,12 +11,12 @@ def run(app: App, *, box: str | None, to: str | None) -> Report:
     """Move a box to another node of its cluster."""
     if not to:
         raise UsageError("move needs --to NODE", hint="for example: cai move api --to node2")
-    from containai.flows import away, away_move
+    from containai.flows import whereabouts
 
-    entry = away.there(app, naming.target(box), "a move to another node")
-    seen = away_move.move(app, entry, to)
-    value = {"name": entry.name, "node": seen.node, "status": str(seen.status)}
-    return Report(value, [f"{entry.name} is on {entry.place}/{seen.node}, {seen.status}\n"])
+    moving = whereabouts.box(app, naming.target(box))
+    seen = moving.move(to)
+    value = {"name": moving.name, "node": seen.node, "status": str(seen.status)}
+    return Report(value, [f"{moving.name} is on {moving.on}/{seen.node}, {seen.status}\n"])
 
 
 COMMANDS = (

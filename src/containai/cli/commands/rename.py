@@ -8,17 +8,10 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target, *, new: str) -> Report:
     """Give a box another name."""
-    from containai.boxes import locate, renaming
     from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        away.rename(app, entry, new)
-        return Report({"name": new, "renamed": True, "before": entry.name})
-    box = locate.existing(app.engine, target, to_enter=True)
-    renaming.rename(app.boxes, box, new)
+    box = whereabouts.box(app, target, to_enter=True)
+    box.rename(new)
     return Report({"name": new, "renamed": True, "before": box.name})
 
 

@@ -8,23 +8,10 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target) -> Report:
     """Shut the workspace's box down and start it; return once it can be entered."""
-    from containai.boxes import locate
-    from containai.flows import enter, whereabouts
+    from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        app.ui.say(f"stopping the box {entry.name} on {entry.place}")
-        away.stop(app, entry)
-        away.started(app, entry)
-        return Report({"name": entry.name, "running": True})
-    box = locate.existing(app.engine, target, to_enter=True)
-    if not box.status.is_off:
-        app.ui.say(f"stopping the box {box.name}")
-        app.boxes.stop(box)
-        box = locate.existing(app.engine, target, to_enter=True)
-    enter.started(app, box)
+    box = whereabouts.box(app, target, to_enter=True)
+    box.restart()
     return Report({"name": box.name, "running": True})
 
 

@@ -1,7 +1,6 @@
 """`cai rm [PATH]`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from containai.app import App
 from containai.boxes.target import Target
@@ -10,46 +9,29 @@ from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report
 from containai.errors import ContainAIError
 
-if TYPE_CHECKING:
-    from containai.away.record import Entry
-
 
 def run(app: App, target: Target, *, all: bool, data: bool = False) -> Report:  # noqa: A002
     """Remove the workspace's box and all that is its own, or all of the user's if they agree."""
     if all:
         return _all(app, target, data=data)
-    from containai.boxes import locate
     from containai.flows import volumes, whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        return _away(app, entry)
-    box = locate.existing(app.engine, target)
-    going = volumes.going_with(app, [box]) if data else []
+    box = whereabouts.box(app, target)
+    going = volumes.going_with(app, [box.box]) if data else []
     if going and not app.ui.ask(f"{_lost(going)} with the box {box.name!r}. Go on?"):
         raise ContainAIError("nothing was removed", hint="agree to it: cai rm --data --yes")
-    app.ui.say(f"removing the box {box.name}")
-    app.boxes.remove(box)
-    volumes.forget(app, going)
-    kept = "" if data else box.data
+    news = box.lost()
+    if news and not app.ui.ask(f"The box {box.name!r} on {box.on} goes: {news}. Go on?"):
+        raise ContainAIError(
+            f"nothing was removed: {news}",
+            hint=f"fetch it: cai pull --name {box.name}; or agree to it: cai rm --yes",
+        )
+    app.ui.say(f"removing the box {box.shown}")
+    box.remove(going)
+    kept = "" if data else box.box.data
     value = {"name": box.name, "removed": True, "volumes_removed": going, "volume_kept": kept}
     notes = [Note(f"its data volume {kept} stays", f"cai volume rm {kept}")] if kept else []
     return Report(value, notes=notes)
-
-
-def _away(app: App, entry: "Entry") -> Report:
-    """Remove a box on a remote place: its data go with it, and work that only it has."""
-    from containai.flows import away
-
-    news = away.lost(app, entry)
-    if news and not app.ui.ask(f"The box {entry.name!r} on {entry.place} goes: {news}. Go on?"):
-        raise ContainAIError(
-            f"nothing was removed: {news}",
-            hint=f"fetch it: cai pull --name {entry.name}; or agree to it: cai rm --yes",
-        )
-    app.ui.say(f"removing the box {entry.name} on {entry.place}")
-    away.remove(app, entry)
-    return Report({"name": entry.name, "removed": True, "volumes_removed": [], "volume_kept": ""})
 
 
 def _lost(going: Sequence[str]) -> str:
@@ -58,22 +40,20 @@ def _lost(going: Sequence[str]) -> str:
 
 
 def _all(app: App, target: Target, *, data: bool) -> Report:
-    from containai.flows import away, several, volumes, whereabouts
+    from containai.flows import several, volumes
 
-    boxes, entries = several.own(app, target), whereabouts.every(app)
-    names = ", ".join([*(box.name for box in boxes), *(entry.name for entry in entries)])
-    going = volumes.going_with(app, boxes) if data else []
+    own, told = several.with_news(several.own(app, target))
+    names = ", ".join(box.name for box in own.boxes)
+    going = volumes.going_with(app, [box.box for box in own.boxes]) if data else []
     lost = f"{_lost(going)}, too. " if going else ""
-    told = [(entry.name, away.lost(app, entry)) for entry in entries]
-    lost += "".join(f"{name}: {news}. " for name, news in told if news)
+    lost += "".join(f"{name}: {news}. " for name, news in told.items())
     question = f"These boxes go, and all that is in them: {names}. {lost}Go on?"
-    if (boxes or entries) and not app.ui.ask(question):
+    if own.boxes and not app.ui.ask(question):
         raise ContainAIError("nothing was removed", hint="agree to it: cai rm --all --yes")
-    done = several.with_each(app, boxes, app.boxes.remove, "removing")
-    if not done.failures:
+    done = several.with_each(app, own, lambda box: box.remove(), "removing")
+    if going and not done.failures:
         volumes.forget(app, going)
-    there = several.with_each(app, entries, lambda each: away.remove(app, each), "removing")
-    return every.report(done.and_of(there), "removed")
+    return every.report(done, "removed")
 
 
 COMMANDS = (

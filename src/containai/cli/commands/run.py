@@ -55,7 +55,11 @@ def run(
         wanted = wanted._replace(send=logins)
     given, carried = giving.given(app, env), wanted.send
     wanted = wanted._replace(send=[*carried, *given])
-    _refuse_away(app, target, keep=keep, dry_run=dry_run)
+    for word, is_said in (("--keep", keep and not dry_run), ("--dry-run", dry_run)):
+        if is_said:
+            from containai.flows import whereabouts
+
+            whereabouts.only_made_here(app, target, word, "leave it out")
     if asked is not None and not dry_run:
         outcome = _as_job(app, target, words, wanted, asked, env, agent=not command)
         if keep:
@@ -79,19 +83,6 @@ def run(
     argv = giving.shown_terminal(seen.argv, tty=tty, no_tty=no_tty)
     names = sorted({each.partition("=")[0] for each in env or ()})
     return _shown(seen._replace(argv=argv), words, names, asked)
-
-
-def _refuse_away(app: App, target: Target, *, keep: bool, dry_run: bool) -> None:
-    """Raise NotThereError for what is only done with boxes of this machine."""
-    if not (keep or dry_run):
-        return
-    from containai.flows import whereabouts
-
-    place = whereabouts.where(app, target)
-    if place is not None:
-        from containai.away.place import cannot
-
-        cannot("--dry-run" if dry_run else "--keep", place.place, "leave it out")
 
 
 def _as_job(

@@ -1,31 +1,37 @@
 """`cai snapshot add|ls|restore|rm`."""
 
+from typing import TYPE_CHECKING
+
 from containai.app import App
 from containai.cli import naming
 from containai.cli.command import Argument, Command, Example, box_name
-from containai.cli.report import Report, Table, size
+from containai.cli.report import Report, Table
+from containai.work.sizes import size
 
-_WHAT = "a snapshot"
+if TYPE_CHECKING:
+    from containai.flows.placed import Placed
 
 
 def add(app: App, *, box: str | None, name: str | None) -> Report:
     """Keep how a box is now."""
-    from containai.flows import away, away_snapshots
+    placed = _placed(app, box)
+    taken = placed.snapshots.add(name)
+    return Report({"name": placed.name, "snapshot": taken}, [f"{taken}\n"])
 
-    entry = away.there(app, naming.target(box), _WHAT)
-    taken = away_snapshots.add(app, entry, name)
-    return Report({"name": entry.name, "snapshot": taken}, [f"{taken}\n"])
+
+def _placed(app: App, box: str | None) -> "Placed":
+    from containai.flows import whereabouts
+
+    return whereabouts.box(app, naming.target(box))
 
 
 def ls(app: App, *, box: str | None) -> Report:
     """List the snapshots of a box."""
-    from containai.flows import away, away_snapshots
-
-    entry = away.there(app, naming.target(box), _WHAT)
-    rows = away_snapshots.listed(app, entry)
+    placed = _placed(app, box)
+    rows = placed.snapshots.listed()
     cells = [[each.name, each.created, _size(each.size)] for each in rows]
     views = [Table(cells, ["SNAPSHOT", "TAKEN", "SIZE"])] if rows else []
-    return Report({"name": entry.name, "snapshots": rows}, views)
+    return Report({"name": placed.name, "snapshots": rows}, views)
 
 
 def _size(number: int) -> str:
@@ -34,21 +40,17 @@ def _size(number: int) -> str:
 
 def restore(app: App, *, box: str, name: str) -> Report:
     """Have a box as it was."""
-    from containai.flows import away, away_snapshots
-
-    entry = away.there(app, naming.target(box), _WHAT)
-    runs = away_snapshots.restore(app, entry, name)
-    text = f"{entry.name} is as it was at {name}, and {'runs' if runs else 'is off'}\n"
-    return Report({"name": entry.name, "snapshot": name, "runs": runs}, [text])
+    placed = _placed(app, box)
+    runs = placed.snapshots.restore(name)
+    text = f"{placed.name} is as it was at {name}, and {'runs' if runs else 'is off'}\n"
+    return Report({"name": placed.name, "snapshot": name, "runs": runs}, [text])
 
 
 def rm(app: App, *, box: str, name: str) -> Report:
     """Remove a snapshot."""
-    from containai.flows import away, away_snapshots
-
-    entry = away.there(app, naming.target(box), _WHAT)
-    away_snapshots.remove(app, entry, name)
-    return Report({"name": entry.name, "removed": name}, [f"removed: {name}\n"])
+    placed = _placed(app, box)
+    placed.snapshots.remove(name)
+    return Report({"name": placed.name, "removed": name}, [f"removed: {name}\n"])
 
 
 _BOX = Argument(

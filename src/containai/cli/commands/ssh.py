@@ -56,31 +56,17 @@ def _include(app: App) -> list[Note]:
 
 def config(app: App, *, box: str | None) -> Report:
     """Show a box's host block."""
-    from containai.boxes import locate
-    from containai.boxes.workspace import Workspace
     from containai.flows import whereabouts
-    from containai.host import files
-    from containai.ssh import hosts, session
 
-    entry = whereabouts.found(app, naming.target(box))
-    if entry is not None:
-        return _config(app, entry.name, files.read(app.layout.ssh_block(entry.name)) or "", [])
-    found = locate.existing(app.engine, naming.target(box), to_enter=True)
-    name, file, notes = found.name, app.layout.ssh_block(found.name), []
-    block = files.read(file) or ""
-    if hosts.port_of(block) != found.ssh_port:
-        # What it was told, and its variables, is known when it is entered.
-        made = app.boxes.block(name, found.ssh_port, Workspace(found.workspace), "", found.start)
-        block = session.without_variables(made)
+    placed = whereabouts.box(app, naming.target(box), to_enter=True)
+    name, file = placed.name, app.layout.ssh_block(placed.name)
+    text, is_stale = placed.block()
+    notes = []
+    if is_stale:
         notes = [Note(f"{file} does not say so yet", f"it does once cai run --name {name} ran")]
-    return _config(app, name, block, notes)
-
-
-def _config(app: App, name: str, block: str, notes: list[Note]) -> Report:
-    words = [line.split(None, 1) for line in block.splitlines() if line.startswith(" ")]
+    words = [line.split(None, 1) for line in text.splitlines() if line.startswith(" ")]
     options = {each[0]: each[1] for each in words if len(each) == 2}
-    value = {"name": name, "file": app.layout.ssh_block(name), "options": options}
-    return Report(value, [block], notes=notes)
+    return Report({"name": name, "file": file, "options": options}, [text], notes=notes)
 
 
 def cleanup(app: App, *, dry_run: bool) -> Report:

@@ -9,30 +9,20 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the option's name
     """Start the workspace's box, or all of the user's, until they can be entered."""
-    from containai.flows import enter, whereabouts
-
     if all:
         return _all(app, target)
-    from containai.boxes import locate
+    from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        away.started(app, entry)
-        return Report({"name": entry.name, "running": True})
-    box = locate.existing(app.engine, target, to_enter=True)
-    enter.started(app, box)
+    box = whereabouts.box(app, target, to_enter=True)
+    box.start()
     return Report({"name": box.name, "running": True})
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import away, enter, several, whereabouts
+    from containai.flows import several
 
-    boxes = several.own(app, target)
-    done = several.with_each(app, boxes, lambda box: enter.started(app, box))
-    there = several.with_each(app, whereabouts.every(app), lambda each: away.started(app, each))
-    return every.report(done.and_of(there), "running")
+    done = several.with_each(app, several.own(app, target), lambda box: box.start())
+    return every.report(done, "running")
 
 
 COMMANDS = (

@@ -11,31 +11,21 @@ def run(app: App, target: Target, *, all: bool) -> Report:  # noqa: A002 - the o
     """Shut the workspace's box down through its systemd, or all of the user's."""
     if all:
         return _all(app, target)
-    from containai.boxes import locate
     from containai.flows import whereabouts
 
-    entry = whereabouts.found(app, target)
-    if entry is not None:
-        from containai.flows import away
-
-        app.ui.say(f"stopping the box {entry.name} on {entry.place}")
-        away.stop(app, entry)
-        return Report({"name": entry.name, "stopped": True})
-    box = locate.existing(app.engine, target)
-    app.ui.say(f"stopping the box {box.name}")
-    app.boxes.stop(box)
+    box = whereabouts.box(app, target)
+    app.ui.say(f"stopping the box {box.shown}")
+    box.stop()
     return Report({"name": box.name, "stopped": True})
 
 
 def _all(app: App, target: Target) -> Report:
-    from containai.flows import away, several, whereabouts
+    from containai.flows import several
 
-    running = [box for box in several.own(app, target) if not box.status.is_off]
-    done = several.with_each(app, running, app.boxes.stop, "stopping")
-    there = several.with_each(
-        app, whereabouts.every(app), lambda each: away.stop(app, each), "stopping"
-    )
-    return every.report(done.and_of(there), "stopped")
+    own = several.own(app, target)
+    running = own._replace(boxes=[box for box in own.boxes if not box.box.status.is_off])
+    done = several.with_each(app, running, lambda box: box.stop(), "stopping")
+    return every.report(done, "stopped")
 
 
 COMMANDS = (
