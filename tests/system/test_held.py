@@ -108,7 +108,7 @@ def test_a_box_that_does_not_let_go_of_the_keeper_of_lxcfs(site, make_space):
         os.kill(ended, 9)
         until(lambda: lxcfs_of(keeper) not in (0, ended) and readable(other) and readable(space))
         # It was held indeed, by one child and no more.
-        assert len(children(keeper)) == 2
+        until(lambda: len(children(keeper)) == 2)
         assert select.select([each.stdout for each in held], [], [], 60)[0]
     finally:
         space.run("sudo", "pkill", "-KILL", "-f", "^python3 /tmp/silent.py", check=False)

@@ -21,6 +21,9 @@ MOUNT = "/run/cai-lxcfs"
 MOUNT_TIMEOUT = 10.0
 #: Whoever crashes sooner than this many seconds waits before it is started again.
 STEADY = 10.0
+#: So often it may crash in a row before containers are shown the kernel's own files, and keep those
+#: until they are started again: for less, theirs are dead for a moment.
+CRASHES = 3
 #: Directories of the host that lxcfs itself needs.
 _NEEDED = ("proc", "sys", "dev", "usr", "bin", "sbin", "lib", "lib64", "etc")
 
@@ -111,7 +114,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         _leave_host()
-        pause = 0.0
+        pause, crashes = 0.0, 0
         while not self._ending:
             began = time.monotonic()
             if self._start():
@@ -120,14 +123,16 @@ class Keeper:
                 notify()
             self._wait()
             if time.monotonic() - began > STEADY:
-                pause = 0.0
+                pause, crashes = 0.0, 0
             elif not self._ending:
-                # Until it stays up, containers see the kernel's own files.
-                self._reconnector.run(live=None)
+                crashes += 1
+                if crashes >= CRASHES:
+                    self._reconnector.run(live=None)
                 pause = min(pause * 2 or 0.1, 60.0)
                 _say(f"lxcfs ended after {time.monotonic() - began:.1f} s; again in {pause:g} s")
                 self._sleep(pause)
         self._reconnector.run(live=None)
+        self._reconnector.end()
         return 0
 
     def _sleep(self, seconds: float) -> None:

@@ -3,8 +3,9 @@
 It is done from within a container's mount namespaces, where a file system of the container's own
 may be in the way and not answer. Whoever waits for one cannot always be killed: what a FUSE server
 has read has to be waited out (request_wait_answer() in fs/fuse/dev.c). So a child does it for each
-box, all of them at the same time, and is left behind after a while. It ends with what holds it,
-which is in its box.
+box, all of them at the same time, and is left behind after a while: one that is only slow, as
+where the machine has too much to do, goes on by itself. One that is held ends with what holds it,
+which is in its box, and no later than when there is a newer lxcfs.
 """
 
 import contextlib
@@ -30,6 +31,8 @@ FILES = (
 )
 #: How long a box's own file systems may keep us, in seconds.
 TIMEOUT = 5.0
+#: How long one that is killed, and not held, may take to end, in seconds.
+ENDS = 1.0
 
 
 class Stale(NamedTuple):
@@ -71,15 +74,15 @@ class Reconnector:
 
     def __init__(self, name: str, fresh: Callable[[], dict[str, int]]) -> None:
         self._name, self._fresh = name, fresh
-        #: Children that a box holds, each with its box: at most one a box.
+        #: Children that were left behind, each with its box: at most one a box.
         self.held: dict[int, int] = {}
 
     def run(self, live: int | None) -> None:
-        """Replace all files within TIMEOUT seconds.
+        """Replace all files, and wait for that at most TIMEOUT seconds.
 
         `live` is the device of the running lxcfs; None takes them away, and the kernel's show.
         """
-        self.reap()
+        self.end()
         children = {}
         for box, namespaces in boxes(os.stat("/proc/self/ns/mnt").st_ino).items():
             if box not in self.held.values():
@@ -91,13 +94,16 @@ class Reconnector:
         while children and time.monotonic() < deadline:
             children = {pid: box for pid, box in children.items() if not _ended(pid)}
             time.sleep(0.002)
-        for pid in children:
-            os.kill(pid, signal.SIGKILL)
         self.held |= children
 
-    def reap(self) -> None:
-        """Forget the children that ended after all."""
-        self.held = {pid: box for pid, box in self.held.items() if not _ended(pid)}
+    def end(self) -> None:
+        """End the children that were left behind, and forget them, but for those that are held."""
+        for pid in self.held:
+            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + ENDS
+        while self.held and time.monotonic() < deadline:
+            self.held = {pid: box for pid, box in self.held.items() if not _ended(pid)}
+            time.sleep(0.002)
 
     def _child(self, namespaces: list[Namespace], live: int | None) -> None:
         """Replace files in these namespaces, and end. Nothing may be imported or executed."""
