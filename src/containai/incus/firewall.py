@@ -1,7 +1,8 @@
 """What boxes do not reach of the server that they are on: its services, and its identity. Pure.
 
 Beside Incus's own rules, which let them reach every port of it. Addresses and names are asked of
-the bridge itself. Boxes have no IPv6.
+the bridge itself. Boxes have no IPv6: that is dropped from the frame on, as Incus does so only where
+br_netfilter is loaded, which has frames of every bridge go by the rules for packets.
 """
 
 #: One of each bridge; systemd loads it at boot (`%i` is the bridge).
@@ -30,11 +31,11 @@ WantedBy=multi-user.target
 
 def rules(bridge: str) -> str:
     """Return the rules of a bridge, for nft: they take the place of those that there were."""
-    table = f"inet containai-{bridge}"
+    packets, frames = f"inet containai-{bridge}", f"bridge containai-{bridge}"
     return f"""\
-table {table}
-delete table {table}
-table {table} {{
+table {packets}
+delete table {packets}
+table {packets} {{
     chain input {{
         type filter hook input priority filter - 5; policy accept;
         iifname "{bridge}" ct state established,related accept
@@ -47,6 +48,14 @@ table {table} {{
         type filter hook forward priority filter - 5; policy accept;
         iifname "{bridge}" ip daddr {{ {", ".join(IDENTITY)} }} reject
         iifname "{bridge}" meta nfproto ipv6 drop
+    }}
+}}
+table {frames}
+delete table {frames}
+table {frames} {{
+    chain prerouting {{
+        type filter hook prerouting priority filter - 5; policy accept;
+        meta ibrname "{bridge}" ether type != {{ ip, arp }} drop
     }}
 }}
 """

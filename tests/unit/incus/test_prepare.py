@@ -148,6 +148,13 @@ def test_boxes_reach_names_and_addresses_of_the_server_and_no_other_port():
     assert all(any(ipaddress.ip_address(each) in net for net in closed) for each in inside)
 
 
+def test_no_frame_of_another_kind_passes_the_bridge_and_no_box_needs_br_netfilter():
+    table = firewall.rules("br0").partition("table bridge ")[2]
+    assert 'meta ibrname "br0" ether type != { ip, arp } drop' in table
+    # Incus drops IPv6 by itself only with that module, and starts no box without (nic_bridged.go).
+    assert "security.ipv6_filtering" not in hardening.INTERFACE
+
+
 def test_a_limit_that_is_no_more_is_taken_away_and_no_other_is_touched(server):
     (server / "limit-limits.disk").write_text("1TiB", encoding="utf-8")
     (server / "limit-limits.instances").write_text("5", encoding="utf-8")
