@@ -57,6 +57,8 @@ LABEL_RECIPE = LABEL + "recipe"
 REMOTE_WORKSPACE = "user.containai.workspace"
 #: The same: the fingerprint of its user's certificate.
 REMOTE_OWNER = "user.containai.owner"
+#: Of a project there: the package of Incus that its server had when it was prepared last.
+REMOTE_PACKAGE = "user.containai.package"
 
 #: What this machine is called among places.
 LOCAL = "local"

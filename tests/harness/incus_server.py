@@ -371,7 +371,8 @@ def make_certificate(directory: str, name: str) -> tuple[str, str]:
     """Make a throwaway certificate; return its path, and its key's."""
     paths = os.path.join(directory, f"{name}.crt"), os.path.join(directory, f"{name}.key")
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    argv += ["-nodes", "-days", "30", "-subj", f"/CN={name}", "-out", paths[0], "-keyout", paths[1]]
+    argv += ["-nodes", "-days", "3650", "-subj", f"/CN={name}"]
+    argv += ["-out", paths[0], "-keyout", paths[1]]
     subprocess.run(argv, check=True, capture_output=True)
     return paths
 

@@ -5,18 +5,8 @@ from typing import NamedTuple
 
 from containai.incus.server import Project
 from containai.incus.sight import Unseen
+from containai.incus.verdicts import AGAIN, Check
 from containai.work.actions import Finding, unknown
-
-#: What to do about what is to be set otherwise.
-AGAIN = "the administrator does it on the server: cai remote prepare"
-
-
-class Check(NamedTuple):
-    """What was looked at, what was found, and what it means for a user where it does not hold."""
-
-    title: str
-    finding: Finding[None]
-    means: str
 
 
 class Danger(NamedTuple):

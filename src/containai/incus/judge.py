@@ -3,33 +3,33 @@
 Each row has a title, what it means where it does not hold, and a function of what was seen.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from containai.incus import hardening, prepare
-from containai.incus.dangers import AGAIN, Check, given_away
-from containai.incus.server import PORT_FORWARD, Project
-from containai.incus.sight import FILES, INSTANCES_FILE, Inside, Sight, Unseen, pool_of
+from containai.incus import judge_identity as identity
+from containai.incus import judge_version as version
+from containai.incus.dangers import given_away
+from containai.incus.server import Project
+from containai.incus.sight import (
+    ID_FILES,
+    INSTANCES_FILE,
+    MOUNTS_FILE,
+    Inside,
+    Sight,
+    Unseen,
+    pool_of,
+)
 from containai.incus.sight import network_of as net_of
+from containai.incus.verdicts import Check, fine, wanted, wrong
 from containai.work.actions import Finding, unknown
 
-#: The oldest version that this was tried with, and the last row of versions.
-OLDEST, LAST = (6, 0, 4), 7
-#: The extensions of the API without which this client does nothing
-#: (https://linuxcontainers.org/incus/docs/main/api-extensions/). 6.0.4 has them all.
-NEEDED = (
-    "certificate_project", "certificate_token", "container_exec_user_group_cwd", "operation_wait",
-    "project_usage", "projects_networks_restricted_access", "projects_restrictions",
-    "projects_restricted_backups_and_snapshots",
-)  # fmt: skip
-#: How far a clock may be off, in seconds: what is signed on one machine begins a day earlier.
-_DRIFT = 60
 #: What has to be free in a pool for a box more, in bytes, and as a share.
 _FREE, _SHARE = 5 << 30, 0.05
-_UPDATES = (
-    "a distribution's security updates do not change the version; on the server: apt-get update "
-    "&& apt list --upgradable; what it has: zless /usr/share/doc/incus-base/changelog.Debian.gz"
-)
+#: The kernel from which on btrfs and ext4 have idmapped mounts, and what it is without.
+_IDMAPPED = (5, 15)
+_OWNERS = "the files of each new box are given other owners, one by one"
 
 
 class _Row(NamedTuple):
@@ -45,83 +45,12 @@ def checks(seen: Sight, project: str) -> list[Check]:
     return [*rows[:at], *given_away(seen.project, project), *rows[at:]]
 
 
-def _fine(text: str, hint: str = "") -> Finding[None]:
-    return Finding(True, text, hint=hint)
-
-
-def _wrong(text: str, hint: str = AGAIN) -> Finding[None]:
-    return Finding(False, text, hint=hint)
-
-
-def _wanted(text: str, hint: str = AGAIN) -> Finding[None]:
-    return Finding(False, text, optional=True, hint=hint)
-
-
-def _trusted(seen: Sight) -> Finding[None]:
-    if not seen.about.is_trusted:
-        return _wrong("the server does not know it", "get a token: cai remote add NAME --token …")
-    own = seen.certificate
-    if isinstance(own, Unseen):
-        return unknown(f"known; how it is restricted is not seen: {own.why}")
-    if not own.is_restricted:
-        name = seen.about.own[:12]
-        return _wrong(
-            "known without any restriction: whoever has its key is root of the server",
-            f"on the server: incus config trust edit {name}: restricted: true, and its projects",
-        )
-    return _fine(f"known, restricted to {', '.join(own.projects) or 'no project'}")
-
-
-def _version(seen: Sight) -> Finding[None]:
-    about = seen.about
-    if not about.is_trusted:
-        return unknown("a server says its version only to whom it knows")
-    if about.kind != "incus":
-        return _wrong(f"{about.kind or 'what answers'} is no Incus", "give Incus's address")
-    numbers = tuple(int(each) for each in about.version.split(".") if each.isdecimal())
-    if not numbers:
-        return unknown(f"{about.version!r} is no version")
-    if numbers < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        return _wrong(f"{about.version}, and {oldest} is the oldest", "upgrade the server")
-    if numbers[0] > LAST:
-        return unknown(f"{about.version}: nobody tried it", hint="is there a newer cai? cai update")
-    if numbers[0] < LAST and numbers[1:2] > (0,):
-        return _wanted(
-            f"{about.version} has no long-term support", "6.0 and 7.0 have: they get what is mended"
-        )
-    return _fine(about.version, _UPDATES)
-
-
-def _extensions(seen: Sight) -> Finding[None]:
-    if not seen.about.is_trusted:
-        return unknown("a server says them only to whom it knows")
-    missing = [each for each in NEEDED if each not in seen.about.extensions]
-    if missing:
-        return _wrong(f"{', '.join(missing)} missing", "upgrade the server")
-    if PORT_FORWARD not in seen.about.extensions:
-        return _fine(f"all, without {PORT_FORWARD}: sshd is reached by an exec, 0.4 s later")
-    return _fine(f"all, and {PORT_FORWARD}")
-
-
-def _clock(seen: Sight) -> Finding[None]:
-    if isinstance(seen.ahead, Unseen):
-        return unknown(seen.ahead.why)
-    if abs(seen.ahead) > _DRIFT:
-        how = "ahead of" if seen.ahead > 0 else "behind"
-        return _wrong(
-            f"{abs(seen.ahead):.0f} s {how} this machine's",
-            "set both by NTP: timedatectl set-ntp true",
-        )
-    return _fine(f"within {max(1, round(abs(seen.ahead)))} s of this machine's")
-
-
 def _project(seen: Sight) -> Finding[None]:
     project = seen.project
     if isinstance(project, Unseen):
         return unknown(f"not seen: {project.why}")
     if project is None:
-        return _wrong("it is not there, or not yours", "ask the administrator for one of yours")
+        return wrong("it is not there, or not yours", "ask the administrator for one of yours")
     config, lacks = project.config, []
     if config.get("features.profiles", "true") != "true":
         lacks.append("its profile is the default project's")
@@ -133,8 +62,8 @@ def _project(seen: Sight) -> Finding[None]:
         if not config.get("restricted.networks.access"):
             lacks.append("restricted.networks.access is not set: boxes join any network")
     if lacks:
-        return _wrong("; ".join(lacks))
-    return _fine(f"{project.name}, restricted" if config.get("restricted") else project.name)
+        return wrong("; ".join(lacks))
+    return fine(f"{project.name}, restricted" if config.get("restricted") else project.name)
 
 
 def _of_project(judge: Callable[[dict[str, str]], Finding[None]]) -> Callable[[Sight], Any]:
@@ -149,8 +78,8 @@ def _of_project(judge: Callable[[dict[str, str]], Finding[None]]) -> Callable[[S
 @_of_project
 def _images(config: dict[str, str]) -> Finding[None]:
     if config.get("features.images") == "false":
-        return _wanted("they are the whole server's: only its administrator can bring one")
-    return _fine("the project's own, which its users bring")
+        return wanted("they are the whole server's: only its administrator can bring one")
+    return fine("the project's own, which its users bring")
 
 
 def _copies(seen: Sight) -> Finding[None]:
@@ -158,14 +87,14 @@ def _copies(seen: Sight) -> Finding[None]:
         return unknown("the project is not seen")
     config = seen.project.config
     if config.get("restricted") != "true":
-        return _fine("not restricted")
-    wanted = {"restricted.snapshots": "no snapshots and forks"}
+        return fine("not restricted")
+    asked = {"restricted.snapshots": "no snapshots and forks"}
     if seen.about.is_clustered:
-        wanted["restricted.cluster.target"] = "no choice of a node"
-    lacks = [what for key, what in wanted.items() if config.get(key) != "allow"]
+        asked["restricted.cluster.target"] = "no choice of a node"
+    lacks = [what for key, what in asked.items() if config.get(key) != "allow"]
     if lacks:
-        return _wanted("; ".join(lacks))
-    return _fine("snapshots, forks, and a choice of nodes where there are several")
+        return wanted("; ".join(lacks))
+    return fine("snapshots, forks, and a choice of nodes where there are several")
 
 
 def _room(seen: Sight) -> Finding[None]:
@@ -174,8 +103,8 @@ def _room(seen: Sight) -> Finding[None]:
     bounded = {what: each for what, each in sorted(seen.usage.items()) if each[0] >= 0}
     said = ", ".join(f"{what} {used} of {limit}" for what, (limit, used) in bounded.items())
     if any(used >= limit for limit, used in bounded.values()):
-        return _wrong(said, "remove boxes that nobody needs (cai ls), or ask the administrator")
-    return _fine(said or "no limits")
+        return wrong(said, "remove boxes that nobody needs (cai ls), or ask the administrator")
+    return fine(said or "no limits")
 
 
 def _profile(seen: Sight) -> Finding[None]:
@@ -183,7 +112,7 @@ def _profile(seen: Sight) -> Finding[None]:
     if isinstance(profile, Unseen):
         return unknown(f"not seen: {profile.why}")
     if profile is None:
-        return _wrong("there is none")
+        return wrong("there is none")
     pool, network = pool_of(profile), net_of(profile)
     lacks = ["no root disk with a pool"] * (not pool) + ["no interface"] * (not network)
     if network and isinstance(seen.project, Project):
@@ -191,8 +120,8 @@ def _profile(seen: Sight) -> Finding[None]:
         if allowed != [""] and network not in map(str.strip, allowed):
             lacks.append(f"{network} is not in restricted.networks.access")
     if lacks:
-        return _wrong("; ".join(lacks))
-    return _fine(f"root disk of {pool}, eth0 of {network}")
+        return wrong("; ".join(lacks))
+    return fine(f"root disk of {pool}, eth0 of {network}")
 
 
 def _limits(seen: Sight) -> Finding[None]:
@@ -202,8 +131,8 @@ def _limits(seen: Sight) -> Finding[None]:
     said = [f"{key} {config[key]}" for key in ("limits.memory", "limits.cpu") if config.get(key)]
     if len(said) < 2:
         have = said[0] if said else "none"
-        return _wanted(f"{have}: a box without limits of its own takes all")
-    return _fine(", ".join(said))
+        return wanted(f"{have}: a box without limits of its own takes all")
+    return fine(", ".join(said))
 
 
 def _closed(seen: Sight) -> Finding[None]:
@@ -218,25 +147,25 @@ def _closed(seen: Sight) -> Finding[None]:
         if any(each.get(key) != text for each in nics)
     ]
     if lacks:
-        return _wanted(f"not as here: {', '.join(lacks)}")
-    return _fine("system calls, crashes, and frames between boxes, as here")
+        return wanted(f"not as here: {', '.join(lacks)}")
+    return fine("system calls, crashes, and frames between boxes, as here")
 
 
 def _pool(seen: Sight) -> Finding[None]:
     if isinstance(seen.pool, Unseen):
         return unknown(f"not seen: {seen.pool.why}")
     if seen.pool is None:
-        return _wrong("the profile's pool is not there")
+        return wrong("the profile's pool is not there")
     name, driver = str(seen.pool.get("name", "")), str(seen.pool.get("driver", ""))
     status = seen.pool.get("status")
     if status != "Created":
-        return _wrong(f"{name} is {status}", f"on the server: incus storage show {name}")
+        return wrong(f"{name} is {status}", f"on the server: incus storage show {name}")
     if driver == "dir":
-        return _wanted(
+        return wanted(
             f"{name} is of directories: each box is a copy of the whole image, a fork takes half a "
             "minute", "a pool of btrfs: cai remote prepare --pool NAME",
         )  # fmt: skip
-    return _fine(f"{name}, {driver}")
+    return fine(f"{name}, {driver}")
 
 
 def _space(seen: Sight) -> Finding[None]:
@@ -253,19 +182,19 @@ def _space(seen: Sight) -> Finding[None]:
         said.append(f"{free / 2**30:.1f} of {each[1] / 2**30:.1f} GiB free{where}")
     text = "; ".join([*said, *unseen])
     if full:
-        return _wrong(text, "remove boxes that nobody needs (cai ls), or enlarge the pool")
-    return unknown(text) if unseen else _fine(text)
+        return wrong(text, "remove boxes that nobody needs (cai ls), or enlarge the pool")
+    return unknown(text) if unseen else fine(text)
 
 
 def _network(seen: Sight) -> Finding[None]:
     if isinstance(seen.network, Unseen):
         return unknown(f"not seen: {seen.network.why}")
     if seen.network is None:
-        return _wrong("the profile's network is not there, or not for this project")
+        return wrong("the profile's network is not there, or not for this project")
     name, status = str(seen.network.get("name", "")), seen.network.get("status")
     if seen.network.get("managed") is not True or status != "Created":
-        return _wrong(f"{name} is {status}, and has to be a managed one that is created")
-    return _fine(f"{name}, {seen.network.get('type')}")
+        return wrong(f"{name} is {status}, and has to be a managed one that is created")
+    return fine(f"{name}, {seen.network.get('type')}")
 
 
 def _cluster(seen: Sight) -> Finding[None]:
@@ -274,27 +203,40 @@ def _cluster(seen: Sight) -> Finding[None]:
     if isinstance(seen.members, Unseen):
         return unknown(f"not seen: {seen.members.why}")
     if not seen.members:
-        return _fine("one server")
+        return fine("one server")
     said = ", ".join(
         f"{each.name} {each.status}" + (f" ({each.message})" if each.status != "Online" else "")
         for each in seen.members
     )
     away = {each.status for each in seen.members} - {"Online"}
     if away - {"Evacuated"}:
-        return _wrong(said, "on a member: incus cluster list; boxes come back with their member")
-    return _wanted(said, "on a member: incus cluster restore NAME") if away else _fine(said)
+        return wrong(said, "on a member: incus cluster list; boxes come back with their member")
+    return wanted(said, "on a member: incus cluster restore NAME") if away else fine(said)
 
 
 def _mounts(seen: Sight) -> Finding[None]:
+    """Judge by the root of a box, else by what the server says; 7.0 does not: by its kernel."""
+    root = [] if isinstance(seen.inside, Unseen) else _root(seen.inside)
+    if root:
+        assert isinstance(seen.inside, Inside)
+        box = seen.inside.box
+        if "idmapped" in root:
+            return fine(f"the root of {box} is one")
+        return wrong(f"the root of {box} is none: {_OWNERS}", "a pool of btrfs, a newer kernel")
     said = seen.features.get("idmapped_mounts")
-    if said is None:
-        return unknown("the server does not say")
-    if said != "true":
-        return _wrong(
-            "the kernel has none: the files of each new box are given other owners, one by one",
-            "a kernel of 5.15 or newer",
-        )
-    return _fine("the kernel has them")
+    if said is not None:
+        hint = "a kernel of 5.15 or newer"
+        return fine("the kernel has them") if said == "true" else wrong(f"none: {_OWNERS}", hint)
+    numbers = tuple(map(int, re.findall(r"\d+", seen.about.kernel)[:2]))
+    if numbers < _IDMAPPED:
+        return unknown("the server does not say, and none of your boxes runs there")
+    return fine(f"Linux {seen.about.kernel} has them")
+
+
+def _root(inside: Inside) -> list[str]:
+    """Return how the root of a box is mounted (proc_pid_mountinfo(5)), [] where it is not said."""
+    rows = [line.split() for line in inside.lines.get(MOUNTS_FILE, ())]
+    return next((row[5].split(",") for row in rows if row[4:5] == ["/"] and row[5:]), [])
 
 
 def _ranges(seen: Sight) -> Finding[None]:
@@ -310,8 +252,8 @@ def _ranges(seen: Sight) -> Finding[None]:
         return unknown("there is no box to be seen it from")
     shared = [", ".join(names) for base, names in bases.items() if len(names) > 1 or base == "0"]
     if shared:
-        return _wrong(f"not for themselves alone: {'; '.join(shared)}", "make them anew")
-    return _fine(f"each of {len(bases)} has its own")
+        return wrong(f"not for themselves alone: {'; '.join(shared)}", "make them anew")
+    return fine(f"each of {len(bases)} has its own")
 
 
 def _of_inside(judge: Callable[[Inside], Finding[None]]) -> Callable[[Sight], Any]:
@@ -330,13 +272,13 @@ def _inotify(inside: Inside) -> Finding[None]:
         return unknown(f"the box {inside.box} does not say")
     least = prepare.SYSCTLS["fs.inotify.max_user_instances"]
     if int(said) < least:
-        return _wrong(f"{said} for all boxes together, as {inside.box} says: one can take them all")
-    return _fine(f"{said} for all boxes together, as {inside.box} says")
+        return wrong(f"{said} for all boxes together, as {inside.box} says: one can take them all")
+    return fine(f"{said} for all boxes together, as {inside.box} says")
 
 
 @_of_inside
 def _subordinate(inside: Inside) -> Finding[None]:
-    _, map_file, *files = FILES
+    map_file, *files = ID_FILES
     sizes = [_numbers(line, None)[2:3] for line in inside.lines.get(map_file, ())]
     if not all(sizes) or not sizes:
         return unknown(f"the box {inside.box} does not say")
@@ -345,11 +287,11 @@ def _subordinate(inside: Inside) -> Finding[None]:
         named = [each for each in inside.lines.get(path, ()) if each.startswith("agent:")]
         ends = [sum(_numbers(each, ":")[-2:]) for each in named]
         if not ends or max(ends) > room:
-            return _wrong(
+            return wrong(
                 f"{path} of {inside.box} names {', '.join(named) or 'nothing for agent'}, and the "
                 f"box has {room} ids: no rootless containers", "cai image build, then a new box",
             )  # fmt: skip
-    return _fine(f"{inside.box} has {room}, and the agent's own are among them")
+    return fine(f"{inside.box} has {room}, and the agent's own are among them")
 
 
 def _numbers(line: str, separator: str | None) -> list[int]:
@@ -363,10 +305,13 @@ def _part(said: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 #: All that is looked at, in order; behind the project, what it must not allow.
 ROWS = (
-    _Row("your certificate", "Nothing can be done there, or far too much.", _trusted),
-    _Row("version", "Boxes are made for Incus 6.0.4 and later.", _version),
-    _Row("extensions of its API", "Some commands do not work there.", _extensions),
-    _Row("its clock", "Tokens and certificates end too early, or do not begin.", _clock),
+    _Row("your certificate", "Nothing can be done there, or far too much.", identity.trusted),
+    _Row("end of your certificate", "The server will not know you.", identity.own_time),
+    _Row("end of its certificate", "Other clients refuse the server.", identity.server_time),
+    _Row("its clock", "Tokens and certificates end too early, or do not begin.", identity.clock),
+    _Row("version", "Boxes are made for Incus 6.0.4 and later.", version.version),
+    _Row("known holes", "Who has a box or a certificate gets more than boxes.", version.mended),
+    _Row("extensions of its API", "Some commands do not work there.", version.extensions),
     _Row("project", "Boxes do not start, or are not kept apart.", _project),
     _Row("images", "Images are brought there more often.", _images),
     _Row("snapshots and copies", "`cai fork` and `cai snapshot` do not work there.", _copies),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from containai.errors import UsageError
 from containai.incus import firewall, hardening
+from containai.layout import REMOTE_PACKAGE
 from containai.work.actions import Run
 
 #: incus-base does not depend on zstd, and unpacks no image of ours without.
@@ -57,6 +58,7 @@ FEATURES = {
     "features.storage.volumes": "true",
     "features.networks": "false",
 }
+_NOTED = f"\"{REMOTE_PACKAGE}=$(dpkg-query --show --showformat='${{Version}}' incus-base)\""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}(MiB|GiB|TiB)")
@@ -118,6 +120,14 @@ def commands(wanted: Wanted) -> list[Run]:
         f"token of {wanted.trusted}": _token(wanted),
     }
     return [Run(["sh", "-euc", text], title=title) for title, text in parts.items()]
+
+
+def noting(project: str) -> str:
+    """Return the command that has a project say which package of Incus its server has.
+
+    The API says the version alone, which Debian's updates do not change.
+    """
+    return f"incus project set {project} {_NOTED}"
 
 
 def _refuse_odd(wanted: Wanted) -> None:
@@ -253,7 +263,8 @@ incus project show {wanted.project} >/dev/null 2>&1 ||
     incus project create {wanted.project} \\
         {features} </dev/null >&2
 incus project set {wanted.project} \\
-    {words}
+    {words} \\
+    {_NOTED}
 for key in {unset}; do
     [ -z "$(incus project get {wanted.project} "$key")" ] ||
         incus project unset {wanted.project} "$key"

@@ -5,27 +5,33 @@ right.
 """
 
 import email.utils
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from containai.host import files
 from containai.incus import exec as execution
-from containai.incus import instances, server
+from containai.incus import instances, server, validity
 from containai.incus.client import Incus
 from containai.incus.errors import IncusError, NotFoundError
 from containai.incus.instances import Instance
 from containai.incus.message import Answer, quoted
 from containai.incus.server import About, Member, Project
+from containai.incus.validity import Validity
 from containai.incus.wire import value
 from containai.layout import REMOTE_OWNER
 
 Value = TypeVar("Value")
 
-#: What is read in a box that runs: the kernel's limit, its ids, and those that its users may have.
+#: What is read in a box that runs: the kernel's limit, its ids and those that its users may have,
+#: how its root is mounted.
 INSTANCES_FILE = "/proc/sys/fs/inotify/max_user_instances"
-FILES = (INSTANCES_FILE, "/proc/self/uid_map", "/etc/subuid", "/etc/subgid")
-#: How much of it, in bytes.
-_LIMIT = 1 << 16
+ID_FILES = ("/proc/self/uid_map", "/etc/subuid", "/etc/subgid")
+MOUNTS_FILE = "/proc/self/mountinfo"
+FILES = (INSTANCES_FILE, *ID_FILES, MOUNTS_FILE)
+#: How much of it: lines of each, and bytes. The root is among the first that are mounted.
+_LINES, _LIMIT = 16, 1 << 16
 _TIMEOUT = 20.0
 
 
@@ -50,8 +56,10 @@ class Inside(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """All that was seen. `ahead` is by how many seconds the server's clock is, at least.
+    """All that was seen, at a time `at` of this machine's.
 
+    `ahead` is by how many seconds the server's clock is, at least. `own_valid` is of the user's
+    certificate, `server_valid` of the one that the server shows.
     `features` are the kernel's, as Incus found them: "true" by name. `usage` is (limit, used) by
     what it is of. `space` is (used, all) in bytes by member, "" where there is one server.
     `profile`, `pool`, `network` are as the API has them, None where there is none; `pool` and
@@ -59,7 +67,10 @@ class Sight(NamedTuple):
     """
 
     about: About
+    at: float
     ahead: float | Unseen
+    own_valid: Validity | Unseen
+    server_valid: Validity | Unseen
     features: dict[str, str]
     certificate: Certificate | Unseen
     project: Project | Unseen | None
@@ -79,9 +90,10 @@ def look(incus: Incus) -> Sight:
     answer = incus.raw("GET", incus.target(""))
     said = value(answer).get("metadata")
     about, features = server.parsed(said), _features(said)
-    ahead = _ahead(answer, begun, time.time())
+    first = (about, begun, _ahead(answer, begun, time.time()), *_times(incus))
     if not about.is_trusted:
-        return _to_a_stranger(about, ahead)
+        no = Unseen("the server does not know your certificate")
+        return Sight(*first, {}, no, no, no, no, no, {}, no, no, no, no)
     profile = _seen(lambda: server.profile(incus))
     pool, network = pool_of(profile), network_of(profile)
     members: list[Member] | Unseen = []
@@ -89,8 +101,7 @@ def look(incus: Incus) -> Sight:
         members = _seen(lambda: server.members(incus))
     boxes = _seen(lambda: instances.listed(incus))
     return Sight(
-        about,
-        ahead,
+        *first,
         features,
         _seen(lambda: _certificate(incus, about.own)),
         _seen(lambda: server.project(incus, incus.project)),
@@ -105,9 +116,21 @@ def look(incus: Incus) -> Sight:
     )
 
 
-def _to_a_stranger(about: About, ahead: float | Unseen) -> Sight:
-    no = Unseen("the server does not know your certificate")
-    return Sight(about, ahead, {}, no, no, no, no, no, {}, no, no, no, no)
+def _times(incus: Incus) -> tuple[Validity | Unseen, Validity | Unseen]:
+    """Return when our own certificate is good, and when that of the server is."""
+    own = incus.server.identity
+    text = files.read(own.certificate) if own else ""
+    return (
+        _valid(lambda: ssl.PEM_cert_to_DER_cert((text or "").strip())),
+        _valid(lambda: incus.dialler.certificate),
+    )
+
+
+def _valid(read: Callable[[], bytes]) -> Validity | Unseen:
+    try:
+        return validity.of(read())
+    except ValueError:
+        return Unseen("it is in no form that can be read here")
 
 
 def _seen(read: Callable[[], Value]) -> Value | Unseen:
@@ -199,7 +222,7 @@ def _inside(incus: Incus, boxes: list[Instance] | Unseen, own: str) -> Inside | 
     if not ours:
         return Unseen("it is seen only in a box, and none of yours runs there")
     name = ours[0].name
-    argv = ["/bin/grep", "-H", "", *FILES]
+    argv = ["/bin/grep", "-H", "-m", str(_LINES), "", *FILES]
     try:
         done = execution.run(incus, name, execution.Command(argv), timeout=_TIMEOUT, limit=_LIMIT)
     except IncusError as wrong:

@@ -90,6 +90,8 @@ class Dialler:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        #: What the server has shown last (DER).
+        self.certificate = b""
         self._last: Address | None = None
         self._context: ssl.SSLContext | None = None
 
@@ -135,10 +137,12 @@ class Dialler:
                 plain, server_hostname=None, suppress_ragged_eofs=False
             )
             undo.enter_context(made)
-            shown = sha256(made.getpeercert(binary_form=True) or b"")
+            certificate = made.getpeercert(binary_form=True) or b""
+            shown = sha256(certificate)
             if self.server.pin and shown != self.server.pin:
                 raise OtherCertificateError(str(where), self.server.pin, shown, self.server.place)
             undo.pop_all()
+        self.certificate = certificate
         return made
 
     def _secured(self) -> ssl.SSLContext:
@@ -159,8 +163,9 @@ def shown(where: Address, timeout: float = CONNECT_TIMEOUT) -> str:
 
     Raises UnreachableError.
     """
-    with Dialler(Server((where,), "")).connect(timeout) as connection:
-        return sha256(connection.getpeercert(binary_form=True) or b"")
+    dialler = Dialler(Server((where,), ""))
+    dialler.connect(timeout).close()
+    return sha256(dialler.certificate)
 
 
 def _why(wrong: OSError) -> str:

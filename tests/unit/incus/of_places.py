@@ -5,12 +5,15 @@ from typing import Any
 
 from containai.incus import hardening, sight
 from containai.incus.instances import Instance
-from containai.incus.judge import NEEDED
+from containai.incus.judge_version import NEEDED
 from containai.incus.server import About, Member, Project
 from containai.incus.sight import Certificate, Inside, Sight
-from containai.layout import REMOTE_OWNER
+from containai.incus.validity import Validity
+from containai.layout import REMOTE_OWNER, REMOTE_PACKAGE
 
 OWN = "ab" * 32
+#: A moment of all that is right, and how long a day is, in seconds.
+NOW, DAY = 1_800_000_000.0, 86_400
 CONFIG = {
     "features.images": "true",
     "features.profiles": "true",
@@ -20,6 +23,7 @@ CONFIG = {
     "restricted.networks.access": "br0",
     "restricted.snapshots": "allow",
     "restricted.cluster.target": "allow",
+    REMOTE_PACKAGE: "6.0.4-2+deb13u12",
 }
 PROFILE: dict[str, Any] = {
     "name": "default",
@@ -40,6 +44,10 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "/proc/self/uid_map": ("         0    1065536      65536",),
     "/etc/subuid": ("agent:1001:64535",),
     "/etc/subgid": ("agent:1001:64535",),
+    sight.MOUNTS_FILE: (
+        "614 551 0:44 / / rw,relatime,idmapped shared:1 - btrfs /dev/loop0 rw",
+        "615 614 0:63 / /dev rw,relatime - tmpfs none rw",
+    ),
 }
 
 
@@ -51,7 +59,10 @@ def box(name, base="1065536", **config):
 
 RIGHT = Sight(
     about=ABOUT,
+    at=NOW,
     ahead=0.0,
+    own_valid=Validity(NOW - DAY, NOW + 3650 * DAY),
+    server_valid=Validity(NOW - DAY, NOW + 3650 * DAY),
     features={"idmapped_mounts": "true"},
     certificate=Certificate(True, ("boxes",)),
     project=Project("boxes", "", CONFIG),

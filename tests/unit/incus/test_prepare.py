@@ -44,7 +44,10 @@ def server(tmp_path):
     programs.mkdir()
     for name, text in {
         "incus": CLIENT,
-        "dpkg-query": f'#!/bin/sh\necho "${{{"INSTALLED"}:-installed}}"\n',
+        "dpkg-query": (
+            "#!/bin/sh\ncase $* in *Version*) echo 6.0.4-2+deb13u12 ;; "
+            '*) echo "${INSTALLED:-installed}" ;; esac\n'
+        ),
         "nft": '#!/bin/sh\necho "nft $*" >>"$STATE/told"\n',
         "systemctl": '#!/bin/sh\necho "systemctl $*" >>"$STATE/told"\n',
         "apt-get": '#!/bin/sh\necho "apt-get $*" >>"$STATE/told"\n',
@@ -93,7 +96,7 @@ def test_a_bare_server_has_all_of_it_and_a_token_is_printed(server):
         "project set team restricted=true restricted.containers.nesting=allow "
         "restricted.containers.privilege=isolated restricted.snapshots=allow "
         "restricted.cluster.target=allow restricted.networks.access=caibr0 "
-        "limits.instances=20",
+        "limits.instances=20 user.containai.package=6.0.4-2+deb13u12",
         "profile edit default --project team",
         "config trust add alice@team --restricted --projects team -q",
     ]

@@ -50,6 +50,6 @@ COMMAND = Command(
     ),
     more=f"It asks the server with your own certificate, and ends with {FOUND} where something is "
     "not right, or could not be looked at: what your certificate may not see is unknown, and said "
-    "by name. What only a box can tell is read in one of yours that runs. Whether the server has "
-    "all security updates cannot be seen from its version: how to see is said.",
+    "by name. What only a box can tell is read in one of yours that runs. Which known holes are "
+    "mended is judged by the server's version, and by the package that its administrator noted.",
 )  # fmt: skip

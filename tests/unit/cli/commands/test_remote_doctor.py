@@ -1,12 +1,14 @@
 import json
 import os
 import shutil
+import time
 
 import pytest
 
+from containai import __version__
 from containai.cli.commands import _remote_doctor as doctor
 from containai.errors import DamagedError, UsageError
-from containai.incus import known
+from containai.incus import known, sight
 from containai.incus.certificate import fingerprint, identity
 from containai.incus.judge import ROWS
 from containai.incus.known import Places, Remote
@@ -46,7 +48,8 @@ def test_all_is_right(bare, place):
     assert report.value["fine"] is True
     assert (report.value["version"], report.value["remote"]) == (1, "work")
     titles = [each["check"] for each in report.value["checks"]]
-    assert titles[:2] == ["server", "your certificate"]
+    assert titles[:3] == ["this machine", "server", "your certificate"]
+    assert f"cai {__version__}, OpenSSH 10.0, OpenSSL" in report.views[0]
     assert {row.title for row in ROWS} < set(titles)
     assert all(line.startswith(("ok ", "  ")) for line in report.views[0].splitlines())
     json.dumps(report.value)
@@ -78,8 +81,8 @@ def test_what_cannot_be_seen_is_never_fine(bare, place):
 
 def _only_the_server_is_wrong(report):
     states = [each["state"] for each in report.value["checks"]]
-    assert (states[0], set(states[1:]), report.code) == ("wrong", {"unknown"}, 1)
-    return report.value["checks"][0]
+    assert (states[:2], set(states[2:]), report.code) == (["ok", "wrong"], {"unknown"}, 1)
+    return report.value["checks"][1]
 
 
 def test_another_certificate_is_no_server_of_ours(bare, place, certificates):
@@ -105,6 +108,35 @@ def test_a_user_whose_certificate_was_taken_back(bare, place):
     assert found["server"]["ok"]
     assert found["your certificate"]["state"] == "wrong"
     assert "cai remote add" in found["your certificate"]["hint"]
+
+
+def test_an_ssh_that_is_too_old_reaches_no_box(bare, place):
+    bare.machine.openssh = (7, 9)
+    [row] = [each for each in doctor.run(bare, name="work").value["checks"] if not each["ok"]]
+    assert (row["check"], row["state"]) == ("this machine", "wrong")
+    assert "OpenSSH 7.9, which is too old" in row["seen"]
+    assert "OpenSSH 8.0" in row["hint"]
+
+
+def test_no_ssh_at_all_reaches_no_box(bare, place):
+    bare.machine.missing.add("ssh")
+    [row] = [each for each in doctor.run(bare, name="work").value["checks"] if not each["ok"]]
+    assert row["check"] == "this machine"
+    assert "'ssh' is missing" in row["seen"]
+
+
+def test_a_certificate_of_the_users_that_ends_soon(bare, place, monkeypatch):
+    real = sight.validity.of
+    days = 24 * 3600
+
+    def soon(der):
+        return real(der)._replace(ends=time.time() + 3.5 * days)
+
+    monkeypatch.setattr(sight.validity, "of", soon)
+    report = doctor.run(bare, name="work")
+    found = {each["check"]: each for each in report.value["checks"]}
+    assert (report.code, found["end of your certificate"]["state"]) == (0, "none")
+    assert "in 3 days" in found["end of your certificate"]["seen"]
 
 
 def test_which_place_is_meant(bare, place):
