@@ -1,8 +1,8 @@
 """What boxes do not reach of the server that they are on: its services, and its identity. Pure.
 
 Beside Incus's own rules, which let them reach every port of it. Addresses and names are asked of
-the bridge itself. Boxes have no IPv6: that is dropped from the frame on, as Incus does so only where
-br_netfilter is loaded, which has frames of every bridge go by the rules for packets.
+the bridge itself. Boxes have no IPv6, which is dropped frame by frame: Incus does so only where
+br_netfilter is loaded, and that has frames of every bridge go by the rules for packets.
 """
 
 #: One of each bridge; systemd loads it at boot (`%i` is the bridge).
