@@ -102,12 +102,11 @@ def unfetched(programs: Programs, place: Place, reach: Reach) -> Unfetched:
 
 @contextlib.contextmanager
 def _opened(place: Place, workspace: str) -> Iterator[Tree]:
-    place.save(place.load(workspace, "files"))
-    tree = Tree(workspace)
-    try:
+    """Have the tree of a workspace; that it was exchanged is noted once it was."""
+    state = place.load(workspace, "files")
+    with contextlib.closing(Tree(workspace)) as tree:
         yield tree
-    finally:
-        tree.close()
+    place.save(state)
 
 
 def _seen(programs: Programs, place: Place, reach: Reach, tree: Tree) -> _Sides:

@@ -10,8 +10,8 @@ from containai.host.below import DIRECTORY
 from containai.transfer import facts, plain, scan
 from containai.transfer.count import Unfetched
 from containai.transfer.facts import Comparison, Facts, compare, from_box
-from containai.transfer.state import held
-from unit.transfer.conftest import tree_of
+from containai.transfer.state import State, held
+from unit.transfer.conftest import Plain, tree_of
 
 
 def count(bench):
@@ -244,6 +244,21 @@ def test_connection_that_is_cut(files, way, kept):
     getattr(files, way)()
     assert tree_of(files.here) == tree_of(files.box)
     assert not any(name.startswith(b".cai") for name in tree_of(files.box))
+
+
+def test_a_first_push_that_was_cut_is_no_exchange(layout, tmp_path):
+    bench = Plain(layout, tmp_path)
+    bench.here.put("a", "a\n").put("d/b", "b\n")
+    whole = bench.ssh.read_text()
+    bench.ssh.write_text("#!/bin/sh\nexit 255\n")
+    with pytest.raises(ContainAIError):
+        bench.push()
+    # Else who enters the box takes it for filled (flows/away_work.py).
+    assert bench.state() == State("", "git")
+    bench.ssh.write_text(whole)
+    bench.push()
+    assert bench.state() == State(bench.here.path, "files")
+    assert tree_of(bench.box) == tree_of(bench.here)
 
 
 def test_only_changed_files_are_read_again(files, monkeypatch):
