@@ -14,7 +14,7 @@ from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.config.settings import Settings
 from containai.errors import ContainAIError, NameTakenError
-from containai.flows import away_image, away_look, away_work, enter
+from containai.flows import away_image, away_look, away_work, enter, refusing
 from containai.flows.enter import Wanted
 from containai.flows.whereabouts import Where
 from containai.ssh.session import Session
@@ -25,6 +25,8 @@ def brought_up(
 ) -> Session:
     """Return the session in a box on a remote place; make and start whatever is missing."""
     workspace, name = _meant(app, target, wanted, place.entry)
+    if place.entry is None and not target.here:
+        refusing.moved(app, workspace)
     app = app.at(workspace.path)
     _refuse(wanted, app, place.place)
     flagged = app.settings.flagged

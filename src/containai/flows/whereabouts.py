@@ -83,6 +83,10 @@ def box(app: App, target: Target, *, to_enter: bool = False) -> Placed:
     entry = found(app, target)
     if entry is not None:
         return _there(app, entry)
+    if os.path.lexists(app.layout.away):
+        from containai.flows import refusing
+
+        refusing.moved_away(app, target)
     from containai.boxes import locate
 
     return _here(app, locate.existing(app.engine, target, to_enter=to_enter))

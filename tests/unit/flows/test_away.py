@@ -11,7 +11,7 @@ from containai.boxes.claiming import NoSpareError
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace, box_name
 from containai.engine.container import Image
-from containai.errors import ImageError, NameTakenError, RemoteError
+from containai.errors import ImageError, NameTakenError, RemoteError, WorkspaceError
 from containai.flows import (
     away,
     away_image,
@@ -24,7 +24,7 @@ from containai.flows import (
 from containai.flows.whereabouts import Where
 from containai.images import incus, recipe
 from containai.images.incus import Split
-from containai.ssh import connect, session
+from containai.ssh import connect, hosts, session
 from containai.transfer import exchange
 from containai.transfer.push import Pushed
 from harness.app import FakeApp
@@ -273,6 +273,43 @@ class TestRun:
         place.boxes.clear()
         with pytest.raises(Exception, match="gone from work"):
             enter.existing(app, Target(), ["true"])
+
+    @pytest.fixture
+    def moved(self, app, did, place, workspace, name):
+        """A workspace whose box is elsewhere, which has another name by now."""
+        hosts.ensure_user(app.host)
+        self.run(app)
+        app.flags = {}
+        app.__dict__.pop("settings", None)
+        new = workspace.rename(workspace.parent / "new name")
+        os.chdir(new)
+        return new
+
+    @pytest.mark.parametrize("on", ["", "work"])
+    def test_no_second_box_is_made_unasked(self, app, place, moved, workspace, name, on):
+        with pytest.raises(WorkspaceError) as refused:
+            self.run(app, on)
+        was = f"{str(moved)!r} was {str(workspace)!r} when its box {name!r} on work got its work"
+        assert str(refused.value) == f"{was}, and a box cannot follow"
+        assert f"mv '{moved}' {workspace}" in refused.value.hint
+        assert f"git fetch cai-{name}" in refused.value.hint
+        assert "volume" not in refused.value.hint
+        assert list(place.boxes) == [name]
+
+    def test_nothing_else_says_that_there_is_no_box(self, app, moved, name):
+        with pytest.raises(WorkspaceError, match="when its box"):
+            whereabouts.box(app, Target(str(moved)))
+        assert whereabouts.box(app, Target(name=name)).name == name
+
+    def test_moved_back_it_is_entered(self, app, place, moved, workspace, name):
+        moved.rename(workspace)
+        os.chdir(workspace)
+        assert self.run(app, "").box == name
+
+    def test_a_second_one_can_be_had(self, app, place, moved, name):
+        entered = enter.made(flagged(app, "work"), Target(here=True), ["true"], enter.Wanted())
+        assert entered.box != name
+        assert len(place.boxes) == 2
 
 
 class TestLook:
