@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use
+from containai.away.place import Ended, Node, Order, Seen, Snapshot, Stored, Twin, Use
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.errors import NameTakenError
@@ -23,6 +23,7 @@ class FakePlace:
         self.files: dict[str, Files] = {}
         self.images: dict[str, str] = {}
         self.named: dict[str, str] = {}
+        self.stored: list[Stored] = []
         self.asked: list[tuple[Any, ...]] = []
         self.fails: dict[str, BaseException] = {}
         self.ends = Ended(0, b"", b"")
@@ -151,6 +152,14 @@ class FakePlace:
     def add_image(self, metadata: str, rootfs: str, fingerprint: str, progress: Progress) -> None:
         self._ask("add_image", fingerprint)
         self.images[fingerprint] = rootfs
+
+    def stored_images(self, *, timeout: float) -> list[Stored]:
+        self._ask("stored_images")
+        return self.stored
+
+    def remove_image(self, fingerprint: str) -> None:
+        self._ask("remove_image", fingerprint)
+        self.stored = [each for each in self.stored if each.fingerprint != fingerprint]
 
     def name_image(self, fingerprint: str, name: str) -> None:
         self.named[name] = fingerprint

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 
 from containai import __version__
-from containai.away import incus_copies, limits, telling
+from containai.away import incus_copies, incus_images, limits, telling
 from containai.away.incus_copies import KEY, NOWHERE
-from containai.away.place import Ended, Node, Order, Seen, Snapshot, Twin, Use, cannot
+from containai.away.place import Ended, Node, Order, Seen, Snapshot, Stored, Twin, Use, cannot
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.host.machine import Machine
@@ -279,6 +279,16 @@ class IncusPlace:
                     "only its administrator may bring one: have the project's own images "
                     "allowed (features.images=true), or have them bring it",
                 )
+
+    def stored_images(self, *, timeout: float) -> list[Stored]:
+        """See `Place`."""
+        with self._told():
+            return incus_images.stored(self.incus, timeout=timeout)
+
+    def remove_image(self, fingerprint: str) -> None:
+        """See `Place`."""
+        with self._told():
+            incus_images.remove(self.incus, self.name, fingerprint)
 
     def name_image(self, fingerprint: str, name: str) -> None:
         """See `Place`."""

@@ -94,6 +94,26 @@ class Ended(NamedTuple):
     err: bytes
 
 
+class Stored(NamedTuple):
+    """An image of boxes that a place has. `key` is by what it is known, as images/incus.py says.
+
+    `users` are the instances that were made from it, as far as we see any; `is_everyones` is
+    whether others have it, too, whose instances we do not see: only the place's administrator
+    removes it, by `removal`. `size` is in bytes.
+    """
+
+    fingerprint: str
+    key: str
+    name: str
+    recipe: str
+    aliases: tuple[str, ...]
+    size: int
+    created: str
+    users: tuple[str, ...]
+    is_everyones: bool
+    removal: str
+
+
 class Place(Protocol):
     """A remote place. All of it raises a RemoteError, and NotThereError for what it cannot do."""
 
@@ -199,6 +219,17 @@ class Place(Protocol):
 
     def add_image(self, metadata: str, rootfs: str, fingerprint: str, progress: Progress) -> None:
         """Bring an image there, of two files."""
+        ...
+
+    def stored_images(self, *, timeout: float) -> list[Stored]:
+        """Return the images of boxes there.
+
+        Raises RemoteError where it cannot be told who uses them.
+        """
+        ...
+
+    def remove_image(self, fingerprint: str) -> None:
+        """Remove an image; one that is gone is. Raises NotThereError where we may not."""
         ...
 
     def name_image(self, fingerprint: str, name: str) -> None:

@@ -10,7 +10,7 @@ from containai.config import references
 from containai.config.references import Reference
 from containai.engine.client import Engine
 from containai.engine.container import Image
-from containai.errors import ContainAIError, EngineError, ImageError, UsageError
+from containai.errors import EngineError, ImageError, UsageError
 from containai.flows import images
 from containai.flows.images import Listed
 from containai.host import space
@@ -189,9 +189,7 @@ def unneeded(app: App) -> list[Listed]:
 
 
 def prune(app: App, rows: Sequence[Listed]) -> Pruned:
-    """Remove images, if the user agrees. Raises ContainAIError where nobody does."""
-    if rows and not app.ui.ask("Remove them?"):
-        raise ContainAIError("nothing was removed", hint="run: cai image prune --yes")
+    """Remove images."""
     removed, kept = [], {}
     for row in rows:
         app.ui.say(f"removing {row.name} {row.recipe or row.id[7:19]}")

@@ -1,12 +1,13 @@
 """Commands on boxes of a remote place that steers a terminal: cases of test_views.py."""
 
 from containai.away import record
-from containai.away.place import Node
+from containai.away.place import Node, Stored
 from containai.away.record import Entry
 from containai.boxes.box import Status
 from containai.boxes.target import Target
 from containai.cli.commands import (
     fork,
+    image,
     limit,
     logs,
     ls,
@@ -55,6 +56,13 @@ def _cluster(app):
     return app
 
 
+def _pruned(app, *, is_everyones):
+    app = _away(app)
+    image_there = Stored(EVIL, EVIL, EVIL, EVIL, (EVIL,), 1, EVIL, (), is_everyones, EVIL)
+    app.place(EVIL).stored = [image_there]
+    return image.prune(app, on=EVIL, dry_run=False)
+
+
 #: The command, how it is done, and whether it says a name of somebody's at all.
 CASES = [
     ("ls", lambda app: ls.run(_away(app), all=True), True),
@@ -84,6 +92,8 @@ CASES = [
     ("snapshot rm", lambda app: snapshot.rm(_snapshot(app), box=".", name=EVIL), True),
     ("move", lambda app: move.run(_cluster(app), box=None, to="node2"), True),
     ("move", lambda app: move.run(_cluster(app), box=None, to="node3"), True),
+    ("image prune", lambda app: _pruned(app, is_everyones=False), True),
+    ("image prune", lambda app: _pruned(app, is_everyones=True), True),
     ("push", lambda app: push.run(_broken(app), Target(name=EVIL), ignored=None), True),
     ("pull", lambda app: pull.run(_broken(app), Target(name=EVIL), merge=False), True),
 ]  # fmt: skip

@@ -96,7 +96,7 @@ WRONG: dict[str, list[tuple[list[str], type[ContainAIError]]] | None] = {
     "image push": [(["A b"], UsageError)],
     "image export": [(["gone/x"], UsageError), ([""], UsageError), (["."], UsageError)],
     "image import": [(["gone"], UsageError)],
-    "image prune": None,
+    "image prune": [(["--on", "A b"], UsageError), (["--on", "gone"], UsageError)],
     "image preload": [(["A b"], errors.ImageError)],
     "remote add": [
         ([], UsageError),

@@ -248,7 +248,7 @@ def _image(app):
 def _prune(app):
     labels = ((LABEL_RECIPE, EVIL), (LABEL_IMAGE, "base"))
     app.docker.by_reference[EVIL] = Image(EVIL, labels)
-    return image.prune(app, dry_run=False)
+    return image.prune(app, on=None, dry_run=False)
 
 
 def _listed(app):

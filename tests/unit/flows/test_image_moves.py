@@ -169,8 +169,8 @@ def old(app, workspace):
 
 
 def test_prune_shows_asks_and_leaves_what_is_used(old):
-    report = image.prune(old, dry_run=False)
-    assert [each.id for each in report.value["removed"]] == ["sha256:old", "sha256:nameless"]
+    report = image.prune(old, on=None, dry_run=False)
+    assert [each["id"] for each in report.value["removed"]] == ["sha256:old", "sha256:nameless"]
     assert old.user.asked == ["Remove them?"]
     tags = [f"{IMAGE_REPOSITORY}/base:recipe-2", "x:1", "sha256:nameless"]
     assert old.docker.requests == [("rmi", each) for each in tags]
@@ -178,7 +178,7 @@ def test_prune_shows_asks_and_leaves_what_is_used(old):
 
 
 def test_a_dry_run_removes_nothing(old):
-    report = image.prune(old, dry_run=True)
+    report = image.prune(old, on=None, dry_run=True)
     assert len(report.value["removed"]) == 2
     assert (report.value["changed"], old.docker.requests, old.user.asked) == (False, [], [])
 
@@ -186,20 +186,20 @@ def test_a_dry_run_removes_nothing(old):
 def test_nobody_agrees(old):
     old.user.agrees = False
     with pytest.raises(ContainAIError, match="nothing was removed") as raised:
-        image.prune(old, dry_run=False)
+        image.prune(old, on=None, dry_run=False)
     assert raised.value.hint == "run: cai image prune --yes"
     assert old.docker.requests == []
 
 
 def test_what_cannot_be_removed_is_said(old):
     old.docker.fail("rmi", EngineError("conflict: it is used"))
-    report = image.prune(old, dry_run=False)
+    report = image.prune(old, on=None, dry_run=False)
     assert report.code == image.FOUND
     assert report.value["kept"] == {f"{IMAGE_REPOSITORY}/base:recipe-2": "conflict: it is used"}
     assert report.notes[0].text.endswith("stays: conflict: it is used")
 
 
 def test_nothing_to_prune(app):
-    report = image.prune(app, dry_run=False)
+    report = image.prune(app, on=None, dry_run=False)
     assert (report.value["removed"], report.views) == ([], ["nothing to remove\n"])
     assert app.user.asked == []

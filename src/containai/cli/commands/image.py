@@ -7,13 +7,18 @@ from containai.app import App
 from containai.cli.command import Argument, Command, Example
 from containai.cli.commands import _preload
 from containai.cli.report import Note, Report, Table
-from containai.errors import UsageError
+from containai.config import values
+from containai.errors import ContainAIError, UsageError
+from containai.layout import LOCAL
 from containai.work.sizes import size
 
 #: The exit code where something could not be removed.
 FOUND = 1
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from containai.flows.away_prune import There
     from containai.flows.image_moves import Moved
     from containai.flows.images import Listed, Shown
 
@@ -156,27 +161,55 @@ def import_(app: App, *, file: str) -> Report:
     )
 
 
-def prune(app: App, *, dry_run: bool) -> Report:
-    """Remove images that nobody needs."""
-    from containai.flows import image_moves
-    from containai.flows.image_moves import Pruned
+def prune(app: App, *, on: str | None, dry_run: bool) -> Report:
+    """Remove images that nobody needs, of this machine and of remote places."""
+    from containai.flows import away_prune, image_moves
 
-    rows = image_moves.unneeded(app)
-    if rows and not dry_run:
+    is_here, is_there = _where(app, on)
+    here = image_moves.unneeded(app) if is_here else []
+    there = away_prune.unneeded(app, on) if is_there else away_prune.Unneeded([], [], [])
+    kept: dict[str, str] = {}
+    failures = there.problems
+    removed, gone = here, there.rows
+    if (here or there.rows) and not dry_run:
         app.ui.tell("These images are used by no box, and no new one would be:\n")
-        app.ui.tell("".join(f"  {_described(row)}\n" for row in rows))
-        done = image_moves.prune(app, rows)
-    else:
-        done = Pruned(rows, {})
-    value = {"changed": bool(done.removed) and not dry_run} | done._asdict()
+        app.ui.tell("".join(f"  {each}\n" for each in _each(here, there.rows)))
+        if not app.ui.ask("Remove them?"):
+            raise ContainAIError("nothing was removed", hint="run: cai image prune --yes")
+        removed, kept = image_moves.prune(app, here)
+        gone, failed = away_prune.remove(app, there.rows)
+        failures = [*failures, *failed]
+    rows = [{"on": LOCAL} | row._asdict() for row in removed] + [row._asdict() for row in gone]
+    value = {"changed": bool(rows) and not dry_run, "removed": rows, "kept": kept}
     verb = "would be removed" if dry_run else "removed"
-    notes = [Note(f"{name} stays: {why}") for name, why in done.kept.items()]
-    views = [f"{verb}: {_described(row)}\n" for row in done.removed]
-    return Report(value, views or ["nothing to remove\n"], FOUND if done.kept else 0, notes)
+    views = [f"{verb}: {each}\n" for each in _each(removed, gone)]
+    notes = [Note(f"{name} stays: {why}") for name, why in kept.items()]
+    for row, how in there.stays:
+        text = f"{_each((), [row])[0]}, is of all projects there, and stays"
+        notes.append(Note(text, f"its administrator removes it where no project uses it: {how}"))
+    notes += [Note(str(failed), failed.hint) for failed in failures]
+    code = FOUND if kept or failures else 0
+    return Report(value, views or ["nothing to remove\n"], code, notes)
 
 
-def _described(row: "Listed") -> str:
-    return f"{row.name} {row.recipe or row.id[7:19]}, {size(row.size)}"
+def _where(app: App, on: str | None) -> tuple[bool, bool]:
+    """Return whether images of this machine are meant, and those of remote places.
+
+    A machine without an engine may have but places.
+    """
+    from containai.flows import enter, whereabouts
+
+    if on is not None:
+        return on == LOCAL, on != LOCAL
+    has_places = whereabouts.has_places(app)
+    return enter.has_engine(app) or not has_places, has_places
+
+
+def _each(here: "Iterable[Listed]", there: "Iterable[There]") -> list[str]:
+    """Return what is said of images."""
+    rows = [(row.name, row.recipe or row.id[7:19], row.size) for row in here]
+    rows += [(row.name, f"{row.recipe or row.id[:12]} on {row.on}", row.size) for row in there]
+    return [f"{name} {which}, {size(count)}" for name, which, count in rows]
 
 
 def _new_file(text: str) -> str:
@@ -296,13 +329,26 @@ COMMANDS = (
         "remove images of earlier recipes that no box uses",
         prune,
         group="images",
-        arguments=(Argument("--dry-run", "print what would be removed"),),
+        arguments=(
+            Argument("--dry-run", "print what would be removed"),
+            Argument(
+                "--on",
+                "only those of a remote place, or of `local`, this machine",
+                metavar="NAME",
+                parse=values.place,
+                kind="places",
+            ),
+        ),
         examples=(
             Example("cai image prune", "show them, ask, remove them"),
             Example("cai image prune --dry-run", ""),
+            Example("cai image prune --on work", "those that were brought to a server"),
         ),
         more="What any container uses stays, stopped or not, and so does what new boxes would "
-        "start from. What an interrupted build left goes too: the next one begins anew.",
+        "start from. What an interrupted build left goes too: the next one begins anew. On remote "
+        "places, those of ours go that no box of the project is made from, whoever brought them, "
+        "ten minutes after they came; images that a server has for all its projects are named, "
+        "with what its administrator does.",
         asks=True,
     ),
     _preload.COMMAND,
