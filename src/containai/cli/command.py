@@ -119,6 +119,24 @@ def box_name(text: str) -> str:
 
 PATH = Argument("PATH", "the workspace (default: the current directory)")
 NAME = Argument("--name", "the box's name", metavar="NAME", parse=box_name, kind="boxes")
+
+
+def _place(text: str) -> str:
+    from containai.config import values
+
+    return values.place(text)
+
+
+#: Of commands for which no setting says it: where the box has to be, or boxes that are meant.
+ON = Argument(
+    "--on",
+    "only where it is there: local, or a remote place",
+    metavar="PLACE",
+    parse=_place,
+    kind="places",
+)
+#: The setting that it says, and the arguments which name a box.
+_WHERE, _BOXES = "box.on", ("BOX", "SRC")
 JSON = Argument("--json", "for machines")
 YES = Argument("--yes", "agree to what would be asked (or CAI_YES=1)", short="-y")
 
@@ -134,8 +152,16 @@ def arguments(command: Command) -> list[Argument]:
     """Return all arguments of a command, those included that come from its flags."""
     target = [NAME, PATH] if command.has_target else []
     common = [YES] * command.asks + [JSON] * command.has_value
-    every = [*command.arguments, *map(_of_setting, _settings(command)), *target, *common]
+    settings = _settings(command)
+    target += [ON] * _is_of_box(command, settings)
+    every = [*command.arguments, *map(_of_setting, settings), *target, *common]
     return sorted(every, key=lambda argument: (not argument.is_option, argument.last))
+
+
+def _is_of_box(command: Command, settings: Sequence[Setting[Any]]) -> bool:
+    """Whether a command is of a box that is there, and so can be told where that has to be."""
+    names = command.has_target or any(each.name in _BOXES for each in command.arguments)
+    return names and not any(row.key == _WHERE for row in settings)
 
 
 def _settings(command: Command) -> list[Setting[Any]]:
@@ -171,6 +197,8 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
             f"{command.path} needs a COMMAND", hint=f"for example: {_example(command)}"
         )
     said = {row.key: given.pop(_of_setting(row).keyword) for row in _settings(command)}
+    if _WHERE not in said:
+        said[_WHERE] = given.pop(ON.keyword, None)
     flags = {key: text for key, text in said.items() if text is not None}
     if command.has_target:
         given["target"] = Target(given.pop(PATH.keyword), given.pop(NAME.keyword))

@@ -97,7 +97,7 @@ ON = Setting(
     "Where new boxes are: `local`, this machine, or a remote place by its name (`cai remote ls`). "
     "Without it, the one that `cai remote use` says. [Boxes on a server](../how-to/incus.md).",
     flag="--on",
-    metavar="NAME",
-    commands=("run", "shell"),
+    metavar="PLACE",
+    commands=("run", "shell", "code"),
     reach=Reach.USER,
 )

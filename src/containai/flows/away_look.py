@@ -53,10 +53,13 @@ class Answer(NamedTuple):
     hint: str = ""
 
 
-def listed(app: App, *, everybodys: bool = False, timeout: float = TIMEOUT) -> list[Answer]:
-    """Return the boxes on all places. What cannot be had is said in its place."""
+def listed(
+    app: App, *, everybodys: bool = False, on: str = "", timeout: float = TIMEOUT
+) -> list[Answer]:
+    """Return the boxes on all places, or `on` one. What cannot be had is said in its place."""
     known = record.every(app.layout)
-    names = sorted({*places.names(app.host), *(entry.place for entry in known.values())})
+    every = {*places.names(app.host), *(entry.place for entry in known.values())}
+    names = [on] if on else sorted(every)
     asking = [_Asking(app, name, timeout) for name in names]
     for each in asking:
         each.join(timeout)

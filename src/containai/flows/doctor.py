@@ -9,6 +9,7 @@ from containai.boxes.target import Target
 from containai.config.settings import Settings
 from containai.engine import configuration, daemon
 from containai.errors import BoxNotFoundError, ContainAIError, DamagedError, EngineError
+from containai.flows import whereabouts
 from containai.flows.alone import one_at_a_time
 from containai.host.machine import Machine
 from containai.provision import apply, record, steps
@@ -46,6 +47,7 @@ def named(app: App, target: Target) -> Box:
 
     Raises EngineError where the engine does not answer, BoxNotFoundError where there is no such.
     """
+    whereabouts.found(app, target)
     if configuration.read(app.layout) is None:
         raise BoxNotFoundError(
             "this machine is not set up, so there is no box", hint="make one: cai run"

@@ -80,7 +80,9 @@ def existing(app: App, target: Target, command: Sequence[str], send: Sequence[st
 
     Raises BoxNotFoundError where it is not.
     """
-    found = at_once(app.layout, target, command, send=send)
+    found = None
+    if not _has_to_look(app, target):
+        found = at_once(app.layout, target, command, send=send)
     if found is not None:
         return found
     from containai.flows import whereabouts
@@ -118,14 +120,20 @@ def made_at_once(
     # What flags say, a box that runs already is to be given first.
     if wanted.fresh or wanted.read_only or app.flags.keys() - _OF_SESSION - {_WHERE}:
         return None
-    if _WHERE in app.flags:
-        from containai.flows import whereabouts
-
-        if not whereabouts.is_there_already(app, target):
-            return None
+    if _has_to_look(app, target):
+        return None
     # A name alone may be of another directory's box.
     force = wanted.force or (target.path is None and target.name is not None)
     return at_once(app.layout, target, command, force=force, send=wanted.send)
+
+
+def _has_to_look(app: App, target: Target) -> bool:
+    """Whether a flag says where the box is, and it is not seen at once that it is there."""
+    if _WHERE not in app.flags:
+        return False
+    from containai.flows import whereabouts
+
+    return not whereabouts.is_there_already(app, target)
 
 
 def in_box(

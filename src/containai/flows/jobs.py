@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from containai.boxes import jobs, locate
+from containai.boxes import jobs
 from containai.boxes import workspace as workspaces
 from containai.boxes.box import Box, Status
 from containai.boxes.jobs import Job, Order
@@ -87,7 +87,8 @@ def _running_here(app: "App") -> list[Box]:
     Raises that where there are none elsewhere.
     """
     try:
-        return [box for box in locate.listed(app.engine) if box.status is Status.RUNNING]
+        boxes = [each.box for each in whereabouts.boxes_here(app)]
+        return [box for box in boxes if box.status is Status.RUNNING]
     except ContainAIError as silent:
         if not whereabouts.every_known(app):
             raise
@@ -97,17 +98,17 @@ def _running_here(app: "App") -> list[Box]:
 
 def _running_away(app: "App") -> list[Box]:
     """Return the user's boxes that run on remote places; say which places do not answer."""
-    known = {entry.name: entry for entry in whereabouts.every(app)}
+    known = {each.name: each.box for each in whereabouts.boxes_there(app)}
     if not known:
         return []
-    from containai.flows import away, away_look
+    from containai.flows import away_look
 
     boxes = []
-    for answer in away_look.listed(app):
+    for answer in away_look.listed(app, on=whereabouts.said(app)):
         if answer.problem:
             app.ui.tell(f"cai: {answer.problem}\n")
         names = [each.name for each in answer.boxes if each.status == Status.RUNNING]
-        boxes += [away.as_box(app, known[name]) for name in names if name in known]
+        boxes += [known[name] for name in names if name in known]
     return boxes
 
 

@@ -4,12 +4,12 @@ import os
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes import extras, locate, mounting
+from containai.boxes import extras, mounting
 from containai.boxes.box import Box, Status
 from containai.boxes.target import Target
 from containai.config.places import Extra
 from containai.errors import UsageError
-from containai.flows import enter
+from containai.flows import enter, whereabouts
 
 _HINT = "see: cai mount add --help"
 
@@ -51,14 +51,14 @@ def remove(app: App, target: Target, at: str) -> tuple[Box, Mounted]:
 
 def listed(app: App, target: Target) -> tuple[Box, list[Mounted]]:
     """Return a box and what was added to it."""
-    box = locate.existing(app.engine, target, to_enter=True)
+    box = whereabouts.here(app, target)
     found = mounting.added(app.layout, box.container)
     return box, [Mounted(*mount, is_there=mounting.is_there(mount.source)) for mount in found]
 
 
 def _running(app: App, target: Target) -> Box:
-    box = locate.existing(app.engine, target, to_enter=True)
+    box = whereabouts.here(app, target)
     if box.status is Status.RUNNING:
         return box
     enter.started(app, box)
-    return locate.existing(app.engine, Target(name=box.name), to_enter=True)
+    return whereabouts.here(app, Target(name=box.name))

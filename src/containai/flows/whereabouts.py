@@ -14,7 +14,7 @@ from containai.away.record import Entry
 from containai.boxes import workspace as workspaces
 from containai.boxes.target import Target
 from containai.config.settings import Settings
-from containai.errors import ContainAIError, DamagedError, NameTakenError
+from containai.errors import BoxNotFoundError, ContainAIError, DamagedError, NameTakenError
 from containai.layout import LOCAL
 from containai.ssh import session
 
@@ -36,16 +36,16 @@ def where(app: App, target: Target) -> Where | None:
     A box stays where it is. Raises NameTakenError where a flag says another place than its own, and
     NoSpareError where only a spare is to be the box, which is here.
     """
-    said = app.settings.flagged(Settings.box_on)
+    flag = app.settings.flagged(Settings.box_on)
     entry = record.find(app.layout, target)
     if entry is not None:
-        if said not in (None, "", entry.place):
+        if flag not in (None, "", entry.place):
             raise _elsewhere(entry.name, entry.place)
         return Where(entry.place, entry)
     workspace = workspaces.resolve(app.layout, target.path, force=True, exact=target.is_exact)
     name = target.name or workspaces.box_name(workspace.path, app.layout.uid)
     if os.path.exists(app.layout.ssh_block(name)):
-        if said not in (None, "", LOCAL):
+        if flag not in (None, "", LOCAL):
             raise _elsewhere(name, LOCAL)
         return None
     place = app.at(workspace.path).settings.box_on or _default(app)
@@ -68,11 +68,14 @@ def _default(app: App) -> str:
 
 
 def _elsewhere(name: str, place: str) -> ContainAIError:
-    shown = "this machine" if place == LOCAL else place
     return NameTakenError(
-        f"the box {name!r} is on {shown}, and stays there",
+        f"the box {name!r} is on {_shown(place)}, and stays there",
         hint="another one beside it: --name NAME; or without it: cai rm",
     )
+
+
+def _shown(place: str) -> str:
+    return "this machine" if place == LOCAL else place
 
 
 def box(app: App, target: Target, *, to_enter: bool = False) -> Placed:
@@ -99,15 +102,24 @@ def of(app: App, box: Box) -> Placed:
 
 
 def boxes_here(app: App) -> list[Placed]:
-    """Return the user's boxes of this machine; none, and nothing started, on a bare one."""
+    """Return the user's boxes of this machine; none, and nothing started, on a bare one.
+
+    None where --on says another place.
+    """
     from containai.boxes import locate
 
+    if app.flags.get(Settings.box_on.key, LOCAL) not in ("", LOCAL):
+        return []
     return [_here(app, each) for each in locate.listed(app.engine)]
 
 
 def boxes_there(app: App) -> list[Placed]:
-    """Return the user's boxes on remote places, of which none is asked."""
-    return [_there(app, entry) for entry in every(app)]
+    """Return the user's boxes on remote places, of which none is asked; only those of --on.
+
+    Raises as `said`.
+    """
+    place = said(app)
+    return [_there(app, entry) for entry in every(app) if place in ("", entry.place)]
 
 
 def _here(app: App, box: Box) -> Placed:
@@ -142,9 +154,54 @@ def _cannot(what: str, place: str, hint: str) -> None:
     cannot(what, place, hint)
 
 
+def here(app: App, target: Target) -> Box:
+    """Return the box that a target stands for, to enter it, which has to be of this machine.
+
+    Raises as `locate.existing`, and as `found`.
+    """
+    from containai.boxes import locate
+
+    found(app, target)
+    return locate.existing(app.engine, target, to_enter=True)
+
+
 def found(app: App, target: Target) -> Entry | None:
-    """Return the box on a remote place that a target stands for, or None."""
-    return record.find(app.layout, target)
+    """Return the box on a remote place that a target stands for, or None.
+
+    Raises BoxNotFoundError where it is not where --on says, and as `said`.
+    """
+    place, entry = said(app), record.find(app.layout, target)
+    if not place or place == (entry.place if entry is not None else LOCAL):
+        return entry
+    name, there = _named(app, target, entry)
+    if not there:
+        raise BoxNotFoundError(f"there is no box {name!r} on {place}", hint="see: cai ls")
+    raise BoxNotFoundError(
+        f"the box {name!r} is not on {place}, but on {_shown(there)}",
+        hint="leave out --on, or name another box; see: cai ls",
+    )
+
+
+def _named(app: App, target: Target, entry: Entry | None) -> tuple[str, str]:
+    """Return what the box of a target is called, and where it is as far as files say, or ""."""
+    if entry is not None:
+        return entry.name, entry.place
+    path = workspaces.resolve(app.layout, target.path, force=True, exact=target.is_exact).path
+    name = target.name or workspaces.box_name(path, app.layout.uid)
+    return name, LOCAL if os.path.exists(app.layout.ssh_block(name)) else ""
+
+
+def said(app: App) -> str:
+    """Return the place that --on says, "" where it says none.
+
+    Raises UsageError for one that nobody has added.
+    """
+    place = app.flags.get(Settings.box_on.key, "")
+    if place not in ("", LOCAL) and all(entry.place != place for entry in every(app)):
+        from containai.incus import store
+
+        store.find(app.layout, place)
+    return place
 
 
 def every(app: App) -> list[Entry]:
@@ -167,6 +224,6 @@ def has_places(app: App) -> bool:
 
 def is_there_already(app: App, target: Target) -> bool:
     """Whether a flag says of a target's box the place where it is: nothing is to be done for it."""
-    said = app.settings.flagged(Settings.box_on)
+    flag = app.settings.flagged(Settings.box_on)
     entry = record.find(app.layout, target)
-    return entry is not None and said == entry.place == session.place_of(app.layout, entry.name)
+    return entry is not None and flag == entry.place == session.place_of(app.layout, entry.name)

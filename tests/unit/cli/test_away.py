@@ -7,9 +7,16 @@ import pytest
 
 from containai.away import record
 from containai.away.record import Entry
+from containai.boxes.target import Target
 from containai.boxes.workspace import box_name
 from containai.cli import command, main, registry
-from containai.errors import NotThereError, UsageError
+from containai.errors import (
+    BoxNotFoundError,
+    ContainAIError,
+    NameTakenError,
+    NotThereError,
+    UsageError,
+)
 from containai.ssh import hosts
 
 ROWS = registry.every()
@@ -89,6 +96,7 @@ def done(app, path, words):
     (row,) = (row for row in ROWS if row.path == path)
     asked = command.parse(row, words)
     app.flags = asked.flags
+    app.__dict__.pop("settings", None)
     return row.run(app, **asked.keywords)
 
 
@@ -117,6 +125,59 @@ def test_what_is_not_done_there_says_so_and_asks_nobody(away, path):
     assert "work" in str(raised.value)
     assert raised.value.hint
     assert away.docker.requests == []
+
+
+#: With these `--on` says where a box is to be made.
+MAKING = {"run", "shell", "code"}
+TAKES_ON = {path: words for path, words in (THERE | KNOWN | HERE).items() if path not in MAKING}
+
+
+@pytest.mark.parametrize("path", THERE | KNOWN | HERE)
+def test_where_it_is_said_to_be_here_nobody_is_asked(away, path):
+    error = NameTakenError if path in MAKING else BoxNotFoundError
+    name = record.find(away.layout, Target()).name
+    with pytest.raises(error, match=f"'{name}' is .*on work") as raised:
+        done(away, path, ["--on=local", *(THERE | KNOWN | HERE)[path]])
+    assert raised.value.hint
+    assert away.docker.requests == []
+
+
+@pytest.mark.parametrize("path", TAKES_ON)
+def test_where_it_is_said_to_be_there_it_is_as_if_nothing_were_said(away, path):
+    said = []
+    for more in ([], ["--on=work"]):
+        try:
+            said.append(repr(done(away, path, [*more, *TAKES_ON[path]]).value))
+        except ContainAIError as raised:
+            said.append(str(raised))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("path", TAKES_ON)
+@pytest.mark.parametrize("place", ["work", "gone"])
+def test_a_box_of_this_machine_that_is_said_to_be_elsewhere(app, workspace, path, place):
+    name = app.add_box(workspace).name
+    record.put(app.layout, Entry("other", "work", "other", "/srv/other"))
+    app.docker.requests.clear()
+    said = {
+        "work": (BoxNotFoundError, f"the box '{name}' is not on work, but on this machine"),
+        "gone": (UsageError, "there is no remote place 'gone'"),
+    }
+    error, text = said[place]
+    with pytest.raises(error, match=text):
+        done(app, path, [f"--on={place}", *TAKES_ON[path]])
+    assert app.docker.requests == []
+
+
+def test_where_there_is_no_box_at_all(app, workspace):
+    record.put(app.layout, Entry("other", "work", "other", "/srv/other"))
+    with pytest.raises(BoxNotFoundError, match="there is no box 'none' on work"):
+        done(app, "stop", ["--on=work", "--name=none"])
+
+
+def test_a_check_of_the_machine_is_of_no_place(app):
+    with pytest.raises(UsageError, match="doctor: --on is of a box"):
+        done(app, "doctor", ["--on=work"])
 
 
 def test_the_command_is_named(away, monkeypatch, capsys):

@@ -170,7 +170,9 @@ class TestBringing:
             bringing.bring(app, FAR, Choice(), "", dry_run=False)
 
     def test_before_there_is_a_box_it_is_refused(self, app, workspace, login):
-        app.flags = {"box.on": "work"}
+        os.makedirs(app.layout.config_dir, exist_ok=True)
+        with open(app.layout.config_file, "w", encoding="utf-8") as file:
+            file.write('[box]\non = "work"\n')
         app.__dict__.pop("settings", None)
         with pytest.raises(NotThereError, match="data without its box"):
             bringing.bring(app, Target(), Choice(), "", dry_run=True)

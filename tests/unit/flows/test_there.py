@@ -1,12 +1,14 @@
 """A box on a remote place, by what a user does with it."""
 
+import json
+
 import pytest
 
 from containai.away import record
 from containai.boxes.box import Status
 from containai.boxes.logs import Wanted
 from containai.boxes.target import Target
-from containai.cli.commands import jobs, rm, start, stop
+from containai.cli.commands import jobs, ls, rm, start, stop
 from containai.errors import (
     BoxNotFoundError,
     ContainAIError,
@@ -17,6 +19,7 @@ from containai.errors import (
 )
 from containai.flows import away, away_work, enter, several, whereabouts
 from containai.flows.there import There
+from containai.host import files
 from containai.layout import LOCAL
 from containai.ssh import connect, hosts
 from harness.place import OWN, FakePlace
@@ -123,7 +126,7 @@ def test_it_has_snapshots(box):
 def test_what_is_only_done_here(app, places, workspace):
     with pytest.raises(NotThereError, match="that is not to be had on work"):
         whereabouts.only_here(app, WORK, "that", "leave it out")
-    app.flags = {"box.on": "work"}
+    files.write(app.layout.config_file, '[box]\non = "work"\n')
     app.__dict__.pop("settings", None)
     new = Target(name="new")
     whereabouts.only_here(app, new, "that", "leave it out")
@@ -180,6 +183,46 @@ class TestAll:
         assert [row["name"] for row in done.value] == ["at-home", "at-work"]
         assert [note.text for note in done.notes] == [str(dead)]
         assert done.code == EngineError.exit_code
+
+    @pytest.mark.parametrize(("place", "box"), [("local", "near"), ("work", "at-work")])
+    @pytest.mark.parametrize("command", [stop, rm])
+    def test_those_of_one_place(self, app, near, command, place, box):
+        app.flags = {"box.on": place}
+        near["home"].fails["every"] = self.SILENT
+        done = command.run(app, Target(), all=True)
+        assert ([row["name"] for row in done.value], done.code) == ([box], 0)
+        assert near["home"].asked == []
+
+    def test_those_of_a_place_that_nobody_added(self, app, near):
+        app.flags = {"box.on": "gone"}
+        for ask in (lambda: stop.run(app, Target(), all=True), lambda: ls.run(app, all=False)):
+            with pytest.raises(UsageError, match="no remote place 'gone'"):
+                ask()
+
+    @pytest.mark.parametrize(("place", "boxes"), [("local", ["near"]), ("work", ["at-work"])])
+    def test_a_list_of_one_place(self, app, near, place, boxes):
+        app.flags = {"box.on": place}
+        near["home"].fails["every"] = self.SILENT
+        listed = ls.run(app, all=False)
+        assert [row["name"] for row in listed.value] == boxes
+        assert listed.notes == []
+
+    def test_a_list_of_a_place_without_boxes(self, app, places):
+        app.flags = {"box.on": "work"}
+        record.put(app.layout, record.Entry("gone", "work", "gone", "/srv/gone"))
+        record.forget(app.layout, "at-work")
+        places["work"].boxes.clear()
+        assert [row["status"] for row in ls.run(app, all=False).value] == ["broken"]
+
+    def test_jobs_of_one_place(self, app, near):
+        app.flags = {"box.on": "work"}
+        job = {
+            "name": "make-1", "status": "running", "code": None, "when": 5.5, "created": 1,
+            "restarts": 0, "command": ["make"], "terminal": False, "restart": "no", "calendar": "",
+        }  # fmt: skip
+        app.machine.answer("ssh", out=json.dumps({"jobs": [job]}))
+        assert [row["box"] for row in jobs.run(app, Target(), all=True).value] == ["at-work"]
+        assert near["home"].asked == []
 
     def test_where_nothing_answers_that_is_all(self, app, places, dead):
         for place in places.values():

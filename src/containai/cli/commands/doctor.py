@@ -32,6 +32,9 @@ def run(
         if fix or dry_run or all or report is not None:
             raise UsageError("doctor: --attack goes alone", hint="cai doctor --attack [BOX]")
         return _attack(app, Target(name=attack or None))
+    if box is None and "box.on" in app.flags:
+        hint = "the box, too: cai doctor BOX --on PLACE; of a server: cai remote doctor PLACE"
+        raise UsageError("doctor: --on is of a box", hint=hint)
     from containai.flows import doctor
     from containai.provision import apply
 

@@ -8,9 +8,10 @@ from containai.cli.report import Report
 
 def run(app: App, target: Target, *, off: bool) -> Report:
     """Mark a box, so that it is never pruned."""
-    from containai.boxes import keeping, locate
+    from containai.boxes import keeping
+    from containai.flows import whereabouts
 
-    box = locate.existing(app.engine, target, to_enter=True)
+    box = whereabouts.here(app, target)
     if off:
         keeping.forget(app.layout, box.name)
     else:

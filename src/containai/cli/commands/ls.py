@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
-from containai.cli.command import Argument, Command, Example
+from containai.cli.command import ON, Argument, Command, Example
 from containai.cli.report import Note, Report, Table
 from containai.layout import LOCAL
 
@@ -30,12 +30,13 @@ def run(
 
     if spares:
         return _spares(app)
-    listed = locate.listed(app.engine, everybodys=all)
+    place = whereabouts.said(app)
+    listed = locate.listed(app.engine, everybodys=all) if place in ("", LOCAL) else []
     answers: list[Answer] = []
-    if whereabouts.has_places(app):
+    if place != LOCAL and whereabouts.has_places(app):
         from containai.flows import away_look
 
-        answers = away_look.listed(app, everybodys=all)
+        answers = away_look.listed(app, everybodys=all, on=place)
     there = [each for answer in answers for each in answer.boxes]
     notes = [
         Note(f"{box.name}: {problem}", f"remove it: cai rm --name {box.name}")
@@ -46,7 +47,8 @@ def run(
     notes += [Note(each.problem, each.hint) for each in answers if each.problem]
     notes += [Note(f"{each.name}: {text}") for each in there for text in each.problems]
     if not listed and not there:
-        notes.append(Note("there are no boxes yet", "make one: cai run"))
+        where = (f" on {place}", f" --on {place}") if place else (" yet", "")
+        notes.append(Note(f"there are no boxes{where[0]}", f"make one: cai run{where[1]}"))
     older = _older(app, listed)
     if older:
         hint = f"make it anew, which asks first: cai run --fresh --name {older[0]}"
@@ -166,6 +168,7 @@ COMMANDS = (
         group="boxes",
         arguments=(
             Argument("--all", "list other users' boxes as well"),
+            ON._replace(help="list those of one place: local, or a remote one"),
             Argument("--load", "with the memory and processors they use now"),
             Argument("--size", "with what they take on disk, which takes its time"),
             Argument("--spares", "list those that wait for a workspace, and nothing else"),
