@@ -63,6 +63,8 @@ class AwayBoxes:
         self.variables = variables
         self.forward_agent = forward_agent
         self.seconds = max(seconds, _BOOT)
+        #: Whether a control connection was opened: it has nothing yet but sessions.
+        self.has_connected = False
 
     def bring_up(
         self,
@@ -298,6 +300,7 @@ class AwayBoxes:
             if self.place.run(entry.instance, connecting.LET_IN, f"{public}\n".encode()).code:
                 raise
             connected()
+        self.has_connected = True
 
     def _give(self, entry: Entry, was: Status, say: Callable[[str], None]) -> None:
         """Have a box know its user's variables where it knows others."""

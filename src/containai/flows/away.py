@@ -81,7 +81,14 @@ def started(app: App, entry: Entry) -> Workspace:
 
 
 def _fill(app: App, boxes: AwayBoxes, name: str, workspace: Workspace) -> None:
-    """Have the work in a box that has none of it yet; only then the warm way leads there."""
+    """Have what is beside sessions, and the work in a box that has none of it yet.
+
+    Only then the warm way leads there.
+    """
+    if boxes.has_connected:
+        from containai.flows import beside
+
+        beside.have(app, name)
     away_work.send_first(app, name, workspace)
     boxes.settle(name, workspace)
 

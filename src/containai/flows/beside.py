@@ -6,7 +6,7 @@ import sys
 from containai.app import App
 from containai.errors import ContainAIError
 from containai.host.proc import ENDS_WITH_US
-from containai.ssh import forwarding, signing
+from containai.ssh import forwarding, session, signing
 
 
 def have(app: App, name: str) -> None:
@@ -51,8 +51,14 @@ def without_proxies(app: App) -> list[str]:
 def _agent(app: App, name: str) -> list[str]:
     """Have a box's own agent sign for the hosts of the setting, or for none any more."""
     hosts = app.settings.ssh_forward_agent
+    place = session.place_of(app.layout, name)
+    if isinstance(hosts, tuple) and place:
+        # It ends with a process of its box, and what is on the server has the box's host key, too.
+        names = ", ".join(hosts)
+        return [f"ssh.forward_agent: {name} has no agent: one for {names} alone is not for {place}"]
     if not isinstance(hosts, tuple):
-        signing.end(app.host, name)
+        if not place:
+            signing.end(app.host, name)
         return []
     container = app.engine.container(name)
     if container is None or not container.pid:

@@ -1,6 +1,8 @@
 """A box on a remote place, by what a user does with it."""
 
 import json
+import os
+import socket
 
 import pytest
 
@@ -112,6 +114,65 @@ def test_work_is_carried_over_ssh(app, box, places, workspace):
     reach, carried = box.carry()
     assert (reach.box, carried) == ("at-work", str(workspace))
     assert ("start", "at-work") in places["work"].asked
+
+
+def says(app, text):
+    os.makedirs(app.layout.config_dir, exist_ok=True)
+    with open(app.layout.config_file, "w", encoding="utf-8") as file:
+        file.write(text)
+    app.__dict__.pop("settings", None)
+
+
+@pytest.fixture
+def connected(app):
+    """The directory of control sockets, which a connection makes."""
+    files.private_directory(app.layout.control_dir)
+
+
+def forwarded(app):
+    """Return what was asked of control connections."""
+    return [words[words.index("forward") + 1 :] for words in app.machine.ran if "forward" in words]
+
+
+def test_ports_of_the_settings_stand_as_long_as_its_connection(
+    app, box, places, connected, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    says(app, f'[ssh]\nlocal_forward = ["{port}:80"]\nremote_forward = ["5432"]\n')
+    places["work"]._set("at-work", status=Status.STOPPED)
+    box.start()
+    assert forwarded(app) == [
+        ("-L", f"localhost:{port}:localhost:80", "--", "box"),
+        ("-R", "localhost:5432:localhost:5432", "--", "box"),
+    ]
+    # A connection that stands has them.
+    monkeypatch.setattr(connect, "stands", lambda layout, box: True)
+    box.start()
+    assert len(forwarded(app)) == 2
+    assert app.docker.requests == []
+
+
+def test_a_port_of_the_settings_that_is_taken_is_said_and_it_is_entered(
+    app, box, places, connected
+):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        says(app, f'[ssh]\nlocal_forward = ["{port}"]\n')
+        assert box.enter(["true"], []).box == "at-work"
+    [told] = [text for text in app.user.told if "local_forward" in text]
+    assert told.startswith(f"cai: port {port} is not forwarded (ssh.local_forward): somebody")
+
+
+def test_an_agent_for_some_hosts_alone_is_not_to_be_had(app, box, places):
+    says(app, '[ssh]\nforward_agent = ["github.com"]\n')
+    box.start()
+    assert "ForwardAgent no" in box.block().text
+    [told] = [text for text in app.user.told if "forward_agent" in text]
+    assert "at-work has no agent: one for github.com alone is not for work" in told
+    says(app, "[ssh]\nforward_agent = true\n")
+    whereabouts.box(app, WORK).start()
+    assert "ForwardAgent yes" in box.block().text
 
 
 def test_it_has_snapshots(box):
