@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from containai.app import App
+from containai.away import telling
 from containai.errors import DamagedError, RemoteError, RemoteIdentityError, UsageError
 from containai.host.background import Background
 from containai.incus import certificate, instances, known, server, store, tls, token
@@ -274,7 +275,7 @@ def ask(app: App, name: str, call: Callable[[Incus], Value]) -> Value:
     """
     remote = store.find(app.layout, name)
     try:
-        with client(app, remote) as incus:
+        with telling.told(name, remote.project), client(app, remote) as incus:
             return call(incus)
     except OtherCertificateError as other:
         if not app.at_terminal:
@@ -283,7 +284,7 @@ def ask(app: App, name: str, call: Callable[[Incus], Value]) -> Value:
         if not app.ui.ask(f"Is that {name} still?", beforehand=False):
             raise
         store.keep(app.layout, remote._replace(pin=other.shown))
-    with client(app, store.find(app.layout, name)) as incus:
+    with telling.told(name, remote.project), client(app, store.find(app.layout, name)) as incus:
         return call(incus)
 
 
