@@ -88,6 +88,8 @@ class Command(NamedTuple):
     more: str = ""
     #: It has PATH and --name, and `run` gets them as `target`.
     has_target: bool = False
+    #: It is of boxes, none of which it names, and has --on.
+    of_place: bool = False
     #: What follows `--` goes to `run` as `command`: "" is refused, "optional" or "required".
     remainder: str = ""
     #: It returns a value, and has --json.
@@ -130,7 +132,7 @@ def _place(text: str) -> str:
 #: Of commands for which no setting says it: where the box has to be, or boxes that are meant.
 ON = Argument(
     "--on",
-    "only where it is there: local, or a remote place",
+    "only there: local, or a remote place",
     metavar="PLACE",
     parse=_place,
     kind="places",
@@ -152,16 +154,16 @@ def arguments(command: Command) -> list[Argument]:
     """Return all arguments of a command, those included that come from its flags."""
     target = [NAME, PATH] if command.has_target else []
     common = [YES] * command.asks + [JSON] * command.has_value
-    settings = _settings(command)
-    target += [ON] * _is_of_box(command, settings)
-    every = [*command.arguments, *map(_of_setting, settings), *target, *common]
+    target += [ON] * _says_where(command)
+    every = [*command.arguments, *map(_of_setting, _settings(command)), *target, *common]
     return sorted(every, key=lambda argument: (not argument.is_option, argument.last))
 
 
-def _is_of_box(command: Command, settings: Sequence[Setting[Any]]) -> bool:
-    """Whether a command is of a box that is there, and so can be told where that has to be."""
-    names = command.has_target or any(each.name in _BOXES for each in command.arguments)
-    return names and not any(row.key == _WHERE for row in settings)
+def _says_where(command: Command) -> bool:
+    """Whether it has ON; where one is made, a flag of a setting says."""
+    is_of_box = command.has_target or any(each.name in _BOXES for each in command.arguments)
+    makes = any(row.key == _WHERE for row in _settings(command))
+    return command.of_place or (is_of_box and not makes)
 
 
 def _settings(command: Command) -> list[Setting[Any]]:
@@ -197,8 +199,8 @@ def parse(command: Command, words: Sequence[str]) -> Asked:
             f"{command.path} needs a COMMAND", hint=f"for example: {_example(command)}"
         )
     said = {row.key: given.pop(_of_setting(row).keyword) for row in _settings(command)}
-    if _WHERE not in said:
-        said[_WHERE] = given.pop(ON.keyword, None)
+    if _says_where(command):
+        said[_WHERE] = given.pop(ON.keyword)
     flags = {key: text for key, text in said.items() if text is not None}
     if command.has_target:
         given["target"] = Target(given.pop(PATH.keyword), given.pop(NAME.keyword))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from containai.app import App
-from containai.cli.command import ON, Argument, Command, Example
+from containai.cli.command import Argument, Command, Example
 from containai.cli.report import Note, Report, Table
 from containai.layout import LOCAL
 
@@ -168,7 +168,6 @@ COMMANDS = (
         group="boxes",
         arguments=(
             Argument("--all", "list other users' boxes as well"),
-            ON._replace(help="list those of one place: local, or a remote one"),
             Argument("--load", "with the memory and processors they use now"),
             Argument("--size", "with what they take on disk, which takes its time"),
             Argument("--spares", "list those that wait for a workspace, and nothing else"),
@@ -180,5 +179,6 @@ COMMANDS = (
         ),
         more="A broken one is listed with what is wrong, and one from an older image as such. "
         "Those on remote places are among them, and a place that does not answer is named.",
+        of_place=True,
     ),
 )
