@@ -26,8 +26,8 @@ class Hole(NamedTuple):
 #: was written down: it is in what comes next there.
 HOLES = (
     Hole(
-        "CVE-2026-130774",
-        "a box that is rebuilt before its first start has no ids of its own: root of the server",
+        "CVE-2026-130773",
+        "a user of a project makes networks of the whole server, which run programs as its root",
         ((6, 0, 8), (7, 0, 3), (7, 6)),
         ("6.0.4-2+deb13u12", "7.0.2-3"),
     ),

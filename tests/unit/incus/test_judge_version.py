@@ -53,11 +53,11 @@ def test_a_version_without_known_holes(version):
 @pytest.mark.parametrize(
     ("version", "cve", "more"),
     [
-        ("7.5", "CVE-2026-130774", ""),
-        ("6.0.7", "CVE-2026-130774", ""),
-        ("7.0.1", "CVE-2026-130774", "and 2 of before"),
-        ("6.14", "CVE-2026-130774", f"and {len(HOLES) - 1} of before"),
-        ("6.0.5", "CVE-2026-130774", f"and {len(HOLES) - 1} of before"),
+        ("7.5", "CVE-2026-130773", ""),
+        ("6.0.7", "CVE-2026-130773", ""),
+        ("7.0.1", "CVE-2026-130773", "and 2 of before"),
+        ("6.14", "CVE-2026-130773", f"and {len(HOLES) - 1} of before"),
+        ("6.0.5", "CVE-2026-130773", f"and {len(HOLES) - 1} of before"),
     ],
 )
 def test_a_version_with_known_holes_is_wrong(version, cve, more):
@@ -86,7 +86,7 @@ def test_a_package_of_debians_that_is_mended(package):
 def test_of_one_that_was_not_when_it_was_noted_nobody_knows_what_is_there_now(package):
     found = of(package.partition("-")[0], package)
     assert found.is_unknown
-    assert found.seen.startswith(f"{package} has CVE-2026-130774")
+    assert found.seen.startswith(f"{package} has CVE-2026-130773")
     assert "incus project set boxes" in found.hint
     assert "apt-get install incus-base" in found.hint
 
