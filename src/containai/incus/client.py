@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from containai.incus.errors import (
     CutError,
+    ForgottenError,
     GarbageError,
     IncusError,
     NotFoundError,
@@ -159,7 +160,7 @@ class Incus:
         """Wait until an operation has ended; return it. `operation` is its id.
 
         Raises OperationError where it failed or was cancelled; TimedOutError after `timeout`
-        seconds, when it is cancelled if that can be; NotFoundError where the server has forgotten
+        seconds, when it is cancelled if that can be; ForgottenError where the server has forgotten
         it, which it does 5 s after its end and at a restart: look at what it was to make.
         """
         end = time.monotonic() + timeout
@@ -175,6 +176,11 @@ class Incus:
                     raise
                 time.sleep(min(_PAUSE, left))
                 continue
+            except NotFoundError:
+                # No such thing was not found: who asked would take that for what is gone.
+                raise ForgottenError(
+                    "the server was started again in the middle, and has forgotten what it was at"
+                ) from None
             broken = math.inf
             status = seen.get("status_code")
             if isinstance(status, int) and status >= SUCCESS:

@@ -4,6 +4,7 @@
     └── IncusError            `code` is the HTTP status, 0 for none; `text` the server's own words
         ├── UnreachableError      no address answers: nothing was sent
         ├── CutError              the connection broke: what was asked may be done, or not
+        │   └── ForgottenError        an operation is not known any more: the same
         ├── TimedOutError         no answer in time: the same
         ├── GarbageError          what came is no answer of Incus
         ├── UnavailableError      503: it starts, or stops
@@ -50,6 +51,10 @@ class CutError(IncusError):
     """The connection broke before the answer was whole."""
 
     advice = "look at what there is, and try again: what was asked may be done"
+
+
+class ForgottenError(CutError):
+    """The server does not know any more what became of an operation, as after a restart."""
 
 
 class TimedOutError(IncusError):

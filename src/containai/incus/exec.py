@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from containai.incus import websocket
 from containai.incus.client import Incus
 from containai.incus.errors import (
+    ForgottenError,
     GarbageError,
     IncusError,
-    NotFoundError,
     OperationError,
     TimedOutError,
 )
@@ -189,7 +189,7 @@ class _Outcome:
         ended = self._ended
         if isinstance(ended, dict):
             return _code(ended.get("metadata"))
-        if isinstance(ended, NotFoundError):
+        if isinstance(ended, ForgottenError):
             raise IncusError("the server has forgotten how the command ended", code=404)
         if isinstance(ended, OperationError):
             for text, code in _UNSTARTED.items():

@@ -10,10 +10,10 @@ from containai.errors import (
     RemoteError,
     RemoteIdentityError,
 )
-from containai.incus.errors import ForbiddenError, UnreachableError
+from containai.incus.errors import ForbiddenError, ForgottenError, UnreachableError
 from containai.incus.known import Remote
 from containai.incus.tls import Address
-from harness.incus_server import Fault
+from harness.incus_server import Fault, Operation
 
 ORDER = Order(
     "api-1", "api", "/srv/api", "f" * 64, "full", "ssh-ed25519 KEY",
@@ -174,3 +174,14 @@ def test_an_image_that_only_the_administrator_may_bring(place, server, tmp_path)
             str(tmp_path / "m"), str(tmp_path / "r"), "e" * 64, lambda text, share: None
         )
     assert "features.images" in raised.value.hint
+
+
+def test_a_removal_that_the_server_forgot_is_none(place, there, server):
+    made(place)
+    forgotten = Operation()
+    server.faults[f"GET /1.0/operations/{forgotten.id}/wait"] = Fault("status", 404, "not found")
+    server.faults[f"GET /1.0/operations/{forgotten.id}"] = Fault("status", 404, "not found")
+    one = there._one
+    there._one = lambda asked, *rest: forgotten if asked.method == "DELETE" else one(asked, *rest)
+    with pytest.raises(ForgottenError, match=r"^work: the server was started again"):
+        place.remove("api-1")

@@ -5,6 +5,7 @@ import pytest
 from containai.incus.errors import (
     CutError,
     ForbiddenError,
+    ForgottenError,
     GarbageError,
     NotFoundError,
     OperationError,
@@ -81,8 +82,11 @@ def test_what_is_cancelled(incus, operation, version):
 
 
 def test_what_the_server_has_forgotten(server, incus):
-    with pytest.raises(NotFoundError):
+    """It is not that there is no such thing: nobody takes it for something that is gone."""
+    with pytest.raises(ForgottenError, match="started again in the middle") as caught:
         incus.wait("nothing")
+    assert not isinstance(caught.value, NotFoundError)
+    assert "try again" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", ["before", "mid", "status"])
@@ -155,7 +159,7 @@ def test_an_operation_that_is_none(server, incus):
 
 
 def test_names_are_only_names(server, incus):
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ForgottenError):
         incus.wait("../instances?x=/y")
     until(lambda: server.asked)
     assert server.asked[-1].path == "/1.0/operations/..%2Finstances%3Fx%3D%2Fy/wait"
