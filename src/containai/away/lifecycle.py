@@ -85,7 +85,7 @@ class AwayBoxes:
         with self.held(name):
             client.check(self.host)
             entry = Entry(name, self.place.name, "", workspace.path)
-            entry, seen = self._looked(entry)
+            entry, seen = self.looked(entry)
             if seen is not None and (fresh or not seen.is_whole):
                 if not fresh:
                     say(f"removing what an interrupted start left of {name}")
@@ -194,8 +194,12 @@ class AwayBoxes:
         path = os.path.join(self.layout.state_dir, "away", f"{name}.lock")
         return files.lock(path, wait=_WAIT, what=f"the box {name}")
 
-    def _looked(self, entry: Entry) -> tuple[Entry, Seen | None]:
-        """Return what a box is called on its place, and the box if it is there."""
+    def looked(self, entry: Entry) -> tuple[Entry, Seen | None]:
+        """Return what a box is called on its place, and the box if it is there.
+
+        Raises NameTakenError for a name that another box has, and BoxStartError where its node is
+        away.
+        """
         known = record.every(self.layout).get(entry.name)
         if known is not None and known.place != self.place.name:
             raise NameTakenError(

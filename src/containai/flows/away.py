@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from containai.app import App
 from containai.away import limits
@@ -20,10 +21,19 @@ from containai.flows.whereabouts import Where
 from containai.ssh.session import Session
 
 
-def brought_up(
-    app: App, target: Target, command: Sequence[str], wanted: Wanted, place: Where
-) -> Session:
-    """Return the session in a box on a remote place; make and start whatever is missing."""
+class Ordered(NamedTuple):
+    """A box as it is wanted; `making` are limits of a new one, `asked` those that flags say."""
+
+    app: App
+    boxes: AwayBoxes
+    workspace: Workspace
+    name: str
+    making: limits.Wanted
+    asked: dict[str, str]
+
+
+def ordered(app: App, target: Target, wanted: Wanted, place: Where) -> Ordered:
+    """Return the box that is wanted on a remote place. Raises for what it cannot be."""
     workspace, name = _meant(app, target, wanted, place.entry)
     if place.entry is None and not target.here:
         refusing.moved(app, workspace)
@@ -32,7 +42,14 @@ def brought_up(
     flagged = app.settings.flagged
     making = limits.wanted(app.settings.value, flagged, place.place)
     asked = limits.wanted(flagged, flagged, place.place)
-    boxes = app.away(place.place)
+    return Ordered(app, app.away(place.place), workspace, name, making, asked.config)
+
+
+def brought_up(
+    app: App, target: Target, command: Sequence[str], wanted: Wanted, place: Where
+) -> Session:
+    """Return the session in a box on a remote place; make and start whatever is missing."""
+    app, boxes, workspace, name, making, asked = ordered(app, target, wanted, place)
     if wanted.fresh and place.entry is not None:
         _agreed(app, boxes, place.entry)
 
@@ -52,7 +69,7 @@ def brought_up(
         make,
         lambda: app.ui.step(f"box {name}", 1, 1),
         fresh=wanted.fresh,
-        asked=asked.config,
+        asked=asked,
     )
     _fill(app, boxes, name, workspace)
     if is_made:

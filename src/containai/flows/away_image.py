@@ -43,6 +43,20 @@ def fingerprint(app: App, place: Place, recipe: Recipe) -> str:
     return _brought(app, place, recipe, image)
 
 
+def previewed(app: App, place: Place, recipe: Recipe) -> list[str]:
+    """Return what `fingerprint` would do, a line each; the place is asked, and not changed."""
+    known = _known(app).get(incus.key(recipe), "")
+    if known and place.has_image(known):
+        return []
+    there = place.named_image(incus.alias(recipe))
+    bring = f"bring it to {place.name}, unless that has it by its fingerprint"
+    if _here(app, recipe) is not None:
+        return [f"pack the image {recipe.name} of this machine, and {bring}"]
+    if there:
+        return [f"ask whether what {place.name} calls {incus.alias(recipe)} is to be the image"]
+    return [f"make the image {recipe.name} on this machine, pack it, and {bring}"]
+
+
 def _here(app: App, recipe: Recipe) -> "Image | None":
     """Return the image of this machine's engine, which is not started for that."""
     from containai.engine import daemon

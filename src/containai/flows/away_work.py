@@ -21,14 +21,18 @@ def reach(app: App, name: str) -> Reach:
 def send_first(app: App, name: str, workspace: Workspace) -> None:
     """Bring the work into a box that has none of it yet; what was cut off before is done again."""
     way = reach(app, name)
-    with state.held(app.layout, name) as place:
-        has_it = place.load("", "").workspace != ""
-    if has_it:
-        return
+    with state.held(app.layout, name):
+        if is_sent(app, name):
+            return
     told = Told(app.ui, f"the work of {workspace.path}")
     done = exchange.push(app.host, app.layout, way, workspace.path, tell=told)
     for each in done.left_out:
         app.ui.tell(f"cai: {each.name} stayed here: {each.why}\n")
+
+
+def is_sent(app: App, name: str) -> bool:
+    """Whether a box has had its workspace's work. Nothing is written for that."""
+    return state.seen(app.layout, name).workspace != ""
 
 
 def unfetched(app: App, entry: Entry) -> str:

@@ -50,6 +50,29 @@ class Outline(NamedTuple):
         return "".join(f"{name:11}  {text}\n" for name, text in rows)
 
 
+class Elsewhere(NamedTuple):
+    """A box on a remote place as it is to be. `on` is the place, and its node if that is known."""
+
+    box: str
+    fate: Fate
+    image: str
+    workspace: str
+    on: str
+    limits: str
+
+    def describe(self, command: Sequence[str]) -> str:
+        """See `Outline`."""
+        rows = [
+            ("box", f"{self.box} ({self.fate})"),
+            ("image", self.image),
+            ("workspace", self.workspace),
+            ("on", self.on),
+            ("limits", self.limits),
+            ("command", shlex.join(command) or "a shell"),
+        ]
+        return "".join(f"{name:11}  {text}\n" for name, text in rows)
+
+
 def of_new(made: BoxSpec, fate: Fate, data: Fate) -> Outline:
     """Return the outline of a box that is to be made."""
     return Outline(

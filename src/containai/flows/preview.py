@@ -27,8 +27,8 @@ from containai.boxes.spec import create_arguments, data_labels
 from containai.boxes.target import Target
 from containai.boxes.workspace import Workspace
 from containai.engine import configuration, daemon
-from containai.flows import admission, enter, outline, refusing, setup, workspace_image
-from containai.flows.outline import Fate, Outline
+from containai.flows import admission, enter, outline, refusing, setup, whereabouts, workspace_image
+from containai.flows.outline import Elsewhere, Fate, Outline
 from containai.host import files, services
 from containai.images import build, dockerfile
 from containai.images.recipe import Recipe
@@ -38,7 +38,7 @@ from containai.trust import Trust
 from containai.work.actions import Action, Later, Run
 
 #: What stands for a key that is yet to be made or asked for.
-_LATER = "(known only later)"
+LATER = "(known only later)"
 
 
 class Shown(NamedTuple):
@@ -65,7 +65,7 @@ class Preview(NamedTuple):
     argv: Sequence[str] | None = None
     create: Sequence[str] | None = None
     #: What the box is to be, where that is known.
-    outline: Outline | None = None
+    outline: Outline | Elsewhere | None = None
 
     def describe(self, command: Sequence[str] = ()) -> str:
         """Return all of it, as a dry run prints it; `command` is what runs in the box."""
@@ -76,10 +76,15 @@ class Preview(NamedTuple):
 
 def preview(app: App, target: Target, command: Sequence[str], wanted: enter.Wanted) -> Preview:
     """Return what `enter.made` would do. Raises as that does for what can be seen beforehand."""
+    place = whereabouts.where(app, target)
+    if place is not None:
+        from containai.flows import away_preview
+
+        return away_preview.preview(app, target, command, wanted, place)
     entered = enter.made_at_once(app, target, command, wanted)
     if entered is not None:
         name = entered.box
-        return Preview(name, Status.RUNNING, (), _text(entered), outline=_running(app, name))
+        return Preview(name, Status.RUNNING, (), text(entered), outline=_running(app, name))
     if not enter.has_engine(app):
         return _set_up(app, target, wanted)
     if not daemon.answering(app.host):
@@ -133,15 +138,18 @@ def _planned(app: App, image: Recipe, trust: Trust) -> Preview:
 
 def _built(app: App, image: Recipe, trust: Trust) -> list[Action | Shown]:
     """Return what has the image of a workspace's own Dockerfile, where it is not there."""
-    shown: list[Action | Shown] = []
-    if trust is not Trust.YES:
-        shown.append(Shown(f"ask whether {dockerfile.PATH} is trusted"))
+    shown: list[Action | Shown] = [*trusted(trust)]
     layer = workspace_image.layer_of(image)
     is_there = layer == image or build.exists(app.engine, image)
     if not is_there:
         words = app.engine.argv(*build.build_words(image, build.upon(layer)))
         shown.append(Shown(f"build {dockerfile.PATH}, which is on stdin", f"$ {shlex.join(words)}"))
     return shown
+
+
+def trusted(trust: Trust) -> list[Shown]:
+    """Return what is asked about a workspace's own Dockerfile."""
+    return [] if trust is Trust.YES else [Shown(f"ask whether {dockerfile.PATH} is trusted")]
 
 
 def _engine_start(app: App) -> Shown:
@@ -161,17 +169,17 @@ def _made(
     removing = design.removing(container) if container is not None else []
     tidying = design.tidying(lookup.forgotten_volumes(app.engine, order.name))
     create = Run(app.engine.argv(*create_arguments(made)), root=app.engine.needs_root)
-    authorized = (files.read(f"{app.layout.ssh_key}.pub") or _LATER).strip()
+    authorized = (files.read(f"{app.layout.ssh_key}.pub") or LATER).strip()
     told = telling.told(app.host, order.name)
     given = maker.given(app.host, order, around.shown(told), authorized)
-    given |= design.host_key(_LATER, _LATER)
+    given |= design.host_key(LATER, LATER)
     given |= {
         path: (app.boxes.variables().shown, mode)
         for path, (_, mode) in app.boxes.variables().files.items()
     }
     actions = (
         *_requests(app, removing),
-        *_keys(app),
+        *keys(app),
         *_requests(app, tidying),
         *_volume(app, order),
         *(Shown(f"make {os.path.join(*path)}") for path in order.places.directories),
@@ -187,12 +195,12 @@ def _made(
             for path in given
         ),
         *((Shown(preloaded.COPYING),) if preloaded.exist(app.engine) else ()),
-        *_published(app, order.name, made.ssh_port, order.workspace, _LATER, told, made.start),
+        *_published(app, order.name, made.ssh_port, order.workspace, LATER, told, made.start),
         *_requests(app, [("start", order.name)]),
-        _connection(app, order.name),
+        connection(app, order.name),
         *_brought(app, order),
     )
-    argv = _text(enter.in_box(app.layout, order.name, order.workspace, command, send, made.start))
+    argv = text(enter.in_box(app.layout, order.name, order.workspace, command, send, made.start))
     data = Fate.CREATED if volumes.get(app.engine, order.data) is None else Fate.KEPT
     seen = outline.of_new(made, Fate.CREATED, data)
     return Preview(order.name, left.status if left else None, actions, argv, create.argv, seen)
@@ -262,14 +270,14 @@ def _woken(
     actions = (
         *_requests(app, limiting.requests(app.engine, box, enter.asked(app))),
         *_requests(app, [request for request in requests if request not in starting]),
-        *_keys(app),
+        *keys(app),
         *_told(app, box, told, runs=not starting),
         *_given(app, box, runs=not starting),
-        *_published(app, box.name, box.ssh_port, workspace, pinned or _LATER, told, box.start),
+        *_published(app, box.name, box.ssh_port, workspace, pinned or LATER, told, box.start),
         *_requests(app, starting),
-        _connection(app, box.name),
+        connection(app, box.name),
     )
-    argv = _text(enter.in_box(layout, box.name, workspace, command, send, box.start))
+    argv = text(enter.in_box(layout, box.name, workspace, command, send, box.start))
     container = app.engine.container(box.container)
     fate = Fate.STARTED if starting else Fate.KEPT
     seen = outline.of_there(box, container, fate, enter.asked(app)) if container else None
@@ -288,7 +296,8 @@ def _requests(app: App, requests: Iterable[Request]) -> list[Run]:
     return [Run(app.engine.argv(*words), root=app.engine.needs_root) for words in requests]
 
 
-def _keys(app: App) -> list[Action]:
+def keys(app: App) -> list[Action]:
+    """Return what has the user's own key, where there is none."""
     finding = Keys().check(app.host)
     return Keys().plan(app.host, finding)
 
@@ -327,11 +336,13 @@ def _published(
     ]
 
 
-def _connection(app: App, name: str) -> Shown:
+def connection(app: App, name: str) -> Shown:
+    """Return what opens the connection that sessions share."""
     argv = connect.master_argv(app.layout, name, "LOG", seconds=app.settings.ssh_timeout)
     title = "wait for sshd, and open the connection that sessions share; LOG is a file that goes"
     return Shown(title, f"$ {shlex.join(argv)}")
 
 
-def _text(entered: session.Session) -> list[str]:
+def text(entered: session.Session) -> list[str]:
+    """Return the command line of a session."""
     return [os.fsdecode(word) for word in entered.argv]

@@ -101,10 +101,19 @@ class Place(NamedTuple):
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def _top(layout: Layout) -> str:
+    return os.path.join(layout.state_dir, "transfer")
+
+
+def seen(layout: Layout, box: str) -> State:
+    """Return what is known of a box's exchange, as files say it; nothing is written for that."""
+    return Place(os.path.join(_top(layout), box)).load("", "")
+
+
 @contextlib.contextmanager
 def held(layout: Layout, box: str) -> Iterator[Place]:
     """Have what is known of a box to ourselves."""
-    top = os.path.join(layout.state_dir, "transfer")
+    top = _top(layout)
     files.private_directory(top)
     with files.lock(f"{top}/{box}.lock", wait=_WAIT, what=f"the work of {box}"):
         directory = os.path.join(top, box)

@@ -194,7 +194,7 @@ def test_what_a_box_there_cannot_be(away, option):
         done(away, "run", [option, ".", "--", "true"])
 
 
-@pytest.mark.parametrize("option", ["--dry-run", "--keep"])
+@pytest.mark.parametrize("option", ["--keep"])
 def test_what_run_cannot_do_there(away, option):
     with pytest.raises(NotThereError):
         done(away, "run", [option, ".", "--", "true"])

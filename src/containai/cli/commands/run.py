@@ -55,11 +55,10 @@ def run(
         wanted = wanted._replace(send=logins)
     given, carried = giving.given(app, env), wanted.send
     wanted = wanted._replace(send=[*carried, *given])
-    for word, is_said in (("--keep", keep and not dry_run), ("--dry-run", dry_run)):
-        if is_said:
-            from containai.flows import whereabouts
+    if keep and not dry_run:
+        from containai.flows import whereabouts
 
-            whereabouts.only_made_here(app, target, word, "leave it out")
+        whereabouts.only_made_here(app, target, "--keep", "leave it out")
     if asked is not None and not dry_run:
         outcome = _as_job(app, target, words, wanted, asked, env, agent=not command)
         if keep:
@@ -214,7 +213,8 @@ COMMANDS = (
         "Without a COMMAND the configured agent is started, and given the variables that carry "
         "a login to its service. What is missing on this machine is "
         "set up first. --dry-run prints what would be done instead: every request to the engine, "
-        "every file, the session; what is known only when earlier steps are done as such. "
+        "every file, the session; what is known only when earlier steps are done as such. Of a box "
+        "elsewhere it prints each step, and its place is only asked. "
         "A job has no terminal, unless it is the agent, or --tty or --attach says so; cai jobs, "
         "logs, attach and kill are about them.",
         has_target=True,
