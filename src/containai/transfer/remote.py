@@ -10,6 +10,8 @@ from containai.transfer.reach import Reach
 from containai.transfer.source import Source, is_ref
 
 _LIMIT = 64 << 20
+#: What names a remote, as `git remote rename` has it.
+_FOLLOWING = {("branch", "remote"), ("branch", "pushremote"), ("remote", "pushdefault")}
 
 
 def settings(reach: Reach) -> list[tuple[str, str, bool]]:
@@ -77,8 +79,22 @@ def rename(store: Store, reach: Reach, new: Reach) -> None:
     # Without any, it was done before, and cut off behind that.
     if found:
         point(store, new, {other + name.removeprefix(top): oid for name, oid in found.items()})
+    _follow(store, reach, new)
     forget(store, reach)
     remember(store, new)
+
+
+def _follow(store: Store, reach: Reach, new: Reach) -> None:
+    """Have branches that follow the remote of a box, or push to it, do so by its new name."""
+    path = _configuration(store.source)
+    # Other values of the key stay. No letter of a box's name means something else in a pattern.
+    whole = f"^{reach.remote}$"
+    for each in gitconfig.parse(_read(store.source)):
+        name = (each.section, each.key)
+        if each.value == reach.remote and name in _FOLLOWING:
+            below = f".{each.subsection}" if each.subsection is not None else ""
+            key = f"{each.section}{below}.{each.key}"
+            store.run("config", "--file", path, "--replace-all", key, new.remote, whole)
 
 
 def point(store: Store, reach: Reach, wanted: dict[str, str]) -> None:
