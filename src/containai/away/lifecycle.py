@@ -149,6 +149,7 @@ class AwayBoxes:
             if self.find(entry) is not None:
                 self.place.remove(entry.instance)
             self.forget(entry)
+            files.remove(self._lock(entry.name))
 
     def forget(self, entry: Entry) -> None:
         """Know nothing of a box any more, whatever becomes of it on its place."""
@@ -179,6 +180,7 @@ class AwayBoxes:
             # Sessions that run end with the connection that they share, and not before.
             hosts.retire(self.host, entry.name)
             hosts.forget(self.host, entry.name)
+            files.remove(self._lock(entry.name))
 
     def _refuse_name(self, entry: Entry, new: str) -> None:
         if new == entry.name:
@@ -190,9 +192,11 @@ class AwayBoxes:
 
     def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a box to ourselves, of all that this user runs."""
+        return files.lock(self._lock(name), wait=_WAIT, what=f"the box {name}")
+
+    def _lock(self, name: str) -> str:
         # One a name: a fork holds two.
-        path = os.path.join(self.layout.state_dir, "away", f"{name}.lock")
-        return files.lock(path, wait=_WAIT, what=f"the box {name}")
+        return os.path.join(self.layout.state_dir, "away", f"{name}.lock")
 
     def looked(self, entry: Entry) -> tuple[Entry, Seen | None]:
         """Return what a box is called on its place, and the box if it is there.

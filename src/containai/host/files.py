@@ -336,15 +336,30 @@ def lock(path: str, *, wait: float, what: str) -> Iterator[None]:
 
     The kernel lets go of it when the process ends, however it ends.
     """
+    while True:
+        handle = _opened_lock(path)
+        try:
+            locks.take(handle, path, wait=wait, what=what)
+            # Whoever had it may have removed it: another process can have the next one of its name.
+            if _is_at(handle, path):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _opened_lock(path: str) -> int:
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except (FileExistsError, NotADirectoryError):
         raise damaged(os.path.dirname(path), "is no directory") from None
     except IsADirectoryError:
         raise damaged(path, "is a directory, not a file") from None
+
+
+def _is_at(handle: int, path: str) -> bool:
     try:
-        locks.take(handle, path, wait=wait, what=what)
-        yield
-    finally:
-        os.close(handle)
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -20,7 +20,7 @@ from containai.transfer.remote import forget as forget_remote
 from containai.transfer.remote import remember
 from containai.transfer.remote import rename as rename_remote
 from containai.transfer.source import source
-from containai.transfer.state import Place, held
+from containai.transfer.state import Place, gone, held
 
 
 def push(
@@ -103,19 +103,19 @@ def forget(programs: Programs, layout: Layout, reach: Reach) -> None:
             if repository is not None:
                 with opened(programs, place.store, repository, layout.home) as store:
                     forget_remote(store, reach)
-        place.forget()
+        gone(place)
 
 
 def rename(programs: Programs, layout: Layout, reach: Reach, new: Reach) -> None:
     """Know a box by another name: what is kept of it, the remote, and what leads to its work.
 
-    Done again where it was cut off. A branch of the user's that follows one of the remote does not.
+    Done again where it was cut off. Branches of the user's that follow the remote's still do.
     """
     with held(layout, reach.box) as place, held(layout, new.box) as other:
         if place.load("", "").workspace:
             other.forget()
             os.rename(place.directory, other.directory)
-        place.forget()
+        gone(place)
         state = other.load("", "")
         # A workspace that is gone, or broken, has no say in that.
         with contextlib.suppress(ContainAIError):

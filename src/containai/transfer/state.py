@@ -110,6 +110,12 @@ def seen(layout: Layout, box: str) -> State:
     return Place(os.path.join(_top(layout), box)).load("", "")
 
 
+def gone(place: Place) -> None:
+    """Have nothing of a box that is gone, which is held, nor its lock: who waits makes another."""
+    place.forget()
+    files.remove(f"{place.directory}.lock")
+
+
 @contextlib.contextmanager
 def held(layout: Layout, box: str) -> Iterator[Place]:
     """Have what is known of a box to ourselves."""

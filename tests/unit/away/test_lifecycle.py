@@ -245,6 +245,7 @@ def test_removed_nothing_is_left(doing):
     doing.boxes().remove(doing.entry())
     assert (doing.place.boxes, doing.entry(), doing.pinned()) == ({}, None, None)
     assert not os.path.exists(doing.layout.ssh_block("api"))
+    assert os.listdir(f"{doing.layout.state_dir}/away") == []
 
 
 def test_one_that_is_gone_is_forgotten(doing):

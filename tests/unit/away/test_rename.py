@@ -1,5 +1,7 @@
 """A box on a remote place gets another name."""
 
+import os
+
 import pytest
 
 from containai.away import record
@@ -23,6 +25,7 @@ class TestRename:
             "web": Entry("web", "work", "api", doing.workspace.path)
         }
         assert (doing.pinned("web"), doing.pinned()) == (key, None)
+        assert os.listdir(f"{doing.layout.state_dir}/away") == ["web.lock"]
         assert hosts.published(doing.layout) == {"web"}
         assert session.place_of(doing.layout, "web") == "work"
         assert "work api\n" in (files.read(doing.layout.ssh_block("web")) or "")

@@ -1,8 +1,10 @@
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -134,6 +136,38 @@ def test_lock_of_a_killed_process_is_free(held):
     child.wait()
     with files.lock(path, wait=0, what="this"):
         pass
+
+
+def test_lock_that_its_holder_removed_is_taken_anew(tmp_path):
+    path = str(tmp_path / "lock")
+    has_it, may_go = threading.Event(), threading.Event()
+    got = []
+
+    def hold():
+        with files.lock(path, wait=9, what="a test"):
+            has_it.set()
+            may_go.wait(9)
+            # Two wait for it by now, or begin to: of both only one may have what comes then.
+            os.unlink(path)
+
+    def want():
+        with files.lock(path, wait=9, what="a test"):
+            handle = os.open(path, os.O_RDWR)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.close(handle)
+            got.append(path)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    has_it.wait(9)
+    waiting = [threading.Thread(target=want) for _ in range(2)]
+    for each in waiting:
+        each.start()
+    may_go.set()
+    for each in (holder, *waiting):
+        each.join(9)
+    assert got == [path, path]
 
 
 def test_lock_is_free_after_an_error(tmp_path):

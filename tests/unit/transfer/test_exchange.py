@@ -44,7 +44,7 @@ def test_repository(bench):
     assert "cai-api" in here.git("remote")
     exchange.forget(*words(bench))
     assert here.git("remote") == here.git("for-each-ref", "refs/remotes", "refs/cai") == ""
-    assert os.listdir(f"{bench.layout.state_dir}/transfer") == ["api.lock"]
+    assert os.listdir(f"{bench.layout.state_dir}/transfer") == []
     assert not os.path.exists(f"{bench.layout.state_dir}/transfer/api")
 
 
@@ -55,12 +55,30 @@ def test_a_box_that_gets_another_name(bench):
     bench.box.put("a", "2")
     pull(bench, merge=False)
     before = here.git("for-each-ref", "--format=%(objectname)", "refs/remotes")
+    for name in ("mine", "a.b/c"):
+        here.git("branch", "--no-track", name)
+        here.git("config", f"branch.{name}.remote", "cai-api")
+        here.git("config", f"branch.{name}.merge", "refs/heads/main")
+    here.git("branch", "--no-track", "other")
+    here.git("config", "branch.other.remote", "cai-api-2")
+    here.git("config", "branch.other.pushRemote", "cai-api")
+    here.git("config", "remote.pushDefault", "cai-api")
     new = Reach("web", bench.reach.argv)
     for _ in range(2):
         exchange.rename(bench.programs, bench.layout, bench.reach, new)
     assert here.git("remote") == "cai-web\n"
     assert here.git("for-each-ref", "--format=%(objectname)", "refs/remotes") == before
     assert "cai-api" not in here.git("for-each-ref")
+    said = {
+        key: here.git("config", "--get-all", key).strip()
+        for key in (
+            "branch.mine.remote", "branch.a.b/c.remote", "branch.mine.merge",
+            "branch.other.remote", "branch.other.pushRemote", "remote.pushDefault",
+        )
+    }  # fmt: skip
+    assert [*said.values()] == [
+        "cai-web", "cai-web", "refs/heads/main", "cai-api-2", "cai-web", "cai-web",
+    ]  # fmt: skip
     bench.reach = new
     pull(bench, merge=True)
     assert here.get("a") == "2"
