@@ -19,7 +19,7 @@ _NEW_OWN = (
     "each server needs a token for them"
 )
 _NEW_SERVER = (
-    "the administrator makes another (docs/how-to/incus-server.md), and each user agrees to it: "
+    "the administrator makes another (cai help incus-server), and each user agrees to it: "
     "cai remote add NAME"
 )
 

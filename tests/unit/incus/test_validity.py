@@ -26,8 +26,8 @@ def made(tmp_path_factory):
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
 
-    openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-config",
-            "settings", "-subj", "/CN=x", "-out", "request")  # fmt: skip
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key")
+    openssl("req", "-new", *key, "-config", "settings", "-subj", "/CN=x", "-out", "request")
 
     def make(begins, ends):
         times = ("-startdate", begins, "-enddate", ends)
