@@ -26,7 +26,7 @@ _PERCENT = re.compile("[0-9]{1,3}")
 #: sshd's own key is what it has; where root locked that up, the other half says it, too.
 _KEY = f"/{design.HOST_KEY_IN_BOX}"
 #: A Docker that does nothing has been stopped: asked, it starts, and stops again by itself.
-_SCRIPT = f"""
+SCRIPT = f"""
 say() {{ printf '%s %s\\n' "$1" "$2"; }}
 say system "$(timeout 5 systemctl is-system-running 2>/dev/null | head -c 60)"
 timeout 5 systemctl list-units --failed --plain --no-legend --no-pager 2>/dev/null |
@@ -104,7 +104,7 @@ def ask(engine: Engine, boxes: Sequence[Box]) -> dict[str, Inside]:
     """Return what running boxes say of themselves, by their containers, several at once."""
     return {
         container: Inside.parse(said)
-        for container, said in answers(engine, boxes, _SCRIPT, TIMEOUT).items()
+        for container, said in answers(engine, boxes, SCRIPT, TIMEOUT).items()
     }
 
 

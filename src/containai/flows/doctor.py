@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.app import App
-from containai.boxes.box import Box
 from containai.boxes.target import Target
 from containai.config.settings import Settings
 from containai.engine import configuration, daemon
@@ -37,17 +36,17 @@ def of_machine(app: App, *, every: bool, to_mend: bool) -> list[AnyStep]:
     return wanted if every else apply.quick(wanted)
 
 
-def of_box(box: Box) -> list[AnyStep]:
-    """Return what is looked at of one box, all of it."""
-    return steps.checks_of_box(box)
+def of_box(app: App, target: Target) -> tuple[str, list[AnyStep]]:
+    """Return the name of the box that is meant, and what is looked at of it: all of it.
 
-
-def named(app: App, target: Target) -> Box:
-    """Return the box that is meant. Nothing is started for it.
-
-    Raises EngineError where the engine does not answer, BoxNotFoundError where there is no such.
+    Nothing is started for it. Raises EngineError where the engine does not answer, and
+    BoxNotFoundError where there is no such.
     """
-    whereabouts.found(app, target)
+    entry = whereabouts.found(app, target)
+    if entry is not None:
+        from containai.flows import away_doctor
+
+        return entry.name, away_doctor.steps(app, entry)
     if configuration.read(app.layout) is None:
         raise BoxNotFoundError(
             "this machine is not set up, so there is no box", hint="make one: cai run"
@@ -59,7 +58,8 @@ def named(app: App, target: Target) -> Box:
         )
     from containai.boxes import locate  # and what it needs: only where a box is named
 
-    return locate.found(app.engine, target)
+    box = locate.found(app.engine, target)
+    return box.name, steps.checks_of_box(box)
 
 
 class Proposal(NamedTuple):

@@ -55,13 +55,14 @@ THERE = {
 KNOWN = {"ssh config": ["."]}
 #: What is said not to be done there, with the words that ask for it.
 HERE = {
-    "doctor": ["."],
     "keep": ["."],
     "mount add": [".", "/tmp"],
     "mount ls": ["."],
     "mount rm": [".", "/data"],
     "restore": ["x.tar", "."],
 }
+#: What looks at it, and says of each thing what is wrong with it.
+LOOKS = {"doctor": ["."]}
 #: What is of no box that its words name.
 OF_NONE = {
     "completion", "config edit", "config get", "config list", "config path", "config set",
@@ -101,7 +102,7 @@ def done(app, path, words):
 
 
 def test_every_command_is_in_a_table():
-    assert {*THERE, *KNOWN, *HERE, *OF_NONE} == {row.path for row in ROWS}
+    assert {*THERE, *KNOWN, *HERE, *LOOKS, *OF_NONE} == {row.path for row in ROWS}
 
 
 @pytest.mark.parametrize("path", THERE)
@@ -129,15 +130,17 @@ def test_what_is_not_done_there_says_so_and_asks_nobody(away, path):
 
 #: With these `--on` says where a box is to be made.
 MAKING = {"run", "shell", "code"}
-TAKES_ON = {path: words for path, words in (THERE | KNOWN | HERE).items() if path not in MAKING}
+TAKES_ON = {
+    path: words for path, words in (THERE | KNOWN | HERE | LOOKS).items() if path not in MAKING
+}
 
 
-@pytest.mark.parametrize("path", THERE | KNOWN | HERE)
+@pytest.mark.parametrize("path", THERE | KNOWN | HERE | LOOKS)
 def test_where_it_is_said_to_be_here_nobody_is_asked(away, path):
     error = NameTakenError if path in MAKING else BoxNotFoundError
     name = record.find(away.layout, Target()).name
     with pytest.raises(error, match=f"'{name}' is .*on work") as raised:
-        done(away, path, ["--on=local", *(THERE | KNOWN | HERE)[path]])
+        done(away, path, ["--on=local", *(THERE | KNOWN | HERE | LOOKS)[path]])
     assert raised.value.hint
     assert away.docker.requests == []
 
@@ -178,6 +181,13 @@ def test_where_there_is_no_box_at_all(app, workspace):
 def test_a_check_of_the_machine_is_of_no_place(app):
     with pytest.raises(UsageError, match="doctor: --on is of a box"):
         done(app, "doctor", ["--on=work"])
+
+
+def test_what_looks_says_that_there_is_no_such_place(away):
+    report = done(away, "doctor", LOOKS["doctor"])
+    assert report.code == 1
+    assert "there is no remote place 'work'" in repr(report.value)
+    assert away.docker.requests == []
 
 
 def test_the_command_is_named(away, monkeypatch, capsys):

@@ -38,12 +38,11 @@ def run(
     from containai.flows import doctor
     from containai.provision import apply
 
-    there = None if box is None else doctor.named(app, _target(box))
-    if there is None:
+    name = None
+    if box is None:
         wanted = doctor.of_machine(app, every=all, to_mend=fix)
     else:
-        wanted = doctor.of_box(there)
-    name = None if there is None else there.name
+        name, wanted = doctor.of_box(app, _target(box))
     if fix and not dry_run:
         doctor.fix(app.host, wanted, app.ui)
     app.ui.say(f"looking at {name or 'this machine'}")
