@@ -42,6 +42,8 @@ if [[ " ${levels[*]} " == *" machine "* ]]; then
     command -v qemu-img >/dev/null || packages+=(qemu-utils)
     command -v mmdebstrap >/dev/null || packages+=(mmdebstrap)
     command -v mke2fs >/dev/null || packages+=(e2fsprogs)
+    # It packs the image as a server of Incus takes it.
+    command -v zstd >/dev/null || packages+=(zstd)
 fi
 if ((${#packages[@]})) && [[ $(id -u) != 0 ]]; then
     # Tests that want ssh or systemd-analyze are skipped, and say so; without Python's venv there are none.

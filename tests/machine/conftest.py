@@ -17,23 +17,25 @@ from containai.config.settings import Settings
 from containai.images import recipe
 from harness.site import IMAGE, Site, end, make_root
 
-from . import manifest
+from . import manifest, packed
 from .build import DEFAULT_CACHE, locked
 from .machine import Machine
 from .product import PROJECT, Product
+from .served import Served
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CONTAINAI_TEST_CACHE", DEFAULT_CACHE))
 # python3-venv: Debian's Python makes no virtual environment without it; ContainAI comes in one.
-# busybox-static: one file makes a container.
-EXTRA_PACKAGES = ("busybox-static", "python3-pip", "python3-venv")
+# busybox-static: one file makes a container. git: what is in a repository goes to a server.
+EXTRA_PACKAGES = ("busybox-static", "git", "python3-pip", "python3-venv")
 
 
 # Names the directory of the states that scenarios start from. Who works on a scenario can keep one:
 # nothing in it is made anew, whatever has changed.
 STATES = "CONTAINAI_TEST_STATES"
-#: The fixtures that tests start from: each state is made of the one before.
-STARTS = ("machine", "installed", "set_up", "running")
+#: The fixtures that tests start from, in the order in which these come. Each state is made of the
+#: one before, but `set_up`: one worker makes that of `installed`, while the other makes `served`.
+STARTS = ("machine", "installed", "served", "set_up", "running")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -149,13 +151,17 @@ def _build_image(archive: Path) -> None:
 
 @pytest.fixture(scope="session")
 def running_machine(
-    tmp_path_factory: pytest.TempPathFactory, image_tarball: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, image_tarball: Path
 ) -> Iterator[Machine]:
+    carry = [image_tarball]
+    if any("served" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        with locked(image_tarball.with_suffix(".lock")):
+            carry += packed.packed(image_tarball)
     machine = Machine.build(
         extra_packages=EXTRA_PACKAGES,
         cache=CACHE,
         directory=tmp_path_factory.mktemp("machine"),
-        carry=[image_tarball],
+        carry=carry,
     )
     with machine:
         yield machine
@@ -201,6 +207,17 @@ class States:
     def running(self) -> Product:
         """Go to a server with a running box that has files of the agent's, of root's, of ours."""
         return self._reach("running", self.set_up, self._run)
+
+    def served(self) -> Served:
+        """Go to a server of Incus that cai prepared, where its user, who has cai, has a box."""
+        served = Served(self.product)
+
+        def make() -> None:
+            served.prepare()
+            served.make()
+
+        self._reach("served", self.installed, make)
+        return served
 
     def _reach(
         self, name: str, before: Callable[[], object], make: Callable[[], object]
@@ -248,3 +265,9 @@ def set_up(states: States) -> Product:
 def running(states: States) -> Product:
     """A server with a running box of the project."""
     return states.running()
+
+
+@pytest.fixture
+def served(states: States) -> Served:
+    """A server of Incus, and its user, who has a box there."""
+    return states.served()
