@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 
 from containai import __version__
-from containai.away import incus_copies, incus_images, limits, telling
+from containai.away import incus_copies, incus_ids, incus_images, limits, telling
 from containai.away.incus_copies import KEY, NOWHERE
 from containai.away.place import Ended, Node, Order, Seen, Snapshot, Stored, Twin, Use, cannot
 from containai.boxes.box import Status
@@ -157,6 +157,7 @@ class IncusPlace:
     def start(self, instance: str) -> None:
         """See `Place`."""
         with self._told():
+            incus_ids.have_own(self.incus, instance)
             instances.start(self.incus, instance)
 
     def stop(self, instance: str) -> None:
@@ -223,6 +224,7 @@ class IncusPlace:
         """See `Place`."""
         with self._told():
             instances.move(self.incus, instance, node, progress=progress)
+            incus_ids.have_own(self.incus, instance)
 
     def use(self, instance: str) -> Use:
         """See `Place`."""

@@ -242,17 +242,22 @@ def _root(inside: Inside) -> list[str]:
 def _ranges(seen: Sight) -> Finding[None]:
     if isinstance(seen.boxes, Unseen):
         return unknown(f"not seen: {seen.boxes.why}")
-    bases: dict[str, list[str]] = {}
+    # Each member gives ids for itself.
+    bases: dict[tuple[str, str], list[str]] = {}
     for each in seen.boxes:
         base = each.config.get("volatile.idmap.base", "")
         # One that has never run has none yet; Incus has 0 for the range that is everybody's.
         if base:
-            bases.setdefault(base, []).append(each.name)
+            bases.setdefault((each.location, base), []).append(each.name)
     if not bases:
         return unknown("there is no box to be seen it from")
-    shared = [", ".join(names) for base, names in bases.items() if len(names) > 1 or base == "0"]
+    shared = [
+        ", ".join(names) for (_, base), names in bases.items() if len(names) > 1 or base == "0"
+    ]
     if shared:
-        return wrong(f"not for themselves alone: {'; '.join(shared)}", "make them anew")
+        # What came from another member gets its own as it is started.
+        hint = "in a cluster: cai stop and cai start one of them; else make them anew"
+        return wrong(f"not for themselves alone: {'; '.join(shared)}", hint)
     return fine(f"each of {len(bases)} has its own")
 
 

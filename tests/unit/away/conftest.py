@@ -12,6 +12,8 @@ from harness.incus_server import Operation, Refused, incus_server, make_certific
 
 from .doing import Doing
 
+ISOLATED, FIRST = "security.idmap.isolated", "volatile.idmap.base"
+
 
 class Instances:
     """What the server has. `files` are by instance and path: (content, uid, gid, mode)."""
@@ -25,6 +27,8 @@ class Instances:
         self.snapshots = {}
         #: Whether it restores, or takes what is a snapshot's own for a forbidden change.
         self.restores = True
+        #: The first of the ids that are given to all; "" for what is free.
+        self.gives = ""
         answer = server.answer
         server.answer = lambda asked, client: self._answer(asked, client, answer)
 
@@ -95,10 +99,21 @@ class Instances:
             del self.known[name]
             return Operation()
         if asked.method == "PATCH":
-            found["config"] |= asked.value["config"]
+            given = asked.value["config"]
+            if given.get(ISOLATED, found["config"].get(ISOLATED)) != found["config"].get(ISOLATED):
+                self._choose(found)
+            found["config"] |= given
+            found["expanded_config"] |= given
             found["description"] = asked.value["description"]
             return {}
         return found
+
+    def _choose(self, found):
+        """Give an instance ids that no other on its node has, or what the test wants."""
+        others = [each for each in self.known.values() if each["location"] == found["location"]]
+        taken = {each["config"].get(FIRST) for each in others if each is not found}
+        free = next(text for text in map(str, range(65536, 1 << 32, 65536)) if text not in taken)
+        found["config"][FIRST] = self.gives or free
 
     def _file(self, asked, name, path):
         if asked.method == "DELETE":

@@ -234,6 +234,11 @@ def test_a_box_that_says_nothing_of_its_root_proves_nothing(line):
 
 def test_ids_of_boxes():
     assert "api, web" in only(State.WRONG, boxes=[box("api"), box("web")]).seen
+    # Each member of a cluster gives ids for itself.
+    there = [box("api")._replace(location="n1"), box("web")._replace(location="n2")]
+    assert said(boxes=there)["ids of boxes"].ok
+    there[1] = there[1]._replace(location="n1")
+    assert "cai start" in only(State.WRONG, boxes=there).hint
     assert only(State.WRONG, boxes=[box("api", "0")])
     only(State.UNKNOWN, boxes=[])
     only(State.UNKNOWN, boxes=[box("api", "")])

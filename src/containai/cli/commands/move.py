@@ -35,7 +35,8 @@ COMMANDS = (
         ),
         more="A box that runs is shut down for that, and started again. All that it has goes "
         "along, its snapshots too; ssh finds it as before. Its address in the server's network is "
-        "another. Where it fails, the box stays where it is, and runs again.",
+        "another, and so are its ids where another box there has the same. Where it fails, the box "
+        "stays where it is, and runs again.",
         asks=True,
     ),
 )
