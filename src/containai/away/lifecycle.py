@@ -136,17 +136,28 @@ class AwayBoxes:
             )
         return seen
 
+    def reachable(self, entry: Entry) -> Seen:
+        """Return a box as its place has it. Raises BoxNotFoundError; BoxStartError if it is away.
+
+        What is asked of a node that is away is waited for in vain, each time.
+        """
+        seen = self.existing(entry)
+        refuse_away(entry.name, seen)
+        return seen
+
     def stop(self, entry: Entry) -> None:
-        """Shut a box down. Raises BoxNotFoundError."""
+        """Shut a box down. Raises as `reachable`."""
         with self.held(entry.name):
-            self.existing(entry)
+            self.reachable(entry)
             hosts.close(self.host, entry.name)
             self.place.stop(entry.instance)
 
     def remove(self, entry: Entry) -> None:
-        """Remove a box, and all that is known of it here."""
+        """Remove a box, and all that is known of it here. Raises BoxStartError if it is away."""
         with self.held(entry.name):
-            if self.find(entry) is not None:
+            seen = self.find(entry)
+            if seen is not None:
+                refuse_away(entry.name, seen)
                 self.place.remove(entry.instance)
             self.forget(entry)
             files.remove(self._lock(entry.name))
@@ -168,7 +179,7 @@ class AwayBoxes:
             for name in sorted((entry.name, new)):
                 stack.enter_context(self.held(name))
             self._refuse_name(entry, new)
-            seen = self.existing(entry)
+            seen = self.reachable(entry)
             self.place.rename(entry.instance, new)
             key = hosts.pinned_key(files.read(layout.known_hosts) or "", entry.name)
             # What it was given is said again when it is entered.
@@ -214,8 +225,8 @@ class AwayBoxes:
             seen = self.place.find(instance)
             if seen is None:
                 return entry._replace(instance=instance), None
-            if known and _is_away(seen):
-                raise broken(entry.name, seen)
+            if known:
+                refuse_away(entry.name, seen)
             if self._owns(seen) and (known or seen.name == entry.name):
                 self._refuse_workspace(seen, entry)
                 return entry._replace(instance=instance), seen
@@ -359,6 +370,12 @@ class AwayBoxes:
 def _is_away(seen: Seen) -> bool:
     """Whether a box is on a node that is away: then its place knows nothing but its name."""
     return seen.status is Status.BROKEN and not seen.owner
+
+
+def refuse_away(name: str, seen: Seen) -> None:
+    """Raise BoxStartError for a box on a node that is away."""
+    if _is_away(seen):
+        raise broken(name, seen)
 
 
 def broken(name: str, seen: Seen) -> BoxStartError:

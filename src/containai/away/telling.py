@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from containai.errors import NameTakenError, NoSpaceError, NotThereError, RemoteIdentityError
+from containai.errors import (
+    NameTakenError,
+    NoSpaceError,
+    NotThereError,
+    RemoteError,
+    RemoteIdentityError,
+)
 from containai.incus import instances
 from containai.incus.errors import ForbiddenError, IncusError
 
@@ -29,6 +35,11 @@ def told(place: str, project: str) -> Iterator[None]:
             raise NoSpaceError(
                 f"{place} has no room: {text}",
                 hint="remove boxes there that nobody needs (cai ls), or ask its administrator",
+            ) from None
+        if is_of_a_node(text):
+            raise RemoteError(
+                f"{place}: the node that has it is away",
+                hint="it comes back with that; see: cai ls",
             ) from None
         for words, what, key in _NOT_ALLOWED:
             if words in text:
@@ -60,8 +71,12 @@ def is_of_own_keys(text: str) -> bool:
 
 
 def is_of_a_node(text: str) -> bool:
-    """Whether a member of a cluster was asked that is away (internal/server/cluster/events.go)."""
-    return "target cluster member" in text
+    """Whether a member of a cluster was asked that is away, as another member says it.
+
+    The second is for as long as that has not noticed (internal/server/cluster/events.go,
+    shared/tls/network.go).
+    """
+    return "target cluster member" in text or "Unable to connect to:" in text
 
 
 def not_allowed(place: str, project: str, what: str, key: str) -> NotThereError:

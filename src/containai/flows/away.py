@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from containai.app import App
-from containai.away import limits
+from containai.away import lifecycle, limits
 from containai.away.lifecycle import AwayBoxes, Making
 from containai.away.place import cannot
 from containai.away.record import Entry
@@ -127,7 +127,10 @@ def as_box(app: App, entry: Entry) -> Box:
 def lost(app: App, entry: Entry) -> str:
     """Return what goes with a box, for who is about to remove it; "" for nothing but the box."""
     seen = app.away(entry.place).find(entry)
-    if seen is None or not seen.is_whole:
+    if seen is None:
+        return ""
+    lifecycle.refuse_away(entry.name, seen)
+    if not seen.is_whole:
         return ""
     if seen.status is not Status.RUNNING:
         return f"it is {seen.status}, so what of its work was not fetched is not known"
@@ -151,7 +154,7 @@ def limited(app: App, entry: Entry) -> away_look.Looked:
     flagged = app.settings.flagged
     asked = limits.wanted(flagged, flagged, entry.place)
     boxes = app.away(entry.place)
-    boxes.existing(entry)
+    boxes.reachable(entry)
     if asked.disk:
         cannot("another limit on the disk of a box", entry.place, "leave out --disk")
     if asked.config:

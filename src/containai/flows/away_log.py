@@ -11,8 +11,8 @@ from containai.flows import away, away_work
 
 
 def runs(app: App, entry: Entry) -> bool:
-    """Whether a box runs. Raises BoxNotFoundError, RemoteError."""
-    return app.away(entry.place).existing(entry).status is Status.RUNNING
+    """Whether a box runs. Raises BoxNotFoundError, RemoteError; BoxStartError if it is away."""
+    return app.away(entry.place).reachable(entry).status is Status.RUNNING
 
 
 def read(

@@ -107,15 +107,25 @@ def test_of_a_node_that_is_away_only_the_name_is_known(place, there):
     assert (seen.instance, seen.status, seen.owner) == ("api-1", Status.BROKEN, "")
 
 
-def test_one_whose_node_is_away_is_found_in_the_list(place, there, server):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Missing event connection with target cluster member",
+        'Get "https://10.0.0.3:8443/1.0": Unable to connect to: 10.0.0.3:8443 (no route to host)',
+    ],
+)
+def test_one_whose_node_is_away_is_found_in_the_list(place, there, server, text):
     made(place)
     there.known["api-1"] = {
         "name": "api-1", "status": "Error", "location": "n2", "config": None, "devices": None,
     }  # fmt: skip
-    text = "Missing event connection with target cluster member"
     server.faults["GET /1.0/instances/api-1"] = Fault("status", 500, text)
     seen = place.find("api-1")
     assert (seen.status, seen.problem) == (Status.BROKEN, "its node n2 is away")
+    server.faults["GET /1.0/instances/api-1/console"] = Fault("status", 500, text)
+    with pytest.raises(RemoteError, match="work: the node that has it is away") as raised:
+        place.log("api-1")
+    assert "cai ls" in raised.value.hint
 
 
 def test_a_size_takes_the_profiles_disk_along(place, there, server):

@@ -215,7 +215,11 @@ def test_of_a_node_that_is_away_only_the_name_is_known_and_nothing_is_touched(do
     for words in ({}, {"fresh": True}):
         with pytest.raises(BoxStartError, match="its node n2 is away"):
             doing.up(**words)
-    assert doing.boxes().existing(doing.entry()) == away
+    boxes, entry = doing.boxes(), doing.entry()
+    for refused in (boxes.stop, boxes.remove, boxes.reachable):
+        with pytest.raises(BoxStartError, match="its node n2 is away"):
+            refused(entry)
+    assert boxes.existing(entry) == away
     assert (doing.did, doing.pinned()) == ([], key)
 
 
