@@ -32,6 +32,7 @@ if [[ " ${levels[*]} " == *" system "* ]]; then
     command -v fish >/dev/null || packages+=(fish)
     # It reads man pages as a linter.
     command -v mandoc >/dev/null || packages+=(mandoc)
+    command -v rsync >/dev/null || packages+=(rsync)
     command -v sshfs >/dev/null || packages+=(sshfs)
     command -v docker-registry >/dev/null || packages+=(docker-registry)
     # Squid without it, which Debian has too, does not look into TLS.
