@@ -1,6 +1,7 @@
 #!/bin/bash
-# Runs tests on a bare Debian: ./test.sh [unit|system|machine|all] [pytest arguments]
+# Runs tests on a bare Debian: ./test.sh [unit|system|machine|all|fleet] [pytest arguments]
 # Without a level: unit and system. `machine` boots whole servers under emulation, which takes long.
+# `fleet`, which is no part of `all`, has two servers of Incus as a cluster on this machine.
 # `unit` is for every user; the others need root, and install Debian packages, as `unit` does for root.
 # All they make is below .venv, a temporary directory and (a machine's disk, which the next run uses
 # again) /var/cache/containai-tests.
@@ -11,7 +12,7 @@ cd "$(dirname "$0")"
 levels=(unit system)
 case ${1:-} in
     all) levels=(unit system machine) && shift ;;
-    unit | system | machine) levels=("$1") && shift ;;
+    unit | system | machine | fleet) levels=("$1") && shift ;;
 esac
 
 if [[ $(id -u) != 0 && ${levels[*]} != unit ]]; then
@@ -46,6 +47,8 @@ if [[ " ${levels[*]} " == *" machine "* ]]; then
     # It packs the image as a server of Incus takes it.
     command -v zstd >/dev/null || packages+=(zstd)
 fi
+# What its servers are made of, the tests download, and install nowhere.
+[[ " ${levels[*]} " != *" fleet "* ]] || command -v ip >/dev/null || packages+=(iproute2)
 if ((${#packages[@]})) && [[ $(id -u) != 0 ]]; then
     # Tests that want ssh or systemd-analyze are skipped, and say so; without Python's venv there are none.
     if [[ ${packages[0]} == python3-venv ]]; then
@@ -68,7 +71,7 @@ run() {
     # An emulated machine is the work of one processor: two, if there are as many. Unit tests of a
     # file share what they make.
     case $level:$(nproc) in
-        system:* | *:1) ;;
+        system:* | fleet:* | *:1) ;;
         machine:*) parallel=(--numprocesses 2 --maxschedchunk 1) ;;
         unit:*) parallel=(--numprocesses 2 --dist loadfile) ;;
     esac

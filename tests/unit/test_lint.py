@@ -17,7 +17,9 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
 #: What is no part of the package: tests take modules apart that export nothing on purpose.
 TESTS = ["--implicit-reexport", "--cache-dir", ".mypy_cache/tests", "--module", "conftest"]
 TESTS += [
-    word for name in ("harness", "unit", "system", "machine", "bench") for word in ("-p", name)
+    word
+    for name in ("harness", "unit", "system", "machine", "fleet", "bench")
+    for word in ("-p", name)
 ]
 
 

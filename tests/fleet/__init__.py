@@ -1,0 +1,1 @@
+"""Two servers of Incus as a cluster, on this machine."""
