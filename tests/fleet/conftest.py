@@ -9,7 +9,6 @@ import pytest
 
 from harness.site import Site, end, make_root
 
-from . import nodes
 from .fleet import Fleet
 
 #: What was measured, for who runs the tests.
@@ -48,9 +47,7 @@ def fleet(site: Site) -> Iterator[Fleet]:
     directory = tempfile.mkdtemp(prefix="fleet", dir="/var/tmp")
     fleet = Fleet(site, directory, f"fl{site.layout.number % 1000}")
     try:
-        nodes.download(directory)
-        for node in (fleet.one, fleet.two):
-            node.switch_on()
+        fleet.make()
         yield fleet
     finally:
         FIGURES.extend(fleet.figures)

@@ -15,7 +15,7 @@ from harness.site import Done, Site
 from harness.space import Space
 from harness.waiting import until
 
-from .nodes import PORT, Network, Node, left
+from .nodes import PORT, Network, Node, download, left
 
 #: What the user calls the servers, and how the administrator has them prepared.
 PLACE = "work"
@@ -32,7 +32,6 @@ class Fleet:
     def __init__(self, site: Site, directory: str, tag: str) -> None:
         self.site, self.directory = site, directory
         self.network = Network(tag)
-        self.network.make()
         self.one, self.two = (
             Node(self.network, name, number, directory)
             for number, name in enumerate(("one", "two"), 2)
@@ -40,6 +39,14 @@ class Fleet:
         #: What took how long, in seconds, and what else is worth a note.
         self.figures: list[str] = []
         self._spaces: list[Space] = []
+
+    def make(self) -> None:
+        """Have the servers run, with nothing in them."""
+        download(self.directory)
+        self.network.make()
+        for node in (self.one, self.two):
+            node.make()
+            node.switch_on()
 
     def end(self) -> list[str]:
         """Have nothing of it; return what is left all the same."""

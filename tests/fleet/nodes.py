@@ -92,10 +92,13 @@ class Node:
         self._cgroup = f"{network.tag}/{name}"
         self._outer: subprocess.Popen[bytes] | None = None
         self._first = 0
+
+    def make(self) -> None:
+        """Have its directory, and its network at the bridge."""
         for each in ("incus", "log", "root"):
             os.makedirs(os.path.join(self.directory, each))
         os.symlink("../debs", os.path.join(self.directory, "debs"))
-        network.join(self._netns, number)
+        self._network.join(self._netns, self._number)
 
     def switch_on(self) -> None:
         """Have it run, with what it has on disk."""
