@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from containai.away import record
 from containai.away.place import Ended, Node, Order, Seen, Snapshot, Stored, Twin, Use
 from containai.boxes.box import Status
 from containai.boxes.given import Files
 from containai.errors import NameTakenError
+from containai.ssh import hosts
 from containai.work.ui import Progress
+
+from .app import FakeApp
 
 #: Who we are there, and somebody else.
 OWN, OTHER = "a" * 64, "b" * 64
@@ -163,3 +167,19 @@ class FakePlace:
 
     def name_image(self, fingerprint: str, name: str) -> None:
         self.named[name] = fingerprint
+
+
+def far_box(app: FakeApp, workspace: Any, key: str) -> FakePlace:
+    """Have a box "far" on a place "work", of which the App and ssh know; return the place."""
+    place = FakePlace()
+    place.create_as("far", OWN, "mine")
+    place._set("far", workspace=str(workspace))
+    vars(app)["place"] = lambda name: place
+    hosts.ensure_user(app.host)
+    block = hosts.host_block(
+        app.layout, "far", proxy="/bin/false", place="work", workspace=str(workspace),
+        inode="1:2", forward_agent=False,
+    )  # fmt: skip
+    hosts.publish(app.layout, "far", block, key)
+    record.put(app.layout, record.Entry("far", "work", "far", str(workspace)))
+    return place

@@ -4,14 +4,12 @@ import shutil
 
 import pytest
 
-from containai.away import record
 from containai.away.place import Ended, Use
 from containai.boxes.box import Status
 from containai.cli.commands import doctor
 from containai.errors import RemoteError
 from containai.host import files
-from containai.ssh import hosts
-from harness.place import OWN, FakePlace
+from harness.place import far_box
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFAR0000000000000000000000000000000000000000000"
 
@@ -26,20 +24,11 @@ def said(app, **other):
 
 @pytest.fixture
 def place(app, workspace):
-    made = FakePlace()
-    made.create_as("far", OWN, "mine")
+    made = far_box(app, workspace, KEY)
     made._set(
-        "far", workspace=str(workspace), problem="", image="full", node="",
+        "far", problem="", image="full", node="",
         limits=(("limits.memory", "1024"), ("limits.processes", "100")),
     )  # fmt: skip
-    app.place = lambda name: made
-    hosts.ensure_user(app.host)
-    block = hosts.host_block(
-        app.layout, "far", proxy="/bin/false", place="work", workspace=str(workspace),
-        inode="1:2", forward_agent=False,
-    )  # fmt: skip
-    hosts.publish(app.layout, "far", block, KEY)
-    record.put(app.layout, record.Entry("far", "work", "far", str(workspace)))
     made.ends = said(app)
     return made
 

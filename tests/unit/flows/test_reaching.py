@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from containai.away import record
 from containai.boxes import jobs as of_box
 from containai.boxes.box import Box, Status
 from containai.boxes.saved import Reader
@@ -14,10 +13,10 @@ from containai.boxes.way import ByEngine, BySsh
 from containai.errors import BoxNotFoundError, CopyError, NotThereError, RemoteError
 from containai.flows import away, bringing, copying, jobs, reaching, saving
 from containai.host import below
-from containai.ssh import connect, hosts, session
+from containai.ssh import connect, session
 from containai.sync.choice import Choice
 from harness.app import FakeApp
-from harness.place import OWN, FakePlace
+from harness.place import far_box
 
 JOB = {
     "name": "make-1", "status": "running", "code": None, "when": 5.5, "created": 1, "restarts": 0,
@@ -27,17 +26,7 @@ JOB = {
 
 def elsewhere(app, workspace, monkeypatch):
     """Have a box "far" on a place "work", which runs and to which a connection is made."""
-    place = FakePlace()
-    place.create_as("far", OWN, "mine")
-    place._set("far", workspace=str(workspace))
-    app.place = lambda name: place
-    hosts.ensure_user(app.host)
-    block = hosts.host_block(
-        app.layout, "far", proxy="/bin/false", place="work", workspace=str(workspace),
-        inode="1:2", forward_agent=False,
-    )  # fmt: skip
-    hosts.publish(app.layout, "far", block, "ssh-ed25519 FAR")
-    record.put(app.layout, record.Entry("far", "work", "far", str(workspace)))
+    place = far_box(app, workspace, "ssh-ed25519 FAR")
     monkeypatch.setattr(connect, "open_master", lambda *_, **__: None)
     monkeypatch.setattr(away.away_work, "send_first", lambda *_: None)
     return place
